@@ -1,0 +1,16 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+
+export default defineConfig({
+  resolve: { alias: { '#default-device': path('src/node/default-device.ts') } },
+  test: {
+    include: ['test/**/*.test.ts'],
+    // Two Dawn devices on two cores fight, and a fork's crash is a failure of its own file only.
+    pool: 'forks',
+    maxWorkers: 1,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+});

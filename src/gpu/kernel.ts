@@ -198,7 +198,8 @@ function resolveOverrides(
   const values = Object.fromEntries(Object.entries(overrides).map(([key, o]) => [key, o.default]));
   for (const [key, value] of Object.entries(specialization)) {
     if (key in constants) {
-      if (Number.isFinite(Number(value))) values[key] = Number(value);
+      const number = Number.parseFloat(String(value));
+      if (!Number.isNaN(number)) values[key] = number;
       continue;
     }
     const known = [...Object.keys(overrides), ...Object.keys(constants)].join(', ') || 'none';
@@ -225,6 +226,7 @@ function bind(
 ): Call {
   const { name, bindings, params } = declaration;
   const hasParams = Object.keys(params).length > 0;
+  const packed = packParams(name, params, values);
   const workgroups = foldWorkgroups(device, name, declaration.workgroups(values, overrides));
   for (const key of Object.keys(buffers)) {
     check(key in bindings, `${name} binds ${Object.keys(bindings).join(', ')}`, key, 'remove the extra buffer');
@@ -246,11 +248,11 @@ function bind(
   if (hasParams) {
     uniform = device.createBuffer({
       label: `${name} params`,
-      size: Math.max(16, Math.ceil(Object.keys(params).length / 4) * 16),
+      size: packed.byteLength,
       usage: GPUBufferUsage.UNIFORM,
       mappedAtCreation: true,
     });
-    packParams(name, params, values, uniform.getMappedRange());
+    new Uint8Array(uniform.getMappedRange()).set(new Uint8Array(packed));
     uniform.unmap();
     entries.unshift({ binding: 0, resource: { buffer: uniform } });
   }
@@ -269,8 +271,11 @@ function bind(
   };
 }
 
-function packParams(name: string, types: ParamTypes, values: Record<string, number>, range: ArrayBuffer): void {
-  const view = new DataView(range);
+function packParams(name: string, types: ParamTypes, values: Record<string, number>): ArrayBuffer {
+  const view = new DataView(new ArrayBuffer(Math.max(16, Math.ceil(Object.keys(types).length / 4) * 16)));
+  for (const key of Object.keys(values)) {
+    check(key in types, `${name} takes the parameters ${Object.keys(types).join(', ')}`, key, 'remove the extra one');
+  }
   for (const [index, [key, type]] of Object.entries(types).entries()) {
     const value = values[key];
     check(typeof value === 'number', `${name} needs a number for every parameter`, `no ${key}`);
@@ -286,6 +291,7 @@ function packParams(name: string, types: ParamTypes, values: Record<string, numb
       else view.setInt32(index * 4, value, true);
     }
   }
+  return view.buffer;
 }
 
 /** A dispatch wider than the limit continues in y; kernels take `id.x + id.y * num_workgroups.x` as their index. */

@@ -1,0 +1,212 @@
+// int8 convolution: int32 accumulation, then bias, ReLU/clamp, 2x2 max-pool and requantization, all in one pass.
+//
+//   acc[p, o] = bias[o] + sum_{ky, kx, c} input[p * stride + (ky, kx) * dilation - pad, c] * weight[o, ky, kx, c]
+//   out[p, o] = requantize(max over the pool window of acc)        (requantize is monotone, so max first is exact)
+//
+// Zero points: weights are symmetric; the input's zero point is folded into the bias by the host
+// (bias - zero_point * sum of weights), and padding supplies the zero point itself through params.pad_word.
+//
+// buffer      shape                                   dtype
+// input       batch, height, width, input_words       4 int8 channels a u32, channel 4w at bits 0..7 of word w
+// weights     tile, ky, kx, word, TILE_VECTORS x 4    WEIGHT_BITS codes, 4 channels a lane (lib/packed-weights.wgsl)
+// bias        tile x TILE_VECTORS                     vec4i
+// multipliers tile x TILE_VECTORS x 4                 vec2u a channel (lib/requantize.wgsl); f32 scale in .x for OUTPUT 2
+// output      batch, out_height, out_width, words     as the input (OUTPUT 0), or one i32/f32 a channel (OUTPUT 1/2)
+//
+// One thread computes TILE_PIXELS pixels x (4 * TILE_VECTORS) output channels in registers: no barrier and no
+// workgroup memory, which is what a CPU adapter wants (a workgroup-tiled kernel was 3 to 5 times slower on lavapipe).
+// One workgroup is WORKGROUP_SIZE such pixel tiles of the same channels, so the weight loads are uniform in it.
+// With POOL, pixels are enumerated window by window, so a thread owns whole 2x2 windows.
+// 16 x 8 on lavapipe: 128 i32 accumulators a thread, 27 to 31 Gop/s; 8 x 8 gave 13 to 18.
+//
+// DOT 1 multiplies in f32 for adapters whose dot4I8Packed is emulated (SwiftShader: 1.4 against 6.6 Gop/s). It is
+// exact: |product| <= 2^14, so 1,024 of them stay below 2^24; sums move to i32 after every 256 words.
+// A ragged pixel tail computes pixel 0 again and stores nothing.
+
+const TILE_PIXELS: u32 = 16u;
+const TILE_VECTORS: u32 = 2u;
+const POOL: u32 = 0u;
+const OUTPUT: u32 = 0u;
+const DOT: u32 = 0u;
+override WORKGROUP_SIZE: u32 = 32u;
+
+struct Params {
+  input_height: u32,
+  input_width: u32,
+  input_words: u32,
+  output_height: u32,
+  output_width: u32,
+  output_words: u32,
+  kernel_height: u32,
+  kernel_width: u32,
+  stride_height: u32,
+  stride_width: u32,
+  dilation_height: u32,
+  dilation_width: u32,
+  pad_top: u32,
+  pad_left: u32,
+  group_words: u32,
+  group_tiles: u32,
+  pixel_count: u32,
+  tile_count: u32,
+  pad_word: u32,
+  zero_point: i32,
+  low: i32,
+  high: i32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<u32>;
+@group(0) @binding(2) var<storage, read> weights: array<u32>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4i>;
+@group(0) @binding(4) var<storage, read> multipliers: array<vec2u>;
+@group(0) @binding(5) var<storage, read_write> output: array<u32>;
+
+struct Pixel {
+  image_row: u32,
+  y: i32,
+  x: i32,
+}
+
+fn locate(index: u32) -> Pixel {
+  var pixel = select(0u, index, index < params.pixel_count);
+  var y: u32;
+  var x: u32;
+  if (POOL == 1u) {
+    let corner = pixel & 3u;
+    pixel >>= 2u;
+    let columns = params.output_width / 2u;
+    let rows = params.output_height / 2u;
+    x = (pixel % columns) * 2u + (corner & 1u);
+    pixel /= columns;
+    y = (pixel % rows) * 2u + (corner >> 1u);
+    pixel /= rows;
+  } else {
+    x = pixel % params.output_width;
+    pixel /= params.output_width;
+    y = pixel % params.output_height;
+    pixel /= params.output_height;
+  }
+  return Pixel(pixel * params.input_height, i32(y * params.stride_height) - i32(params.pad_top),
+    i32(x * params.stride_width) - i32(params.pad_left));
+}
+
+fn dot_int(a: u32, b: vec4u) -> vec4i {
+  return vec4i(dot4I8Packed(a, b.x), dot4I8Packed(a, b.y), dot4I8Packed(a, b.z), dot4I8Packed(a, b.w));
+}
+
+fn store(pixel: u32, vector: u32, accumulator: vec4i) {
+  let at = pixel * params.output_words;
+  if (OUTPUT == 0u) {
+    if (vector < params.output_words) {
+      let m = vector * 4u;
+      output[at + vector] = pack4xI8(vec4i(
+        requantize(accumulator.x, multipliers[m], params.zero_point, params.low, params.high),
+        requantize(accumulator.y, multipliers[m + 1u], params.zero_point, params.low, params.high),
+        requantize(accumulator.z, multipliers[m + 2u], params.zero_point, params.low, params.high),
+        requantize(accumulator.w, multipliers[m + 3u], params.zero_point, params.low, params.high)));
+    }
+  } else {
+    for (var lane = 0u; lane < 4u; lane++) {
+      let channel = vector * 4u + lane;
+      if (channel < params.output_words) {
+        var word = bitcast<u32>(accumulator[lane]);
+        if (OUTPUT == 2u) {
+          word = bitcast<u32>(f32(accumulator[lane]) * bitcast<f32>(multipliers[channel].x));
+        }
+        output[at + channel] = word;
+      }
+    }
+  }
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) local: u32) {
+  let blocks = (params.pixel_count + TILE_PIXELS * WORKGROUP_SIZE - 1u) / (TILE_PIXELS * WORKGROUP_SIZE);
+  let linear = workgroup.x + workgroup.y * count.x;
+  let tile = linear / blocks;
+  if (tile >= params.tile_count) {
+    return;
+  }
+  let first = ((linear % blocks) * WORKGROUP_SIZE + local) * TILE_PIXELS;
+
+  var pixels: array<Pixel, TILE_PIXELS>;
+  for (var i = 0u; i < TILE_PIXELS; i++) {
+    pixels[i] = locate(first + i);
+  }
+  var total: array<vec4i, TILE_PIXELS * TILE_VECTORS>;
+  let group_word = (tile / params.group_tiles) * params.group_words;
+  var at = tile * params.kernel_height * params.kernel_width * params.group_words * TILE_VECTORS;
+
+  for (var ky = 0u; ky < params.kernel_height; ky++) {
+    for (var kx = 0u; kx < params.kernel_width; kx++) {
+      var base: array<u32, TILE_PIXELS>;
+      var inside: array<bool, TILE_PIXELS>;
+      for (var i = 0u; i < TILE_PIXELS; i++) {
+        let y = pixels[i].y + i32(ky * params.dilation_height);
+        let x = pixels[i].x + i32(kx * params.dilation_width);
+        inside[i] = y >= 0 && x >= 0 && y < i32(params.input_height) && x < i32(params.input_width);
+        let offset = ((pixels[i].image_row + u32(y)) * params.input_width + u32(x)) * params.input_words;
+        base[i] = group_word + select(0u, offset, inside[i]);
+      }
+      if (DOT == 0u) {
+        for (var word = 0u; word < params.group_words; word++) {
+          var b: array<vec4u, TILE_VECTORS>;
+          for (var v = 0u; v < TILE_VECTORS; v++) {
+            b[v] = load_weights(at + v);
+          }
+          at += TILE_VECTORS;
+          for (var i = 0u; i < TILE_PIXELS; i++) {
+            let a = select(params.pad_word, input[base[i] + word], inside[i]);
+            for (var v = 0u; v < TILE_VECTORS; v++) {
+              total[i * TILE_VECTORS + v] += dot_int(a, b[v]);
+            }
+          }
+        }
+      } else {
+        for (var start = 0u; start < params.group_words; start += 256u) {
+          var part: array<vec4f, TILE_PIXELS * TILE_VECTORS>;
+          for (var word = start; word < min(start + 256u, params.group_words); word++) {
+            var b: array<mat4x4f, TILE_VECTORS>;
+            for (var v = 0u; v < TILE_VECTORS; v++) {
+              let w = load_weights(at + v);
+              b[v] = mat4x4f(vec4f(unpack4xI8(w.x)), vec4f(unpack4xI8(w.y)), vec4f(unpack4xI8(w.z)),
+                vec4f(unpack4xI8(w.w)));
+            }
+            at += TILE_VECTORS;
+            for (var i = 0u; i < TILE_PIXELS; i++) {
+              let a = vec4f(unpack4xI8(select(params.pad_word, input[base[i] + word], inside[i])));
+              for (var v = 0u; v < TILE_VECTORS; v++) {
+                part[i * TILE_VECTORS + v] += a * b[v];
+              }
+            }
+          }
+          for (var i = 0u; i < TILE_PIXELS * TILE_VECTORS; i++) {
+            total[i] += vec4i(part[i]);
+          }
+        }
+      }
+    }
+  }
+
+  for (var v = 0u; v < TILE_VECTORS; v++) {
+    let vector = tile * TILE_VECTORS + v;
+    let offset = bias[vector];
+    if (POOL == 1u) {
+      for (var i = 0u; i < TILE_PIXELS; i += 4u) {
+        if (first + i < params.pixel_count) {
+          let top = max(total[i * TILE_VECTORS + v], total[(i + 1u) * TILE_VECTORS + v]);
+          let bottom = max(total[(i + 2u) * TILE_VECTORS + v], total[(i + 3u) * TILE_VECTORS + v]);
+          store((first + i) / 4u, vector, unscale(max(top, bottom)) + offset);
+        }
+      }
+    } else {
+      for (var i = 0u; i < TILE_PIXELS; i++) {
+        if (first + i < params.pixel_count) {
+          store(first + i, vector, unscale(total[i * TILE_VECTORS + v]) + offset);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,95 @@
+// Adds every element to the count and the sum of its nearest centroid, for up to 256 centroids: half of Lloyd's step.
+//
+//   code(x) = number of thresholds below x,  threshold[j] = floor((centroid[j] + centroid[j + 1]) / 2)
+//   totals[segment, c] += (1, x) for every x of the segment with code(x) = c
+//
+// buffer     shape                    dtype  holds
+// fixed      [elements]               u32    fixed-point elements (kmeans-fix)
+// centroids  [segments, clusters]     u32    ascending fixed-point centroids
+// done       [segments]               u32    0 while the segment still moves; a done segment is left alone
+// chunks     [chunkCount, 4]          u32    segment, first element, one past the last, 0
+// totals     [segments, clusters, 3]  u32    count, sum's low word, sum's high word
+//
+// One workgroup reads one chunk; one thread reads every WORKGROUP_SIZE-th element, finds its code in eight steps of a
+// binary search over workgroup memory, and adds it to the workgroup's own totals with integer atomics.
+//
+// Workgroup memory: 256 thresholds + 256 x 3 words = 4 KiB. A 64-bit sum is two words: the thread whose addition
+// wraps the low word adds one to the high word, which happens at most once in 128 elements.
+// kmeans-accumulate is the faster kernel for 16 centroids and fewer.
+//
+// A value exactly between two centroids belongs to the lower one. Equal centroids: the first takes the elements.
+// Sums are integers and atomics on integers commute: any schedule gives the same bits.
+
+struct Params {
+  chunkCount: u32,
+  clusters: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> fixed: array<u32>;
+@group(0) @binding(2) var<storage, read> centroids: array<u32>;
+@group(0) @binding(3) var<storage, read> done: array<u32>;
+@group(0) @binding(4) var<storage, read> chunks: array<vec4u>;
+@group(0) @binding(5) var<storage, read_write> totals: array<atomic<u32>>;
+
+override WORKGROUP_SIZE: u32 = 64;
+const MAX_CLUSTERS: u32 = 256u;
+const NEVER: u32 = 0xffffffffu;
+
+var<workgroup> tile_thresholds: array<u32, MAX_CLUSTERS>;
+var<workgroup> partial_count: array<atomic<u32>, MAX_CLUSTERS>;
+var<workgroup> partial_low: array<atomic<u32>, MAX_CLUSTERS>;
+var<workgroup> partial_high: array<atomic<u32>, MAX_CLUSTERS>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = workgroup.x + workgroup.y * workgroups.x;
+  if (index >= params.chunkCount) {
+    return;
+  }
+  let chunk = chunks[index];
+  let segment = chunk.x;
+  if (done[segment] != 0u) {
+    return;
+  }
+
+  for (var j = lane; j < MAX_CLUSTERS; j += WORKGROUP_SIZE) {
+    var threshold = NEVER;
+    if (j + 1u < params.clusters) {
+      let at = segment * params.clusters + j;
+      threshold = (centroids[at] + centroids[at + 1u]) / 2u;
+    }
+    tile_thresholds[j] = threshold;
+  }
+  workgroupBarrier();
+
+  for (var at = chunk.y + lane; at < chunk.z; at += WORKGROUP_SIZE) {
+    let x = fixed[at];
+    var code = 0u;
+    for (var step = MAX_CLUSTERS / 2u; step > 0u; step /= 2u) {
+      code += select(0u, step, x > tile_thresholds[code + step - 1u]);
+    }
+    atomicAdd(&partial_count[code], 1u);
+    let before = atomicAdd(&partial_low[code], x);
+    if (before + x < before) {
+      atomicAdd(&partial_high[code], 1u);
+    }
+  }
+  workgroupBarrier();
+
+  for (var c = lane; c < params.clusters; c += WORKGROUP_SIZE) {
+    let count = atomicLoad(&partial_count[c]);
+    if (count > 0u) {
+      let at = (segment * params.clusters + c) * 3u;
+      let low = atomicLoad(&partial_low[c]);
+      let high = atomicLoad(&partial_high[c]);
+      atomicAdd(&totals[at], count);
+      let before = atomicAdd(&totals[at + 1u], low);
+      atomicAdd(&totals[at + 2u], high + select(0u, 1u, before + low < before));
+    }
+  }
+}

@@ -1,0 +1,71 @@
+// Writes the code of every element: the index of its nearest centroid.
+//
+//   code(x) = number of thresholds below x,  threshold[j] = floor((centroid[j] + centroid[j + 1]) / 2)
+//
+// buffer     shape                 dtype  holds
+// fixed      [elements / 4] x 4    u32    fixed-point elements (kmeans-fix), 0 in the padding after a chunk's end
+// centroids  [segments, clusters]  u32    ascending fixed-point centroids
+// chunks     [chunkCount, 4]       u32    segment, first element (a multiple of 4), one past the last, 0
+// codes      [elements / 4]        u32    four codes a word, the first in bits 0-7; 0 in the padding
+//
+// One workgroup codes one chunk; one thread every WORKGROUP_SIZE-th word of four codes, found in eight steps of a
+// binary search over the thresholds in workgroup memory (1 KiB).
+//
+// A value exactly between two centroids belongs to the lower one. Equal centroids: the first takes the elements, so
+// that the codebook's repeated tail is never used.
+
+struct Params {
+  chunkCount: u32,
+  clusters: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> fixed: array<vec4u>;
+@group(0) @binding(2) var<storage, read> centroids: array<u32>;
+@group(0) @binding(3) var<storage, read> chunks: array<vec4u>;
+@group(0) @binding(4) var<storage, read_write> codes: array<u32>;
+
+override WORKGROUP_SIZE: u32 = 64;
+const MAX_CLUSTERS: u32 = 256u;
+const NEVER: u32 = 0xffffffffu;
+
+var<workgroup> tile_thresholds: array<u32, MAX_CLUSTERS>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = workgroup.x + workgroup.y * workgroups.x;
+  if (index >= params.chunkCount) {
+    return;
+  }
+  let chunk = chunks[index];
+  for (var j = lane; j < MAX_CLUSTERS; j += WORKGROUP_SIZE) {
+    var threshold = NEVER;
+    if (j + 1u < params.clusters) {
+      let at = chunk.x * params.clusters + j;
+      threshold = (centroids[at] + centroids[at + 1u]) / 2u;
+    }
+    tile_thresholds[j] = threshold;
+  }
+  workgroupBarrier();
+
+  let last = (chunk.z + 3u) / 4u;
+  for (var at = chunk.y / 4u + lane; at < last; at += WORKGROUP_SIZE) {
+    let x = fixed[at];
+    var code = vec4u();
+    for (var step = MAX_CLUSTERS / 2u; step > 0u; step /= 2u) {
+      let probe = code + (step - 1u);
+      let thresholds = vec4u(
+        tile_thresholds[probe.x],
+        tile_thresholds[probe.y],
+        tile_thresholds[probe.z],
+        tile_thresholds[probe.w],
+      );
+      code += select(vec4u(), vec4u(step), x > thresholds);
+    }
+    codes[at] = code.x | (code.y << 8u) | (code.z << 16u) | (code.w << 24u);
+  }
+}

@@ -1,0 +1,266 @@
+import { unzipSync } from 'fflate';
+import { check, LloydError } from '../gpu/errors.ts';
+import { type PickleGlobal, type PickleWorld, readPickle } from './pickle.ts';
+import { arrayOver, DTYPE_ARRAYS, type DType, elementCount, type Tensor } from './tensor.ts';
+
+const STORAGES: Record<string, DType> = {
+  FloatStorage: 'float32',
+  DoubleStorage: 'float64',
+  HalfStorage: 'float16',
+  BFloat16Storage: 'bfloat16',
+  LongStorage: 'int64',
+  IntStorage: 'int32',
+  ShortStorage: 'int16',
+  CharStorage: 'int8',
+  ByteStorage: 'uint8',
+  BoolStorage: 'bool',
+};
+
+/** Under which training scripts commonly put the state dict. */
+const WRAPPERS = ['state_dict', 'model_state_dict', 'model', 'net'];
+
+/** What `torch.save` wrote before PyTorch 1.6 begins with this number, pickled. */
+const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
+
+class Storage {
+  bytes: Uint8Array | undefined;
+  constructor(
+    readonly dtype: DType,
+    readonly key: string,
+    readonly count: number,
+  ) {}
+}
+
+class StoredTensor {
+  constructor(
+    readonly storage: Storage,
+    readonly offset: number,
+    readonly dims: number[],
+    readonly strides: number[],
+  ) {}
+}
+
+/**
+ * Reads the tensors of a PyTorch checkpoint: what `torch.save(model.state_dict(), file)` writes, as a zip archive
+ * (PyTorch 1.6 and later) or in the older single stream. No code of the file is run: of the globals a pickle may
+ * name only the few that rebuild tensors and ordered dicts are known, any other is refused by name.
+ *
+ * A dict under `state_dict`, `model_state_dict`, `model` or `net` is unwrapped. Entries that are no tensors (an epoch,
+ * a learning rate) are left out. Tensors whose strides are not row-major are copied into row-major order.
+ *
+ * Source: torch/serialization.py and torch/_utils.py of PyTorch.
+ *
+ * @param bytes the whole file
+ * @returns tensors by name in the file's order; float16 and bfloat16 as bits
+ * @throws LloydError for a file that is no checkpoint, holds more than tensors, is big-endian, cut off, or whose
+ *   tensors pass the end of their storage
+ * @example
+ * const state = readPth(await fetch('vgg.pth').then(async (response) => new Uint8Array(await response.arrayBuffer())));
+ * state.get('classifier.weight')?.dims; // [10, 512]
+ */
+export function readPth(bytes: Uint8Array): Map<string, Tensor> {
+  const isZip = bytes[0] === 0x50 && bytes[1] === 0x4b;
+  const root = isZip ? readZip(bytes) : readLegacy(bytes);
+  const tensors = new Map<string, Tensor>();
+  for (const [name, value] of unwrap(root)) {
+    if (value instanceof StoredTensor) tensors.set(String(name), resolve(String(name), value));
+  }
+  check(
+    tensors.size > 0,
+    'a checkpoint must hold tensors',
+    'none',
+    `save model.state_dict(), bare or under ${WRAPPERS[0]}`,
+  );
+  return tensors;
+}
+
+function unwrap(root: unknown): Map<unknown, unknown> {
+  check(root instanceof Map, 'a checkpoint must be a dict', root, 'save model.state_dict() with torch.save');
+  for (const key of WRAPPERS) {
+    const inner = root.get(key);
+    if (inner instanceof Map) return inner;
+  }
+  return root;
+}
+
+function readZip(bytes: Uint8Array): unknown {
+  let files: Record<string, Uint8Array>;
+  try {
+    files = unzipSync(bytes);
+  } catch (cause) {
+    throw new LloydError(
+      'a checkpoint must be a whole zip archive',
+      (cause as Error).message,
+      'fetch the file again',
+      { cause },
+    );
+  }
+  const pickle = Object.keys(files).find((path) => path === 'data.pkl' || path.endsWith('/data.pkl'));
+  check(
+    pickle,
+    'a checkpoint archive must hold data.pkl',
+    Object.keys(files),
+    'is this a file of torch.save?',
+  );
+  const folder = pickle.slice(0, -'data.pkl'.length);
+  const order = files[`${folder}byteorder`];
+  if (order) {
+    const name = new TextDecoder().decode(order);
+    check(
+      name === 'little',
+      'a checkpoint must be little-endian',
+      name,
+      'save it again on a little-endian machine',
+    );
+  }
+  const storages = new Map<string, Storage>();
+  const { value } = readPickle(files[pickle], 0, world(storages));
+  for (const storage of storages.values()) storage.bytes = files[`${folder}data/${storage.key}`];
+  return value;
+}
+
+/** Five pickles in a row (magic, protocol, machine, value, storage keys), then each storage's count and bytes. */
+function readLegacy(bytes: Uint8Array): unknown {
+  const storages = new Map<string, Storage>();
+  let at = 0;
+  const next = () => {
+    const { value, end } = readPickle(bytes, at, world(storages));
+    at = end;
+    return value;
+  };
+  check(
+    bytes[0] === 0x80 && next() === LEGACY_MAGIC,
+    'a checkpoint must be a file of torch.save',
+    'another format',
+  );
+  next();
+  const machine = next();
+  const little = machine instanceof Map ? machine.get('little_endian') : true;
+  check(
+    little !== false,
+    'a checkpoint must be little-endian',
+    'big-endian',
+    'save it again on a little-endian machine',
+  );
+  const value = next();
+  const keys = next();
+  check(Array.isArray(keys), 'a checkpoint must list its storages', keys);
+  for (const key of keys) {
+    const storage = storages.get(String(key));
+    check(storage, 'a checkpoint must use every storage that it lists', key);
+    const end = at + 8 + storage.count * DTYPE_ARRAYS[storage.dtype].BYTES_PER_ELEMENT;
+    check(
+      end <= bytes.length,
+      `storage ${key} must end within the file's ${bytes.length} bytes`,
+      end,
+      'fetch the file again',
+    );
+    storage.bytes = bytes.subarray(at + 8, end);
+    at = end;
+  }
+  return value;
+}
+
+function world(storages: Map<string, Storage>): PickleWorld {
+  const globals = new Map<string, PickleGlobal>();
+  const allow = (name: string, call?: (args: unknown[]) => unknown) => globals.set(name, { name, call });
+  allow('collections.OrderedDict', ([pairs = []]) => {
+    const arePairs = Array.isArray(pairs) && pairs.every((pair) => Array.isArray(pair) && pair.length === 2);
+    check(arePairs, 'an ordered dict must be made from pairs', pairs);
+    return new Map(pairs as [unknown, unknown][]);
+  });
+  allow('torch.Size', (args) => args[0]);
+  allow('torch._utils._rebuild_tensor', rebuildTensor);
+  allow('torch._utils._rebuild_tensor_v2', rebuildTensor);
+  allow('torch._utils._rebuild_parameter', (args) => args[0]);
+  for (const name of Object.keys(STORAGES)) allow(`torch.${name}`);
+  return { globals, persistentLoad: (id) => loadStorage(id, storages) };
+}
+
+function loadStorage(id: unknown, storages: Map<string, Storage>): Storage {
+  check(Array.isArray(id) && id[0] === 'storage', 'a persistent id must name a storage', id);
+  const [, type, key, , count, viewed] = id as [string, PickleGlobal, unknown, unknown, number, unknown];
+  const dtype = STORAGES[String(type?.name).replace('torch.', '')];
+  check(dtype, `a storage must be one of ${Object.keys(STORAGES).join(', ')}`, type?.name);
+  check(Number.isSafeInteger(count) && count >= 0, 'a storage must have a count of elements', count);
+  check(
+    viewed === undefined || viewed === null,
+    'a storage must not be a view of another',
+    viewed,
+    'save it with PyTorch 1.6 or later',
+  );
+  const known = storages.get(String(key)) ?? new Storage(dtype, String(key), count);
+  check(known.dtype === dtype, `storage ${key} must have one dtype`, `${known.dtype} and ${dtype}`);
+  storages.set(String(key), known);
+  return known;
+}
+
+function rebuildTensor(args: unknown[]): StoredTensor {
+  const [storage, offset, dims, strides] = args as [Storage, number, number[], number[]];
+  const isIndex = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+  check(storage instanceof Storage, 'a tensor must have a storage', storage);
+  check(isIndex(offset), 'a tensor must have a non-negative storage offset', offset);
+  check(Array.isArray(dims) && dims.every(isIndex), 'a tensor must have non-negative dimensions', dims);
+  check(Array.isArray(strides) && strides.every(isIndex), 'a tensor must have non-negative strides', strides);
+  check(strides.length === dims.length, 'a tensor must have as many strides as dimensions', strides.length);
+  return new StoredTensor(storage, offset, dims, strides);
+}
+
+function resolve(name: string, { storage, offset, dims, strides }: StoredTensor): Tensor {
+  const tensor = `tensor ${JSON.stringify(name)}`;
+  const { dtype, bytes } = storage;
+  const width = DTYPE_ARRAYS[dtype].BYTES_PER_ELEMENT;
+  check(
+    bytes,
+    `${tensor} must have its storage in the file`,
+    `no storage ${storage.key}`,
+    'fetch the file again',
+  );
+  const count = elementCount(dims);
+  check(count < 2 ** 31, `${tensor} must have fewer than 2^31 elements`, count);
+  const reach = dims.reduce((sum, dim, axis) => sum + (dim - 1) * strides[axis], offset + 1);
+  check(
+    count === 0 || reach * width <= bytes.length,
+    `${tensor} must end within its storage of ${bytes.length / width} elements`,
+    `element ${reach}`,
+  );
+  if (count === 0 || isRowMajor(dims, strides)) {
+    return { dtype, dims, data: arrayOver(dtype, bytes, count === 0 ? 0 : offset * width, count) };
+  }
+  return {
+    dtype,
+    dims,
+    data: gather(arrayOver(dtype, bytes, 0, Math.floor(bytes.length / width)), offset, dims, strides, count),
+  };
+}
+
+function isRowMajor(dims: number[], strides: number[]): boolean {
+  let expected = 1;
+  for (let axis = dims.length - 1; axis >= 0; axis--) {
+    if (dims[axis] !== 1 && strides[axis] !== expected) return false;
+    expected *= dims[axis];
+  }
+  return true;
+}
+
+function gather<A extends Tensor['data']>(
+  from: A,
+  offset: number,
+  dims: number[],
+  strides: number[],
+  count: number,
+): A {
+  const to = new (from.constructor as new (length: number) => A)(count);
+  const index = new Array<number>(dims.length).fill(0);
+  let at = offset;
+  for (let i = 0; i < count; i++) {
+    to[i] = from[at];
+    for (let axis = dims.length - 1; axis >= 0; axis--) {
+      at += strides[axis];
+      if (++index[axis] < dims[axis]) break;
+      at -= strides[axis] * dims[axis];
+      index[axis] = 0;
+    }
+  }
+  return to;
+}

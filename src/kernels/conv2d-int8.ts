@@ -1,0 +1,54 @@
+import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
+import requantize from '../../shaders/lib/requantize.wgsl?raw';
+import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import source from '../../shaders/conv2d-int8.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+/** int8 convolution with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/conv2d-int8.wgsl`. */
+export const conv2dInt8Kernel = defineKernel({
+  name: 'conv2d-int8',
+  wgsl: [exactFloat, requantize, packedWeights, source],
+  bindings: {
+    input: { access: 'read', type: 'u32' },
+    weights: { access: 'read', type: 'u32' },
+    bias: { access: 'read', type: 'vec4i' },
+    multipliers: { access: 'read', type: 'vec2u' },
+    output: { access: 'write', type: 'u32' },
+  },
+  params: {
+    inputHeight: 'u32',
+    inputWidth: 'u32',
+    inputWords: 'u32',
+    outputHeight: 'u32',
+    outputWidth: 'u32',
+    outputWords: 'u32',
+    kernelHeight: 'u32',
+    kernelWidth: 'u32',
+    strideHeight: 'u32',
+    strideWidth: 'u32',
+    dilationHeight: 'u32',
+    dilationWidth: 'u32',
+    padTop: 'u32',
+    padLeft: 'u32',
+    groupWords: 'u32',
+    groupTiles: 'u32',
+    pixelCount: 'u32',
+    tileCount: 'u32',
+    padWord: 'u32',
+    zeroPoint: 'i32',
+    low: 'i32',
+    high: 'i32',
+  },
+  overrides: { WORKGROUP_SIZE: { default: 32, allowed: [8, 16, 32, 64] } },
+  constants: {
+    TILE_PIXELS: ['4u', '8u', '16u'],
+    TILE_VECTORS: ['1u', '2u', '4u'],
+    POOL: ['0u', '1u'],
+    OUTPUT: ['0u', '1u', '2u'],
+    DOT: ['0u', '1u'],
+    WEIGHT_BITS: ['8u', '4u', '2u'],
+    REQUANTIZE: [],
+  },
+  workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE, TILE_PIXELS = 16 }) =>
+    Math.ceil(pixelCount / (TILE_PIXELS * WORKGROUP_SIZE)) * tileCount,
+});

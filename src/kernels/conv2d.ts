@@ -1,0 +1,41 @@
+import source from '../../shaders/conv2d.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+/** f32 convolution with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/conv2d.wgsl`. */
+export const conv2dKernel = defineKernel({
+  name: 'conv2d',
+  wgsl: [source],
+  bindings: {
+    input: { access: 'read', type: 'vec4f' },
+    weights: { access: 'read', type: 'vec4f' },
+    scale: { access: 'read', type: 'vec4f' },
+    shift: { access: 'read', type: 'vec4f' },
+    output: { access: 'write', type: 'vec4f' },
+  },
+  params: {
+    inputHeight: 'u32',
+    inputWidth: 'u32',
+    inputVectors: 'u32',
+    outputHeight: 'u32',
+    outputWidth: 'u32',
+    outputVectors: 'u32',
+    kernelHeight: 'u32',
+    kernelWidth: 'u32',
+    strideHeight: 'u32',
+    strideWidth: 'u32',
+    dilationHeight: 'u32',
+    dilationWidth: 'u32',
+    padTop: 'u32',
+    padLeft: 'u32',
+    groupVectors: 'u32',
+    groupTiles: 'u32',
+    pixelCount: 'u32',
+    tileCount: 'u32',
+    low: 'f32',
+    high: 'f32',
+  },
+  overrides: { WORKGROUP_SIZE: { default: 32, allowed: [8, 16, 32, 64] } },
+  constants: { TILE_PIXELS: ['4u', '8u', '16u'], TILE_VECTORS: ['1u', '2u', '4u'], POOL: ['0u', '1u'] },
+  workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE, TILE_PIXELS = 16 }) =>
+    Math.ceil(pixelCount / (TILE_PIXELS * WORKGROUP_SIZE)) * tileCount,
+});

@@ -1,0 +1,34 @@
+import source from '../../shaders/max-pool2d-int8.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+/** Max pooling of packed NHWC 8-bit codes (4 channels a u32), exact; shapes in `shaders/max-pool2d-int8.wgsl`. */
+export const maxPool2dInt8Kernel = defineKernel({
+  name: 'max-pool2d-int8',
+  wgsl: [source],
+  bindings: {
+    input: { access: 'read', type: 'u32' },
+    output: { access: 'write', type: 'u32' },
+  },
+  params: {
+    batch: 'u32',
+    height: 'u32',
+    width: 'u32',
+    channelWords: 'u32',
+    outputHeight: 'u32',
+    outputWidth: 'u32',
+    kernelHeight: 'u32',
+    kernelWidth: 'u32',
+    strideHeight: 'u32',
+    strideWidth: 'u32',
+    dilationHeight: 'u32',
+    dilationWidth: 'u32',
+    padTop: 'u32',
+    padLeft: 'u32',
+  },
+  overrides: {
+    WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },
+    SIGNED: { default: 1, allowed: [0, 1] },
+  },
+  workgroups: ({ batch, outputHeight, outputWidth, channelWords }, { WORKGROUP_SIZE }) =>
+    Math.ceil((batch * outputHeight * outputWidth * channelWords) / WORKGROUP_SIZE),
+});

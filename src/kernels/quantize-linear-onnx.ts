@@ -1,0 +1,36 @@
+import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import halfFloat from '../../shaders/lib/half-float.wgsl?raw';
+import source from '../../shaders/quantize-linear-onnx.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+/** QuantizeLinear with blocks, float16, int32 and 16-bit codes; see shaders/quantize-linear-onnx.wgsl. */
+export const quantizeLinearOnnx = defineKernel({
+  name: 'quantize-linear-onnx',
+  wgsl: [exactFloat, halfFloat, source],
+  bindings: {
+    input: { access: 'read', type: 'u32' },
+    scales: { access: 'read', type: 'u32' },
+    zero_points: { access: 'read', type: 'i32' },
+    output: { access: 'write', type: 'u32' },
+  },
+  params: {
+    count: 'u32',
+    inners: 'u32',
+    axis_size: 'u32',
+    block_size: 'u32',
+    outer_stride: 'u32',
+    axis_stride: 'u32',
+    inner_stride: 'u32',
+    low: 'i32',
+    high: 'i32',
+  },
+  overrides: { WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] } },
+  constants: {
+    INPUT: ['0u', '1u', '2u'],
+    OUTPUT_BITS: ['8u', '16u'],
+    PRECISION: ['0u', '1u'],
+    OVERFLOW: ['0u', '1u'],
+  },
+  workgroups: ({ count }, { WORKGROUP_SIZE, OUTPUT_BITS = 8 }) =>
+    Math.ceil(count / ((32 / OUTPUT_BITS) * WORKGROUP_SIZE)),
+});

@@ -1,0 +1,133 @@
+import type { Call } from '../gpu/kernel.ts';
+import type { Runtime } from '../gpu/runtime.ts';
+import { roundHalfToEven } from '../reference/round.ts';
+import { type Arena, placeTensors } from './arena.ts';
+import type { ImageShape } from './graph.ts';
+import type { LoweredModel, Step } from './lower.ts';
+
+/** One dispatch of a compiled session, as data. */
+export interface PlanEntry {
+  step: number;
+  layer: string;
+  kernel: string;
+  specialization: Readonly<Record<string, number | string>>;
+  workgroups: readonly [number, number, number];
+  /** Output of one image. */
+  shape: ImageShape;
+  macs: number;
+  /** Slabs read and written: activations share buffers by lifetime. */
+  reads: string[];
+  writes: string[];
+}
+
+/** A lowered model with its kernels compiled and bound. */
+export interface Executor {
+  arena: Arena;
+  calls: Call[];
+  plan: PlanEntry[];
+  /** The call that loads this chunk, and its bytes in the form that call reads. */
+  entry(chunk: Uint8Array | Float32Array): { call: Call; data: Uint8Array | Float32Array };
+  write(data: Uint8Array | Float32Array): void;
+  profile(images: Uint8Array): Promise<{ layer: string; kernel: string; milliseconds: number }[] | null>;
+  destroy(): void;
+}
+
+/** Compiles and binds every step; nothing is left to create when the model runs. */
+export async function buildExecutor(
+  runtime: Runtime,
+  lowered: LoweredModel,
+  keep: ReadonlySet<string>,
+): Promise<Executor> {
+  const { uint8, float32 } = lowered.inputs;
+  const arena = placeTensors(runtime, [float32 ?? uint8, ...lowered.steps], keep);
+  const prepare = async (step: Step): Promise<Call> => {
+    const compiled = await step.kernel.create(runtime.device, step.specialization);
+    const buffers = Object.fromEntries(Object.entries(step.operands).map(([name, o]) => [name, arena.buffer(o)]));
+    return compiled.bind(buffers, step.params);
+  };
+  const entry8 = await prepare(uint8);
+  const entry32 = float32 ? await prepare(float32) : null;
+  const calls = await Promise.all(lowered.steps.map(prepare));
+  const imageBuffer = arena.buffer(uint8.operands.input).buffer;
+  const steps = [uint8, ...lowered.steps];
+  const plan = steps.map((step, index) => describe(step, index, index ? calls[index - 1] : entry8, arena));
+  const write = (data: Uint8Array | Float32Array) => {
+    // writeBuffer takes whole words; a ragged tail of up to three bytes is copied into one.
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const whole = bytes.length - (bytes.length % 4);
+    if (whole) runtime.device.queue.writeBuffer(imageBuffer, 0, bytes, 0, whole);
+    if (whole < bytes.length) {
+      const tail = new Uint8Array(4);
+      tail.set(bytes.subarray(whole));
+      runtime.device.queue.writeBuffer(imageBuffer, whole, tail);
+    }
+  };
+  return {
+    arena,
+    calls,
+    plan,
+    write,
+    entry(chunk) {
+      if (chunk instanceof Uint8Array) return { call: entry8, data: chunk };
+      if (entry32) return { call: entry32, data: chunk };
+      // Scale 1/255 and zero point -128 make rounding to the nearest pixel the input's quantization.
+      const pixel = (x: number) => Math.max(0, Math.min(255, roundHalfToEven(Math.fround(x * 255))));
+      return { call: entry8, data: Uint8Array.from(chunk, pixel) };
+    },
+    async profile(images) {
+      write(images);
+      return timeCalls(runtime, steps, [entry8, ...calls]);
+    },
+    destroy() {
+      for (const call of [entry8, ...(entry32 ? [entry32] : []), ...calls]) call.destroy();
+      arena.destroy();
+    },
+  };
+}
+
+function describe(step: Step, index: number, call: Call, arena: Arena): PlanEntry {
+  const place = (access: 'read' | 'write') =>
+    Object.entries(step.kernel.declaration.bindings).flatMap(([name, binding]) => {
+      const operand = step.operands[name];
+      if (binding.access !== access) return [];
+      return 'tensor' in operand ? [`${operand.tensor} (slab ${arena.slabs.get(operand.tensor)})`] : [operand.label];
+    });
+  return {
+    step: index,
+    layer: step.name,
+    kernel: call.kernel,
+    specialization: step.specialization,
+    workgroups: call.workgroups,
+    shape: step.shape,
+    macs: step.macs,
+    reads: place('read'),
+    writes: place('write'),
+  };
+}
+
+async function timeCalls(runtime: Runtime, steps: readonly Step[], calls: readonly Call[]) {
+  const { device } = runtime;
+  if (!device.features.has('timestamp-query')) return null;
+  const querySet = device.createQuerySet({ type: 'timestamp', count: calls.length * 2 });
+  const buffer = device.createBuffer({
+    size: calls.length * 16,
+    usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+  });
+  const encoder = device.createCommandEncoder();
+  for (const [i, call] of calls.entries()) {
+    const timestampWrites = { querySet, beginningOfPassWriteIndex: i * 2, endOfPassWriteIndex: i * 2 + 1 };
+    const pass = encoder.beginComputePass({ timestampWrites });
+    call.encode(pass);
+    pass.end();
+  }
+  encoder.resolveQuerySet(querySet, 0, calls.length * 2, buffer, 0);
+  device.queue.submit([encoder.finish()]);
+  const times = new BigUint64Array(await runtime.read(buffer));
+  buffer.destroy();
+  querySet.destroy();
+  return calls.map((call, i) => ({
+    layer: steps[i].name,
+    kernel: call.kernel,
+    milliseconds: Number(times[i * 2 + 1] - times[i * 2]) / 1e6,
+  }));
+}

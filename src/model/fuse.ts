@@ -1,0 +1,203 @@
+import { check, LloydError } from '../gpu/errors.ts';
+import { type Graph, type GraphNode, type ImageShape, inferShapes, type Model } from './graph.ts';
+import { parameter, requiredParameter } from './parameters.ts';
+
+/** A convolution (or a linear layer, as the convolution that covers its whole input) with what follows it fused in. */
+export interface ConvLayer {
+  kind: 'conv2d';
+  /** The convolution's own node; a precision plan names layers by it. */
+  name: string;
+  input: string;
+  output: string;
+  inputShape: ImageShape;
+  /** Before pooling. */
+  convShape: ImageShape;
+  outputShape: ImageShape;
+  kernel: readonly [number, number];
+  strides: readonly [number, number];
+  dilations: readonly [number, number];
+  pads: readonly [number, number, number, number];
+  groups: number;
+  /** OIHW. */
+  weight: Float32Array;
+  /** Folded batch norm and bias: out = conv * scale + shift, per output channel. */
+  scale: Float32Array;
+  shift: Float32Array;
+  low: number;
+  high: number;
+  /** A 2x2, stride 2 max-pool follows. */
+  pool: boolean;
+}
+
+/** A layer without weights. */
+export interface PlainLayer {
+  kind: 'maxPool' | 'averagePool' | 'add' | 'concat';
+  name: string;
+  inputs: string[];
+  output: string;
+  inputShapes: ImageShape[];
+  outputShape: ImageShape;
+  kernel: readonly [number, number];
+  strides: readonly [number, number];
+  pads: readonly [number, number, number, number];
+  low: number;
+  high: number;
+}
+
+export type Layer = ConvLayer | PlainLayer;
+
+/**
+ * Fuses batch norm, activation and 2x2 max-pool into the convolution before them: the layers that are dispatched.
+ *
+ * @throws LloydError for an operator with nothing to fuse into, naming it.
+ */
+export function fuseGraph(model: Model): Layer[] {
+  const { graph } = model;
+  const shapes = inferShapes(graph);
+  const consumers = countConsumers(graph);
+  const alias = new Map<string, string>();
+  const source = (name: string): string => alias.get(name) ?? name;
+  const layers: Layer[] = [];
+  const producers = new Map<string, Layer>();
+
+  for (const node of graph.nodes) {
+    const inputs = node.inputs.map(source);
+    const before = producers.get(inputs[0]);
+    // A layer may absorb the node only if nobody else reads what the layer put out before it.
+    const sole = node.inputs.length === 1 && consumers.get(node.inputs[0]) === 1;
+    if (node.op === 'flatten' || node.op === 'identity') alias.set(node.name, inputs[0]);
+    else if (before && sole && absorb(model, before, node)) {
+      producers.delete(before.output);
+      before.output = node.name;
+      before.outputShape = shapes.get(node.name)!;
+      producers.set(node.name, before);
+    } else {
+      const layer = createLayer(
+        model,
+        node,
+        inputs,
+        node.inputs.map((name) => shapes.get(name)!),
+        shapes.get(node.name)!,
+      );
+      layers.push(layer);
+      producers.set(node.name, layer);
+    }
+  }
+  check(producers.has(source(graph.output)), `${graph.name}: the output must be computed by a layer`, graph.output);
+  return layers;
+}
+
+function countConsumers(graph: Graph): Map<string, number> {
+  const counts = new Map<string, number>([[graph.output, 1]]);
+  for (const node of graph.nodes) for (const name of node.inputs) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return counts;
+}
+
+function absorb(model: Model, layer: Layer, node: GraphNode): boolean {
+  const activated = layer.low > -Infinity || layer.high < Infinity;
+  switch (node.op) {
+    case 'batchNorm': {
+      if (layer.kind !== 'conv2d' || layer.pool || activated) return false;
+      const read = (field: string) => requiredParameter(model, `${node.name}.${field}`);
+      const [gamma, beta, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map(read);
+      for (let c = 0; c < gamma.length; c++) {
+        const factor = gamma[c] / Math.sqrt(variance[c] + (node.epsilon ?? 1e-5));
+        layer.shift[c] = beta[c] + (layer.shift[c] - mean[c]) * factor;
+        layer.scale[c] *= factor;
+      }
+      return true;
+    }
+    case 'relu':
+    case 'relu6':
+      if (layer.kind === 'concat' || (layer.kind === 'conv2d' && layer.pool)) return false;
+      layer.low = Math.max(layer.low, 0);
+      if (node.op === 'relu6') layer.high = Math.min(layer.high, 6);
+      return true;
+    case 'maxPool': {
+      if (layer.kind !== 'conv2d' || layer.pool) return false;
+      const plain = [...node.kernel, ...node.strides].every((n) => n === 2) && (node.pads ?? []).every((p) => p === 0);
+      if (plain) layer.pool = true;
+      return plain;
+    }
+    default:
+      return false;
+  }
+}
+
+function createLayer(
+  model: Model,
+  node: GraphNode,
+  inputs: string[],
+  inputShapes: ImageShape[],
+  outputShape: ImageShape,
+): Layer {
+  const [inputShape] = inputShapes;
+  const open = { low: -Infinity, high: Infinity };
+  const noPads = [0, 0, 0, 0] as const;
+  switch (node.op) {
+    case 'conv2d':
+    case 'linear': {
+      const linear = node.op === 'linear';
+      const bias = parameter(model, `${node.name}.bias`);
+      const outChannels = outputShape.channels;
+      return {
+        kind: 'conv2d',
+        name: node.name,
+        input: inputs[0],
+        output: node.name,
+        inputShape,
+        convShape: outputShape,
+        outputShape,
+        kernel: linear ? [inputShape.height, inputShape.width] : node.kernel,
+        strides: linear ? [1, 1] : (node.strides ?? [1, 1]),
+        dilations: linear ? [1, 1] : (node.dilations ?? [1, 1]),
+        pads: linear ? noPads : (node.pads ?? noPads),
+        groups: linear ? 1 : (node.groups ?? 1),
+        // A linear layer's row is C x H x W of the image it flattens, which is OIHW of the covering convolution.
+        weight: requiredParameter(model, `${node.name}.weight`),
+        scale: new Float32Array(outChannels).fill(1),
+        shift: bias ? bias.slice() : new Float32Array(outChannels),
+        ...open,
+        pool: false,
+      };
+    }
+    case 'maxPool':
+    case 'averagePool':
+    case 'globalAveragePool': {
+      const global = node.op === 'globalAveragePool';
+      const window = [inputShape.height, inputShape.width] as const;
+      return {
+        kind: node.op === 'maxPool' ? 'maxPool' : 'averagePool',
+        name: node.name,
+        inputs,
+        output: node.name,
+        inputShapes,
+        outputShape,
+        kernel: global ? window : node.kernel,
+        strides: global ? window : node.strides,
+        pads: global ? noPads : (node.pads ?? noPads),
+        ...open,
+      };
+    }
+    case 'add':
+    case 'concat':
+      return {
+        kind: node.op,
+        name: node.name,
+        inputs,
+        output: node.name,
+        inputShapes,
+        outputShape,
+        kernel: [1, 1],
+        strides: [1, 1],
+        pads: noPads,
+        ...open,
+      };
+    default:
+      throw new LloydError(
+        `${model.graph.name}: ${node.op} must directly follow a layer it can be fused into, and be its only reader`,
+        `${node.name} after ${inputs[0]}`,
+        'put it after a conv2d or linear layer, or remove it',
+      );
+  }
+}

@@ -1,0 +1,76 @@
+import type { Specialization } from '../gpu/kernel.ts';
+import type { Runtime } from '../gpu/runtime.ts';
+import { denseGroups, isAligned, type TileLayout, tileLayout, type WeightShape } from '../quantize/weight-layout.ts';
+import type { ConvLayer } from './fuse.ts';
+import { pixels } from './lower.ts';
+
+/** Tile shape of a convolution and the specialization that says so. */
+export interface ConvTile {
+  tileVectors: number;
+  specialization: Specialization;
+}
+
+/** The tile an adapter profile gives a convolution over `pixelCount` pixels before any tuning. */
+export function chooseTile(pixelCount: number, int8: boolean, software: Runtime['adapter']['software']): ConvTile {
+  // Fewer pixels a thread once the batch can't fill 32 threads of 16, so small layers still use every lane.
+  const tilePixels = pixelCount >= 16 * 32 ? 16 : pixelCount >= 8 * 16 ? 8 : 4;
+  const workgroupSize = pixelCount >= tilePixels * 32 ? 32 : 8;
+  const specialization: Specialization = {
+    TILE_PIXELS: `${tilePixels}u`,
+    TILE_VECTORS: '2u',
+    WORKGROUP_SIZE: workgroupSize,
+  };
+  if (int8) specialization.DOT = software === 'swiftshader' ? '1u' : '0u';
+  return { tileVectors: 2, specialization };
+}
+
+/** A layer's weights in codes of any kind with the layout its kernel reads; awkward groups are made dense. */
+export function layoutFor<T extends Float32Array | Int8Array | Uint8Array>(
+  layer: ConvLayer,
+  codes: T,
+  tileVectors: number,
+  zero = 0,
+): { codes: T; layout: TileLayout } {
+  const shape: WeightShape = {
+    outChannels: layer.outputShape.channels,
+    inChannels: layer.inputShape.channels / layer.groups,
+    kernelHeight: layer.kernel[0],
+    kernelWidth: layer.kernel[1],
+    groups: layer.groups,
+  };
+  if (isAligned(shape, tileVectors)) return { codes, layout: tileLayout(shape, tileVectors) };
+  const dense = denseGroups(codes, shape, zero);
+  return { codes: dense.codes, layout: tileLayout(dense.shape, tileVectors) };
+}
+
+/** The geometry both convolution kernels take, `words` being channels over four. */
+export function convGeometry(layer: ConvLayer, batch: number) {
+  const pool = layer.pool ? 4 : 1;
+  return {
+    inputHeight: layer.inputShape.height,
+    inputWidth: layer.inputShape.width,
+    outputHeight: layer.convShape.height,
+    outputWidth: layer.convShape.width,
+    kernelHeight: layer.kernel[0],
+    kernelWidth: layer.kernel[1],
+    strideHeight: layer.strides[0],
+    strideWidth: layer.strides[1],
+    dilationHeight: layer.dilations[0],
+    dilationWidth: layer.dilations[1],
+    padTop: layer.pads[0],
+    padLeft: layer.pads[1],
+    pixelCount: batch * pixels(layer.outputShape) * pool,
+  };
+}
+
+/** Multiply-accumulates of a layer for a batch, as the literature counts them (padding included). */
+export function convMacs(layer: ConvLayer, batch: number): number {
+  return batch * pixels(layer.convShape) * layer.weight.length;
+}
+
+/** `values` padded with zeros to whole tiles. */
+export function padded<T extends Float32Array | Int32Array>(values: T, layout: TileLayout): T {
+  const result = new (values.constructor as new (n: number) => T)(layout.tileCount * layout.tileChannels);
+  result.set(values);
+  return result;
+}

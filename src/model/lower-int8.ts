@@ -1,0 +1,183 @@
+import { check } from '../gpu/errors.ts';
+import type { Kernel, Specialization } from '../gpu/kernel.ts';
+import type { Runtime } from '../gpu/runtime.ts';
+import { conv2dInt8Kernel } from '../kernels/conv2d-int8.ts';
+import { loadImageKernel } from '../kernels/load-image.ts';
+import { prepareMultipliers, requantizeConstant } from '../quantize/requantize.ts';
+import { roundHalfToEven } from '../reference/round.ts';
+import { containerBits, packTiles } from '../quantize/weight-layout.ts';
+import { type ConvLayer, fuseGraph } from './fuse.ts';
+import type { ImageShape } from './graph.ts';
+import { type LoweredModel, type Operand, pixels, type Step, vectors } from './lower.ts';
+import { chooseTile, convGeometry, convMacs, layoutFor, padded } from './lower-conv.ts';
+import { plainInt8Step } from './lower-plain.ts';
+import type { ActivationQparams, LinearLayer, QuantizedModel } from './precision.ts';
+
+/** Lowers a linearly quantized model to integer-only dispatches. */
+export async function lowerInt8(runtime: Runtime, quantized: QuantizedModel, batch: number): Promise<LoweredModel> {
+  const { model, requantize } = quantized;
+  const layers = fuseGraph(model);
+  const { input } = model.graph;
+  const shapes = new Map<string, ImageShape>([[input.name, input]]);
+  for (const layer of layers) shapes.set(layer.output, layer.outputShape);
+  const bytes = (shape: ImageShape) => batch * pixels(shape) * vectors(shape) * 4;
+  const tensor = (name: string): Operand => ({ tensor: name, byteLength: bytes(shapes.get(name)!) });
+  const qparams = (name: string): ActivationQparams => {
+    const found = quantized.activations.get(name);
+    check(found, `${model.graph.name}: every activation needs its scale and zero point`, `none for ${name}`);
+    return found;
+  };
+  const rule = await requantizeConstant(runtime, requantize);
+  const last = layers.at(-1)!;
+  const steps: Step[] = [];
+  for (const layer of layers) {
+    if (layer.kind === 'conv2d') {
+      // The classifier's accumulators become float logits: int8 ones tie in argmax. The lab keeps them int8.
+      const float = layer === last && requantize !== 'lab';
+      steps.push(convStep(runtime, quantized, layer, float, rule, qparams, tensor, batch));
+    } else {
+      steps.push(await plainInt8Step(runtime, layer, tensor, qparams, requantize, batch));
+    }
+  }
+  const float = last.kind === 'conv2d' && requantize !== 'lab';
+  const out = float ? { scale: 1, zeroPoint: 0 } : qparams(last.output);
+  return {
+    batch,
+    inputs: {
+      uint8: {
+        name: input.name,
+        kernel: loadImageKernel as unknown as Kernel,
+        specialization: { FORMAT: '0u' },
+        operands: { input: { tensor: 'images', byteLength: batch * pixels(input) * input.channels }, output: tensor(input.name) },
+        params: { pixelCount: batch * pixels(input), channels: input.channels, vectors: vectors(input) },
+        macs: 0,
+        shape: input,
+      },
+      float32: null,
+    },
+    steps,
+    logits: {
+      tensor: last.output,
+      stride: float ? last.outputShape.channels : vectors(last.outputShape) * 4,
+      classes: last.outputShape.channels,
+      dtype: float ? 'float32' : 'int8',
+      ...out,
+    },
+  };
+}
+
+function convStep(
+  runtime: Runtime,
+  quantized: QuantizedModel,
+  layer: ConvLayer,
+  float: boolean,
+  rule: string,
+  qparams: (name: string) => ActivationQparams,
+  tensor: (name: string) => Operand,
+  batch: number,
+): Step {
+  const weights = quantized.layers.get(layer.name);
+  check(weights?.method === 'linear', `${layer.name}: an integer-only model has linear weights in every layer`, weights?.method);
+  const geometry = convGeometry(layer, batch);
+  const tile = chooseTile(geometry.pixelCount, true, runtime.adapter.software);
+  const { codes, layout } = layoutFor(layer, weights.codes, tile.tileVectors);
+  const bits = containerBits(weights.bits);
+  const input = qparams(layer.input);
+  const output = float ? { scale: 1, zeroPoint: 0 } : qparams(layer.output);
+  const bias = integerBias(layer, weights, input);
+  const zeroByte = input.zeroPoint & 255;
+  const specialization: Specialization = {
+    ...tile.specialization,
+    POOL: layer.pool ? '1u' : '0u',
+    OUTPUT: float ? '2u' : '0u',
+    WEIGHT_BITS: `${bits}u`,
+    REQUANTIZE: rule,
+  };
+  const code = (value: number) => Math.max(-128, Math.min(127, roundHalfToEven(value / output.scale) + output.zeroPoint));
+  return {
+    name: layer.name,
+    kernel: conv2dInt8Kernel as unknown as Kernel,
+    specialization,
+    operands: {
+      input: tensor(layer.input),
+      weights: { constant: packTiles(codes as Int8Array, layout, bits), label: `${layer.name}.weight` },
+      bias: { constant: padded(bias, layout), label: `${layer.name}.bias` },
+      multipliers: {
+        constant: float ? logitScales(weights.scale, input.scale, layout.tileCount * layout.tileChannels) : multipliers(quantized, weights, input.scale, output.scale, layout.tileCount * layout.tileChannels),
+        label: `${layer.name}.multipliers`,
+      },
+      output: float
+        ? { tensor: layer.output, byteLength: batch * pixels(layer.outputShape) * layer.outputShape.channels * 4 }
+        : tensor(layer.output),
+    },
+    params: {
+      ...geometry,
+      inputWords: vectors(layer.inputShape),
+      outputWords: float ? layer.outputShape.channels : vectors(layer.outputShape),
+      groupWords: layout.paddedChannels / 4,
+      groupTiles: layout.groupTiles,
+      tileCount: layout.tileCount,
+      padWord: (zeroByte * 0x01010101) >>> 0,
+      zeroPoint: output.zeroPoint,
+      low: layer.low === -Infinity ? -128 : code(layer.low),
+      high: layer.high === Infinity ? 127 : code(layer.high),
+    },
+    macs: convMacs(layer, batch),
+    shape: layer.outputShape,
+  };
+}
+
+/** round(shift / (inputScale * weightScale)) with the input's zero point folded in; checked to fit int32. */
+function integerBias(layer: ConvLayer, weights: LinearLayer, input: ActivationQparams): Int32Array {
+  const row = weights.codes.length / layer.shift.length;
+  const bias = new Int32Array(layer.shift.length);
+  for (let o = 0; o < bias.length; o++) {
+    const scale = Math.fround(Math.fround(input.scale) * weights.scale[o]);
+    const rounded = roundHalfToEven(layer.shift[o] / scale);
+    let sum = 0;
+    for (let i = 0; i < row; i++) sum += weights.codes[o * row + i];
+    const folded = rounded - input.zeroPoint * sum;
+    checkAccumulator(layer.name, o, weights, row, folded);
+    bias[o] = folded;
+  }
+  return bias;
+}
+
+function multipliers(
+  quantized: QuantizedModel,
+  weights: LinearLayer,
+  inputScale: number,
+  outputScale: number,
+  length: number,
+): Uint32Array {
+  const words = new Uint32Array(length * 2);
+  words.set(prepareMultipliers(quantized.requantize, inputScale, weights.scale, outputScale));
+  return words;
+}
+
+function logitScales(weightScales: Float32Array, inputScale: number, length: number): Uint32Array {
+  const words = new Uint32Array(length * 2);
+  const floats = new Float32Array(words.buffer);
+  for (const [c, scale] of weightScales.entries()) floats[c * 2] = Math.fround(Math.fround(inputScale) * scale);
+  return words;
+}
+
+/** Sums are kept in int32; refuses weights whose worst case over all int8 inputs leaves it. */
+function checkAccumulator(name: string, channel: number, weights: LinearLayer, row: number, bias: number): void {
+  let low = 0;
+  let high = 0;
+  for (let i = channel * row; i < (channel + 1) * row; i++) {
+    const w = weights.codes[i];
+    low += w > 0 ? w * -128 : w * 127;
+    high += w > 0 ? w * 127 : w * -128;
+  }
+  // Narrow codes are multiplied by 2^(8 - bits) while they accumulate (shaders/lib/packed-weights.wgsl).
+  const spread = 2 ** (8 - containerBits(weights.bits));
+  const worst = Math.max(Math.abs(low) * spread, high * spread, Math.abs(low + bias), Math.abs(high + bias), Math.abs(bias));
+  check(
+    worst < 2 ** 31,
+    `${name}: the accumulator of output channel ${channel} must stay within int32 (2147483647)`,
+    worst,
+    'split the layer’s input channels in two, or quantize it to fewer bits',
+  );
+}

@@ -1,0 +1,36 @@
+import type { Kernel, Specialization } from '../gpu/kernel.ts';
+import type { ImageShape } from './graph.ts';
+
+/** What a step binds: an activation by name (placed in the arena by lifetime) or data uploaded once. */
+export type Operand = { tensor: string; byteLength: number } | { constant: ArrayBufferView; label: string };
+
+/** One dispatch of a lowered model, before kernels are compiled and buffers exist. */
+export interface Step {
+  /** The layer it came from. */
+  name: string;
+  kernel: Kernel;
+  specialization: Specialization;
+  /** By binding name; the binding's access says whether it is read or written. */
+  operands: Record<string, Operand>;
+  params: Record<string, number>;
+  /** Multiply-accumulates, for throughput. */
+  macs: number;
+  /** The output's shape for one image, for reports. */
+  shape: ImageShape;
+}
+
+/** A model lowered to dispatches for one batch size. */
+export interface LoweredModel {
+  batch: number;
+  /** How images enter: the first step for each input type, all writing the same tensor. */
+  inputs: { uint8: Step; float32: Step | null };
+  steps: Step[];
+  /** The tensor holding the logits, its row stride in words and how to read them. */
+  logits: { tensor: string; stride: number; classes: number; dtype: 'float32' | 'int8'; scale: number; zeroPoint: number };
+}
+
+/** Words (int8) or vectors (f32) of four channels a pixel takes. */
+export const vectors = (shape: ImageShape) => Math.ceil(shape.channels / 4);
+
+/** Pixels of one image. */
+export const pixels = (shape: ImageShape) => shape.height * shape.width;

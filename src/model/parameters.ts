@@ -1,0 +1,53 @@
+import { check } from '../gpu/errors.ts';
+import type { Tensor } from '../gpu/tensor.ts';
+import { type Graph, inferShapes, type Model } from './graph.ts';
+
+/** Name and shape of every parameter and statistic a graph reads, in the graph's order. */
+export function parameterShapes(graph: Graph): Map<string, number[]> {
+  const shapes = inferShapes(graph);
+  const result = new Map<string, number[]>();
+  for (const node of graph.nodes) {
+    const input = shapes.get(node.inputs[0])!;
+    if (node.op === 'conv2d') {
+      result.set(`${node.name}.weight`, [node.outChannels, input.channels / (node.groups ?? 1), ...node.kernel]);
+    } else if (node.op === 'linear') {
+      result.set(`${node.name}.weight`, [node.outFeatures, input.channels * input.height * input.width]);
+      result.set(`${node.name}.bias`, [node.outFeatures]);
+    } else if (node.op === 'batchNorm') {
+      for (const field of ['weight', 'bias', 'running_mean', 'running_var']) {
+        result.set(`${node.name}.${field}`, [input.channels]);
+      }
+    }
+  }
+  return result;
+}
+
+/** A parameter as float32, whatever it is stored as; `undefined` when the model has none of that name. */
+export function parameter(model: Model, name: string): Float32Array | undefined {
+  const tensor = model.parameters.get(name);
+  return tensor && asFloat32(tensor, name);
+}
+
+/** A parameter as float32; a missing one is an error. */
+export function requiredParameter(model: Model, name: string): Float32Array {
+  const data = parameter(model, name);
+  check(data, `${model.graph.name} needs the parameter ${name}`, 'none of that name', 'load a complete state dict');
+  return data;
+}
+
+function asFloat32(tensor: Tensor, name: string): Float32Array {
+  if (tensor.dtype === 'float32') return tensor.data as Float32Array;
+  check(tensor.dtype === 'float16', `${name} must be float32 or float16`, tensor.dtype);
+  const bits = tensor.data as Uint16Array;
+  const data = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) data[i] = float16(bits[i]);
+  return data;
+}
+
+function float16(bits: number): number {
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  const sign = bits & 0x8000 ? -1 : 1;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
+}

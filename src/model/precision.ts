@@ -1,0 +1,142 @@
+import { check } from '../gpu/errors.ts';
+import type { Runtime } from '../gpu/runtime.ts';
+import { type KmeansInit, kmeansBatch } from '../quantize/kmeans.ts';
+import { linearQuantize } from '../quantize/linear.ts';
+import type { RequantizeRule } from '../quantize/requantize.ts';
+import { calibrate, type Images, type Observer } from './calibrate.ts';
+import { type ConvLayer, fuseGraph } from './fuse.ts';
+import type { Model } from './graph.ts';
+
+/** A layer's weights as codes into its codebook: OIHW order, one code an element. */
+export interface CodebookLayer {
+  method: 'kmeans';
+  bits: number;
+  codes: Uint8Array;
+  codebook: Float32Array;
+}
+
+/** A layer's batch-norm-folded weights as symmetric integers, one scale an output channel. */
+export interface LinearLayer {
+  method: 'linear';
+  bits: number;
+  codes: Int8Array;
+  scale: Float32Array;
+}
+
+/** Scale and zero point of an activation tensor: real = scale * (code - zeroPoint), int8. */
+export interface ActivationQparams {
+  scale: number;
+  zeroPoint: number;
+}
+
+/** A model and a precision for each of its layers; layers without an entry stay fp32. */
+export interface QuantizedModel {
+  model: Model;
+  method: 'kmeans' | 'linear';
+  bits: number;
+  layers: ReadonlyMap<string, CodebookLayer | LinearLayer>;
+  /** Every activation's qparams, by tensor name; `linear` only. */
+  activations: ReadonlyMap<string, ActivationQparams>;
+  requantize: RequantizeRule;
+}
+
+/** Options of {@link quantizeModel}. */
+export interface QuantizeModelOptions {
+  method: 'kmeans' | 'linear';
+  /** 1 to 8 for k-means, 2 to 8 for linear. */
+  bits: number;
+  /** Bits per layer name (`backbone.conv0`), overriding `bits`; 32 leaves a k-means layer in fp32. */
+  layers?: Readonly<Record<string, number>>;
+  /** k-means initialisation; `optimal` (default) is unique, so reproducible. */
+  init?: KmeansInit;
+  seed?: number;
+  maxIterations?: number;
+  /** Images that fix the activations' ranges; required by `linear`. */
+  calibration?: Images;
+  observer?: Observer;
+  /** How int32 becomes int8; `lab` also gives int8 logits and a truncating average pool. */
+  requantize?: RequantizeRule;
+}
+
+/**
+ * Quantizes every convolution and linear layer of a model.
+ *
+ * `kmeans` (Han et al., Deep Compression, 2016): one codebook a layer, biases and batch norm stay float.
+ * `linear` (Jacob et al., 2018): batch norm folded, symmetric per-channel weights, int8 activations, int32 biases.
+ *
+ * @throws LloydError for bits out of range, an unknown layer name, NaN or infinite weights, or missing images.
+ * @example
+ * const int8 = await quantizeModel(runtime, model, { method: 'linear', bits: 8, calibration: images });
+ * const palette = await quantizeModel(runtime, model, { method: 'kmeans', bits: 4 });
+ */
+export async function quantizeModel(
+  runtime: Runtime,
+  model: Model,
+  options: QuantizeModelOptions,
+): Promise<QuantizedModel> {
+  const { method, bits, layers: plan = {}, requantize = 'ort-f32' } = options;
+  check(method === 'kmeans' || method === 'linear', "method must be 'kmeans' or 'linear'", method);
+  const convs = fuseGraph(model).filter((layer): layer is ConvLayer => layer.kind === 'conv2d');
+  const names = convs.map((layer) => layer.name);
+  for (const name of Object.keys(plan)) {
+    check(names.includes(name), `a precision plan may name only the model's layers: ${names.join(', ')}`, name);
+  }
+  const bitsOf = (name: string) => {
+    const own = plan[name] ?? bits;
+    const lowest = method === 'linear' ? 2 : 1;
+    const full = method === 'kmeans' && own === 32 && name in plan;
+    check(
+      full || (Number.isInteger(own) && own >= lowest && own <= 8),
+      `${name}: ${method} bits must be an integer from ${lowest} to 8`,
+      own,
+    );
+    return own;
+  };
+  const bitsByName = new Map(names.map((name) => [name, bitsOf(name)]));
+  const common = { model, method, bits, requantize };
+  if (method === 'kmeans') {
+    const quantized = convs.filter(({ name }) => bitsByName.get(name) !== 32);
+    const layers = new Map<string, CodebookLayer>();
+    for (const width of new Set(quantized.map(({ name }) => bitsByName.get(name)!))) {
+      const group = quantized.filter(({ name }) => bitsByName.get(name) === width);
+      const results = await kmeansBatch(
+        runtime,
+        group.map(({ weight }) => ({ weights: weight })),
+        { bits: width, init: options.init ?? 'optimal', seed: options.seed, maxIterations: options.maxIterations },
+      );
+      for (const [i, { name }] of group.entries()) {
+        layers.set(name, { method, bits: width, codes: results[i].codes, codebook: results[i].codebook });
+      }
+    }
+    return { ...common, layers, activations: new Map() };
+  }
+
+  check(
+    options.calibration,
+    'linear quantization needs calibration images to fix the activations’ ranges',
+    'no calibration',
+    'pass calibration: a Uint8Array of NHWC pixels, 100 training images or more',
+  );
+  const layers = new Map<string, LinearLayer>();
+  for (const layer of convs) {
+    const { name } = layer;
+    const folded = foldedWeights(layer);
+    const shape = [layer.outputShape.channels, folded.length / layer.outputShape.channels];
+    const width = bitsByName.get(name)!;
+    const { codes, scale } = await linearQuantize(runtime, folded, { bits: width, shape, axis: 0, scheme: 'symmetric' });
+    layers.set(name, { method, bits: width, codes: codes as Int8Array, scale });
+  }
+  const activations = await calibrate(runtime, model, options.calibration, options.observer);
+  return { ...common, layers, activations };
+}
+
+/** A convolution's weights with its folded batch norm multiplied in, OIHW. */
+export function foldedWeights({ weight, scale }: ConvLayer): Float32Array {
+  const row = weight.length / scale.length;
+  return Float32Array.from(weight, (w, i) => w * scale[Math.floor(i / row)]);
+}
+
+/** True for the result of {@link quantizeModel}. */
+export function isQuantized(model: Model | QuantizedModel): model is QuantizedModel {
+  return 'layers' in model;
+}

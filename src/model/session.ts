@@ -1,0 +1,156 @@
+import { check } from '../gpu/errors.ts';
+import type { Runtime } from '../gpu/runtime.ts';
+import { buildExecutor, type PlanEntry } from './executor.ts';
+import type { Model } from './graph.ts';
+import { lowerFloat } from './lower-float.ts';
+import { lowerInt8 } from './lower-int8.ts';
+import { type CodebookLayer, isQuantized, type QuantizedModel } from './precision.ts';
+
+/** A model compiled for one device and batch size: every pipeline, buffer and bind group already exists. */
+export interface Session {
+  readonly runtime: Runtime;
+  readonly batch: number;
+  readonly classes: number;
+  /** Bytes of GPU memory: weights as they are stored there, activations, staging. */
+  readonly gpuBytes: { weights: number; activations: number; staging: number; total: number };
+  /**
+   * Logits of any number of images.
+   *
+   * @param images NHWC; Uint8Array of pixels 0-255, or Float32Array 0-1. A last partial batch is fine.
+   * @returns images x classes floats, row-major.
+   * @throws LloydError when the length is not a whole number of images, or the device is lost.
+   */
+  run(images: Uint8Array | Float32Array): Promise<Float32Array>;
+  /** The dispatches in order. */
+  plan(): PlanEntry[];
+  /** Milliseconds of GPU time for each dispatch of one batch; null without `timestamp-query`. */
+  profile(images: Uint8Array): Promise<{ layer: string; kernel: string; milliseconds: number }[] | null>;
+  destroy(): void;
+}
+
+/** Options of {@link compile}. */
+export interface CompileOptions {
+  /** Images a forward pass takes at once (default 32). */
+  batch?: number;
+}
+
+/**
+ * Compiles a model, quantized or not, into a session: kernels chosen for the adapter, buffers placed by lifetime, bind
+ * groups made, one encoder and one submit a forward pass.
+ *
+ * @throws LloydError when a layer has no kernel, an accumulator could overflow, or a limit of the adapter is exceeded.
+ * @example
+ * const session = await compile(runtime, quantized, { batch: 32 });
+ * const logits = await session.run(pixels); // Uint8Array, N x 32 x 32 x 3
+ * session.destroy();
+ */
+export async function compile(
+  runtime: Runtime,
+  model: Model | QuantizedModel,
+  { batch = 32 }: CompileOptions = {},
+): Promise<Session> {
+  check(Number.isInteger(batch) && batch >= 1, 'batch must be a positive integer', batch);
+  const lowered = isQuantized(model)
+    ? model.method === 'linear'
+      ? await lowerInt8(runtime, model, batch)
+      : lowerFloat(runtime, model.model, model.layers as ReadonlyMap<string, CodebookLayer>, batch)
+    : lowerFloat(runtime, model, new Map(), batch);
+  const { input } = isQuantized(model) ? model.model.graph : model.graph;
+  const executor = await buildExecutor(runtime, lowered, new Set([lowered.logits.tensor]));
+  const { logits } = lowered;
+  const pixelsPerImage = input.height * input.width * input.channels;
+  const logitBytes = batch * logits.stride * (logits.dtype === 'int8' ? 1 : 4);
+  // Two readback buffers: while the host reads one batch's logits the next batch is already running.
+  const staging = [0, 1].map((i) =>
+    runtime.device.createBuffer({
+      label: `logits ${i}`,
+      size: Math.ceil(logitBytes / 4) * 4,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    }),
+  );
+  const logitBuffer = executor.arena.buffer({ tensor: logits.tensor, byteLength: logitBytes }).buffer;
+  let busy: Promise<unknown> = Promise.resolve();
+
+  const enqueue = (images: Uint8Array | Float32Array, first: number, count: number, slot: GPUBuffer) => {
+    const { device } = runtime;
+    const chunk = images.subarray(first * pixelsPerImage, (first + count) * pixelsPerImage);
+    const { call, data } = executor.entry(chunk);
+    executor.write(data);
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    call.encode(pass);
+    for (const step of executor.calls) step.encode(pass);
+    pass.end();
+    encoder.copyBufferToBuffer(logitBuffer, 0, slot, 0, slot.size);
+    device.queue.submit([encoder.finish()]);
+    return slot.mapAsync(GPUMapMode.READ);
+  };
+  const collect = (slot: GPUBuffer, count: number, out: Float32Array) => {
+    const range = slot.getMappedRange();
+    const rows = logits.dtype === 'int8' ? new Int8Array(range) : new Float32Array(range);
+    for (let i = 0; i < count; i++) {
+      for (let c = 0; c < logits.classes; c++) {
+        out[i * logits.classes + c] = (rows[i * logits.stride + c] - logits.zeroPoint) * logits.scale;
+      }
+    }
+    slot.unmap();
+  };
+  const runAll = async (images: Uint8Array | Float32Array) => {
+    const total = images.length / pixelsPerImage;
+    const result = new Float32Array(total * logits.classes);
+    let pending: { mapped: Promise<unknown>; slot: GPUBuffer; first: number; count: number } | undefined;
+    const settle = async () => {
+      if (!pending) return;
+      const { mapped, slot, first, count } = pending;
+      pending = undefined;
+      await mapped;
+      collect(slot, count, result.subarray(first * logits.classes));
+    };
+    for (let first = 0, turn = 0; first < total; first += batch, turn++) {
+      const count = Math.min(batch, total - first);
+      const slot = staging[turn % 2];
+      const mapped = enqueue(images, first, count, slot);
+      await settle();
+      pending = { mapped, slot, first, count };
+    }
+    await settle();
+    return result;
+  };
+
+  return {
+    runtime,
+    batch,
+    classes: logits.classes,
+    gpuBytes: {
+      weights: executor.arena.constantBytes,
+      activations: executor.arena.activationBytes,
+      staging: staging.reduce((sum, { size }) => sum + size, 0),
+      total:
+        executor.arena.constantBytes +
+        executor.arena.activationBytes +
+        staging.reduce((sum, { size }) => sum + size, 0),
+    },
+    run(images) {
+      check(
+        images instanceof Uint8Array || images instanceof Float32Array,
+        'images must be a Uint8Array of pixels 0-255 or a Float32Array 0-1, NHWC',
+        Object.prototype.toString.call(images),
+      );
+      check(
+        images.length > 0 && images.length % pixelsPerImage === 0,
+        `images must hold whole images of ${input.height} x ${input.width} x ${input.channels} values`,
+        images.length,
+      );
+      // Calls queue up: the staging buffers serve one caller at a time.
+      const result = busy.then(() => runAll(images));
+      busy = result.catch(() => undefined);
+      return result;
+    },
+    plan: () => executor.plan,
+    profile: (images) => executor.profile(images.subarray(0, batch * pixelsPerImage)),
+    destroy() {
+      executor.destroy();
+      for (const buffer of staging) buffer.destroy();
+    },
+  };
+}

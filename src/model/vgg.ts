@@ -1,0 +1,86 @@
+import { check } from '../gpu/errors.ts';
+import type { Tensor } from '../gpu/tensor.ts';
+import type { Graph, GraphNode, Model } from './graph.ts';
+import { parameterShapes } from './parameters.ts';
+
+/** Options of {@link vgg}. */
+export interface VggOptions {
+  /** A state dict with the lab's names: `backbone.conv0.weight`, `backbone.bn0.running_mean`, `classifier.bias`, ... */
+  parameters?: ReadonlyMap<string, Tensor>;
+  /** Divides every channel count, for small networks in tests and demonstrations. */
+  widthDivisor?: number;
+  classes?: number;
+}
+
+const CHANNELS = [64, 128, 'pool', 256, 256, 'pool', 512, 512, 'pool', 512, 512, 'pool'] as const;
+
+/**
+ * The VGG of MIT 6.5940's labs for 32 x 32 RGB images: eight 3x3 convolutions with batch norm and ReLU, four
+ * max-pools, a 2x2 average pool and a linear classifier; 9,228,362 parameters, 605,754,368 multiply-accumulates.
+ *
+ * @returns the graph with its parameters; without `parameters` they are all zero (train them).
+ * @throws LloydError when a parameter is missing or has another shape.
+ * @example
+ * const model = vgg({ parameters: readSafetensors(bytes).tensors });
+ */
+export function vgg({ parameters, widthDivisor = 1, classes = 10 }: VggOptions = {}): Model {
+  check(
+    Number.isInteger(widthDivisor) && widthDivisor >= 1 && 64 % widthDivisor === 0,
+    'widthDivisor must be a divisor of 64',
+    widthDivisor,
+  );
+  check(Number.isInteger(classes) && classes >= 1, 'classes must be a positive integer', classes);
+  const nodes: GraphNode[] = [];
+  let last = 'input';
+  const add = (node: GraphNode) => {
+    nodes.push(node);
+    last = node.name;
+  };
+  let conv = 0;
+  let pool = 0;
+  for (const layer of CHANNELS) {
+    if (layer === 'pool') {
+      add({ op: 'maxPool', name: `backbone.pool${pool++}`, inputs: [last], kernel: [2, 2], strides: [2, 2] });
+      continue;
+    }
+    const outChannels = layer / widthDivisor;
+    add({ op: 'conv2d', name: `backbone.conv${conv}`, inputs: [last], kernel: [3, 3], pads: [1, 1, 1, 1], outChannels });
+    add({ op: 'batchNorm', name: `backbone.bn${conv}`, inputs: [last] });
+    add({ op: 'relu', name: `backbone.relu${conv++}`, inputs: [last] });
+  }
+  add({ op: 'averagePool', name: 'backbone.avgpool', inputs: [last], kernel: [2, 2], strides: [2, 2] });
+  add({ op: 'flatten', name: 'flatten', inputs: [last] });
+  add({ op: 'linear', name: 'classifier', inputs: [last], outFeatures: classes });
+  const graph: Graph = {
+    name: widthDivisor === 1 ? 'vgg' : `vgg/${widthDivisor}`,
+    input: { name: 'input', height: 32, width: 32, channels: 3 },
+    nodes,
+    output: 'classifier',
+  };
+  return { graph, parameters: parameters ? checked(graph, parameters) : zeros(graph) };
+}
+
+function checked(graph: Graph, parameters: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+  const kept = new Map<string, Tensor>();
+  for (const [name, dims] of parameterShapes(graph)) {
+    const tensor = parameters.get(name);
+    check(tensor, `${graph.name} needs the parameter ${name}`, `only ${[...parameters.keys()].slice(0, 4).join(', ')}, ...`);
+    check(
+      tensor.dims.length === dims.length && dims.every((d, i) => d === tensor.dims[i]),
+      `${graph.name}: ${name} must have the shape ${dims.join(' x ')}`,
+      tensor.dims.join(' x '),
+    );
+    kept.set(name, tensor);
+  }
+  return kept;
+}
+
+function zeros(graph: Graph): Map<string, Tensor> {
+  const tensors = new Map<string, Tensor>();
+  for (const [name, dims] of parameterShapes(graph)) {
+    const data = new Float32Array(dims.reduce((a, b) => a * b, 1));
+    if (/running_var$|bn\d+\.weight$/.test(name)) data.fill(1);
+    tensors.set(name, { dtype: 'float32', dims, data });
+  }
+  return tensors;
+}

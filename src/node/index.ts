@@ -1,0 +1,4 @@
+export { type ChromiumLaunch, findChromium } from './chromium.ts';
+export { type Cifar10Options, type Cifar10Split, loadCifar10 } from './cifar10.ts';
+export { requestDefaultDevice } from './default-device.ts';
+export { createNodeDevice, installNavigatorGpu } from './device.ts';

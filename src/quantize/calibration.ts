@@ -1,0 +1,230 @@
+import { check, LloydError } from '../gpu/errors.ts';
+import { roundHalfToEven } from '../reference/round.ts';
+import { StreamingHistogram } from './histogram.ts';
+import { type CodeOptions, type CodeRange, chooseQparams, codeRange } from './qparams.ts';
+
+/** How a range is chosen from the activations that were seen. */
+export type ObserverMethod = 'minMax' | 'movingAverage' | 'percentile' | 'mse' | 'entropy';
+
+/** Options of {@link createObserver}. */
+export interface ObserverOptions {
+  /** `movingAverage`: the weight of a new batch, above 0 and at most 1; 0.1 unless given. */
+  momentum?: number;
+  /** `percentile`: how many percent of the values the range keeps, half of the rest cut off at each end; 99.99. */
+  percentile?: number;
+  /** Bins of the histogram that the last three methods keep, a power of two; 4096. */
+  bins?: number;
+}
+
+/** Watches a stream of activations and then says how to quantize them, per tensor. */
+export interface Observer {
+  /** Takes one batch; an empty one changes nothing. */
+  observe(values: Float32Array): void;
+  /** The range that the codes should span, before it is widened to hold 0. */
+  range(options: CodeOptions): { minimum: number; maximum: number };
+  /** Scale and zero point for codes of this width, signedness and scheme. */
+  qparams(options: CodeOptions): { scale: number; zeroPoint: number };
+}
+
+/**
+ * Creates an observer. `minMax` spans all values seen; `movingAverage` averages the batches' ranges; `percentile` cuts
+ * off outliers; `mse` takes the range with the smallest squared quantization error (the highest SQNR); `entropy` the
+ * one with the smallest Kullback-Leibler divergence between the values and their quantized version. The last three keep
+ * a histogram of fixed size, and do not depend on the order of batches.
+ *
+ * @throws LloydError for an unknown method or an option out of range; `observe` throws for a NaN or infinity, `range`
+ *   and `qparams` before anything was observed.
+ * @example
+ * const observer = createObserver('percentile', { percentile: 99.9 });
+ * for (const batch of activations) observer.observe(batch);
+ * const { scale, zeroPoint } = observer.qparams({ bits: 8, signed: true, scheme: 'asymmetric' });
+ */
+export function createObserver(method: ObserverMethod = 'minMax', options: ObserverOptions = {}): Observer {
+  const { momentum = 0.1, percentile = 99.99, bins } = options;
+  check(momentum > 0 && momentum <= 1, 'momentum must be above 0 and at most 1', momentum);
+  check(percentile > 0 && percentile <= 100, 'percentile must be above 0 and at most 100', percentile);
+  if (method === 'minMax') return withQparams(extremes(Math.min, Math.max));
+  if (method === 'movingAverage') {
+    const mix = (old: number, now: number) => old + momentum * (now - old);
+    return withQparams(extremes(mix, mix));
+  }
+  const histogram = new StreamingHistogram(bins);
+  const observe = (values: Float32Array) => histogram.add(values);
+  const bounded = (range: Observer['range']): Observer['range'] => {
+    return (codes) => {
+      checkObserved(histogram.total > 0);
+      return range(codes);
+    };
+  };
+  switch (method) {
+    case 'percentile': {
+      const cut = (1 - percentile / 100) / 2;
+      const range = () => ({ minimum: histogram.quantile(cut), maximum: histogram.quantile(1 - cut) });
+      return withQparams({ observe, range: bounded(range) });
+    }
+    case 'mse':
+      return withQparams({
+        observe,
+        range: bounded((codes) => search(histogram, codeRange(codes), squaredError)),
+      });
+    case 'entropy':
+      return withQparams({
+        observe,
+        range: bounded((codes) => search(histogram, codeRange(codes), divergence)),
+      });
+    default:
+      throw new LloydError(
+        "method must be 'minMax', 'movingAverage', 'percentile', 'mse' or 'entropy'",
+        method,
+      );
+  }
+}
+
+function withQparams(observer: Pick<Observer, 'observe' | 'range'>): Observer {
+  return {
+    ...observer,
+    qparams(options) {
+      const { minimum, maximum } = observer.range(options);
+      const { scale, zeroPoint } = chooseQparams([minimum], [maximum], codeRange(options));
+      return { scale: scale[0], zeroPoint: zeroPoint[0] };
+    },
+  };
+}
+
+function checkObserved(observed: boolean): void {
+  check(
+    observed,
+    'an observer must see at least one value before it is asked',
+    'no values',
+    'call observe first',
+  );
+}
+
+type Mix = (old: number, now: number) => number;
+
+function extremes(low: Mix, high: Mix): Pick<Observer, 'observe' | 'range'> {
+  let seen: { minimum: number; maximum: number } | null = null;
+  return {
+    observe(values) {
+      if (values.length === 0) return;
+      let minimum = values[0];
+      let maximum = values[0];
+      for (let i = 0; i < values.length; i++) {
+        const value = values[i];
+        if (value - value !== 0) check(false, 'observed values must be finite', `${value} at index ${i}`);
+        if (value < minimum) minimum = value;
+        if (value > maximum) maximum = value;
+      }
+      seen = seen
+        ? { minimum: low(seen.minimum, minimum), maximum: high(seen.maximum, maximum) }
+        : { minimum, maximum };
+    },
+    range() {
+      checkObserved(seen !== null);
+      return { ...seen! };
+    },
+  };
+}
+
+type Cost = (histogram: StreamingHistogram, scale: number, zeroPoint: number, range: CodeRange) => number;
+
+const SEARCH_STEPS = 128;
+
+/**
+ * The range of least cost among SEARCH_STEPS fractions of each end. Symmetric codes shrink both ends together;
+ * asymmetric ones shrink the top, then the bottom, then the top again.
+ */
+function search(histogram: StreamingHistogram, range: CodeRange, cost: Cost) {
+  const whole = { minimum: Math.min(histogram.minimum, 0), maximum: Math.max(histogram.maximum, 0) };
+  const costOf = (candidate: typeof whole) => {
+    const { scale, zeroPoint } = chooseQparams([candidate.minimum], [candidate.maximum], range);
+    return cost(histogram, scale[0], zeroPoint[0], range);
+  };
+  let best = whole;
+  let least = costOf(whole);
+  const shrink = (ends: { minimum?: number; maximum?: number }) => {
+    const start = best;
+    for (let step = 1; step < SEARCH_STEPS; step++) {
+      const fraction = step / SEARCH_STEPS;
+      const candidate = {
+        minimum: ends.minimum === undefined ? start.minimum : ends.minimum * fraction,
+        maximum: ends.maximum === undefined ? start.maximum : ends.maximum * fraction,
+      };
+      const found = costOf(candidate);
+      if (found < least) {
+        least = found;
+        best = candidate;
+      }
+    }
+  };
+  const { minimum, maximum } = whole;
+  if (range.symmetric) shrink(whole);
+  else
+    for (const ends of [{ maximum }, { minimum }, { maximum }])
+      if (Object.values(ends)[0] !== 0) shrink(ends);
+  return best;
+}
+
+function codeOf(value: number, scale: number, zeroPoint: number, { quantMin, quantMax }: CodeRange): number {
+  return Math.min(Math.max(roundHalfToEven(value / scale) + zeroPoint, quantMin), quantMax);
+}
+
+/** Sum over the bins of count * (center - its dequantized code)^2. */
+function squaredError(
+  histogram: StreamingHistogram,
+  scale: number,
+  zeroPoint: number,
+  range: CodeRange,
+): number {
+  let sum = 0;
+  for (let i = 0; i < histogram.bins; i++) {
+    if (histogram.counts[i] === 0) continue;
+    const value = histogram.center(i);
+    const error = value - (codeOf(value, scale, zeroPoint, range) - zeroPoint) * scale;
+    sum += histogram.counts[i] * error * error;
+  }
+  return sum;
+}
+
+/**
+ * KL(P || Q), after Migacz, "8-bit inference with TensorRT" (2017): P is the histogram with what lies outside the range
+ * moved to its ends; Q spreads each code's own mass evenly over the nonempty bins that share the code.
+ */
+function divergence(
+  histogram: StreamingHistogram,
+  scale: number,
+  zeroPoint: number,
+  range: CodeRange,
+): number {
+  const { bins, counts, total } = histogram;
+  const low = (range.quantMin - zeroPoint - 0.5) * scale;
+  const high = (range.quantMax - zeroPoint + 0.5) * scale;
+  const levels = range.quantMax - range.quantMin + 1;
+  const mass = new Float64Array(levels);
+  const nonempty = new Float64Array(levels);
+  const level = new Int32Array(bins);
+  let [first, last, below, above, inside] = [-1, -1, 0, 0, 0];
+  for (let i = 0; i < bins; i++) {
+    const value = histogram.center(i);
+    if (value < low) below += counts[i];
+    else if (value > high) above += counts[i];
+    else {
+      level[i] = codeOf(value, scale, zeroPoint, range) - range.quantMin;
+      mass[level[i]] += counts[i];
+      nonempty[level[i]] += counts[i] > 0 ? 1 : 0;
+      inside += counts[i];
+      if (first < 0) first = i;
+      last = i;
+    }
+  }
+  if (inside === 0) return Number.POSITIVE_INFINITY;
+  const SMALLEST_SHARE = 1e-9;
+  let sum = 0;
+  for (let i = first; i <= last; i++) {
+    const p = (counts[i] + (i === first ? below : 0) + (i === last ? above : 0)) / total;
+    if (p === 0) continue;
+    const q = counts[i] === 0 ? 0 : mass[level[i]] / nonempty[level[i]] / inside;
+    sum += p * Math.log(p / Math.max(q, SMALLEST_SHARE));
+  }
+  return sum;
+}

@@ -91,35 +91,6 @@ fn locate(index: u32) -> Pixel {
     i32(x * params.stride_width) - i32(params.pad_left));
 }
 
-fn dot_int(a: u32, b: vec4u) -> vec4i {
-  return vec4i(dot4I8Packed(a, b.x), dot4I8Packed(a, b.y), dot4I8Packed(a, b.z), dot4I8Packed(a, b.w));
-}
-
-fn store(pixel: u32, vector: u32, accumulator: vec4i) {
-  let at = pixel * params.output_words;
-  if (OUTPUT == 0u) {
-    if (vector < params.output_words) {
-      let m = vector * 4u;
-      output[at + vector] = pack4xI8(vec4i(
-        requantize(accumulator.x, multipliers[m], params.zero_point, params.low, params.high),
-        requantize(accumulator.y, multipliers[m + 1u], params.zero_point, params.low, params.high),
-        requantize(accumulator.z, multipliers[m + 2u], params.zero_point, params.low, params.high),
-        requantize(accumulator.w, multipliers[m + 3u], params.zero_point, params.low, params.high)));
-    }
-  } else {
-    for (var lane = 0u; lane < 4u; lane++) {
-      let channel = vector * 4u + lane;
-      if (channel < params.output_words) {
-        var word = bitcast<u32>(accumulator[lane]);
-        if (OUTPUT == 2u) {
-          word = bitcast<u32>(f32(accumulator[lane]) * bitcast<f32>(multipliers[channel].x));
-        }
-        output[at + channel] = word;
-      }
-    }
-  }
-}
-
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count: vec3u,
   @builtin(local_invocation_index) local: u32) {
@@ -166,19 +137,26 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
         }
       } else {
         for (var start = 0u; start < params.group_words; start += 256u) {
+          // A declaration alone keeps the last iteration's values on lavapipe 25.0 (seen 2026-11): zeroed by hand.
           var part: array<vec4f, TILE_PIXELS * TILE_VECTORS>;
+          for (var i = 0u; i < TILE_PIXELS * TILE_VECTORS; i++) {
+            part[i] = vec4f();
+          }
           for (var word = start; word < min(start + 256u, params.group_words); word++) {
-            var b: array<mat4x4f, TILE_VECTORS>;
+            var b: array<vec4f, TILE_VECTORS * 4u>;
             for (var v = 0u; v < TILE_VECTORS; v++) {
               let w = load_weights(at + v);
-              b[v] = mat4x4f(vec4f(unpack4xI8(w.x)), vec4f(unpack4xI8(w.y)), vec4f(unpack4xI8(w.z)),
-                vec4f(unpack4xI8(w.w)));
+              b[v * 4u] = vec4f(unpack4xI8(w.x));
+              b[v * 4u + 1u] = vec4f(unpack4xI8(w.y));
+              b[v * 4u + 2u] = vec4f(unpack4xI8(w.z));
+              b[v * 4u + 3u] = vec4f(unpack4xI8(w.w));
             }
             at += TILE_VECTORS;
             for (var i = 0u; i < TILE_PIXELS; i++) {
               let a = vec4f(unpack4xI8(select(params.pad_word, input[base[i] + word], inside[i])));
               for (var v = 0u; v < TILE_VECTORS; v++) {
-                part[i * TILE_VECTORS + v] += a * b[v];
+                part[i * TILE_VECTORS + v] += vec4f(dot(a, b[v * 4u]), dot(a, b[v * 4u + 1u]),
+                  dot(a, b[v * 4u + 2u]), dot(a, b[v * 4u + 3u]));
               }
             }
           }

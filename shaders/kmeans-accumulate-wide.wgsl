@@ -10,8 +10,9 @@
 // chunks     [chunkCount, 4]          u32    segment, first element, one past the last, 0
 // totals     [segments, clusters, 3]  u32    count, sum's low word, sum's high word
 //
-// One workgroup reads one chunk; one thread reads every WORKGROUP_SIZE-th element, finds its code in eight steps of a
-// binary search over workgroup memory, and adds it to the workgroup's own totals with integer atomics.
+// One workgroup reads one chunk; one thread reads every WORKGROUP_SIZE-th element, finds its code as kmeans-assign does
+// (15 compares with pivots in registers, then four binary steps between two of them), and adds it to the workgroup's
+// own totals with integer atomics.
 //
 // Workgroup memory: 256 thresholds + 256 x 3 words = 4 KiB. A 64-bit sum is two words: the thread whose addition
 // wraps the low word adds one to the high word, which happens at most once in 128 elements.
@@ -66,11 +67,19 @@ fn main(
     tile_thresholds[j] = threshold;
   }
   workgroupBarrier();
+  let stride = select(16u, 1u, params.clusters <= 16u);
+  var pivots: array<u32, 15>;
+  for (var j = 0u; j < 15u; j++) {
+    pivots[j] = tile_thresholds[(j + 1u) * stride - 1u];
+  }
 
   for (var at = chunk.y + lane; at < chunk.z; at += WORKGROUP_SIZE) {
     let x = fixed[at];
     var code = 0u;
-    for (var step = MAX_CLUSTERS / 2u; step > 0u; step /= 2u) {
+    for (var j = 0u; j < 15u; j++) {
+      code += select(0u, stride, x > pivots[j]);
+    }
+    for (var step = stride / 2u; step > 0u; step /= 2u) {
       code += select(0u, step, x > tile_thresholds[code + step - 1u]);
     }
     atomicAdd(&partial_count[code], 1u);

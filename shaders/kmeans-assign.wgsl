@@ -8,8 +8,11 @@
 // chunks     [chunkCount, 4]       u32    segment, first element (a multiple of 4), one past the last, 0
 // codes      [elements / 4]        u32    four codes a word, the first in bits 0-7; 0 in the padding
 //
-// One workgroup codes one chunk; one thread every WORKGROUP_SIZE-th word of four codes, found in eight steps of a
-// binary search over the thresholds in workgroup memory (1 KiB).
+// One workgroup codes one chunk; one thread every WORKGROUP_SIZE-th word of four codes.
+//
+// A code is found in two levels: 15 compares with pivots in registers, every 16th threshold, then four steps of a
+// binary search between two pivots in workgroup memory (1 KiB). With 16 clusters and fewer the pivots are all the
+// thresholds and nothing is left to search. Eight binary steps instead were 4 times slower for 16 clusters on lavapipe.
 //
 // A value exactly between two centroids belongs to the lower one. Equal centroids: the first takes the elements, so
 // that the codebook's repeated tail is never used.
@@ -51,12 +54,20 @@ fn main(
     tile_thresholds[j] = threshold;
   }
   workgroupBarrier();
+  let stride = select(16u, 1u, params.clusters <= 16u);
+  var pivots: array<u32, 15>;
+  for (var j = 0u; j < 15u; j++) {
+    pivots[j] = tile_thresholds[(j + 1u) * stride - 1u];
+  }
 
   let last = (chunk.z + 3u) / 4u;
   for (var at = chunk.y / 4u + lane; at < last; at += WORKGROUP_SIZE) {
     let x = fixed[at];
     var code = vec4u();
-    for (var step = MAX_CLUSTERS / 2u; step > 0u; step /= 2u) {
+    for (var j = 0u; j < 15u; j++) {
+      code += select(vec4u(), vec4u(stride), x > vec4u(pivots[j]));
+    }
+    for (var step = stride / 2u; step > 0u; step /= 2u) {
       let probe = code + (step - 1u);
       let thresholds = vec4u(
         tile_thresholds[probe.x],

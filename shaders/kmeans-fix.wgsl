@@ -1,4 +1,4 @@
-// Turns float32 weights into the fixed point that every later k-means step computes in.
+// Turns float32 weights, in place, into the fixed point that every later k-means step computes in.
 //
 //   fixed = 2^24 + round_half_even(value * 2^(150 - exponent)), from 1 to 2^25 - 1
 //
@@ -7,10 +7,12 @@
 // segment, and starts at a multiple of four elements, so that later kernels may read four at a time.
 //
 // buffer     shape            dtype  holds
-// values     [elements]       u32    the bits of the float32 weights; finite
 // exponents  [segments]       u32    biased exponent of the segment's largest magnitude, 1 to 254
 // chunks     [chunkCount, 4]  u32    segment, first element, one past the last element, 0
-// fixed      [elements]       u32    the fixed point; elements of no chunk are left alone, and the host zeroes them
+// elements   [elements]       u32    the bits of finite float32 weights; replaced by their fixed point
+//
+// Elements of no chunk are left alone: the host zeroes them. In place, because the weights are not needed again and a
+// second buffer of their size cost more than the conversion on lavapipe.
 //
 // One workgroup converts one chunk; one thread every WORKGROUP_SIZE-th element of it, so that loads coalesce.
 //
@@ -24,10 +26,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> values: array<u32>;
-@group(0) @binding(2) var<storage, read> exponents: array<u32>;
-@group(0) @binding(3) var<storage, read> chunks: array<vec4u>;
-@group(0) @binding(4) var<storage, read_write> fixed: array<u32>;
+@group(0) @binding(1) var<storage, read> exponents: array<u32>;
+@group(0) @binding(2) var<storage, read> chunks: array<vec4u>;
+@group(0) @binding(3) var<storage, read_write> elements: array<u32>;
 
 override WORKGROUP_SIZE: u32 = 64;
 
@@ -63,6 +64,6 @@ fn main(
   let chunk = chunks[index];
   let exponent = exponents[chunk.x];
   for (var at = chunk.y + lane; at < chunk.z; at += WORKGROUP_SIZE) {
-    fixed[at] = to_fixed(values[at], exponent);
+    elements[at] = to_fixed(elements[at], exponent);
   }
 }

@@ -1,4 +1,3 @@
-export { type AdapterReport, createRuntime, type Profile, type Runtime, type RuntimeOptions, type Scope } from './gpu/runtime.ts';
 export { LloydError } from './gpu/errors.ts';
 export {
   type BufferSlice,
@@ -9,29 +8,55 @@ export {
   type KernelDeclaration,
   type Specialization,
 } from './gpu/kernel.ts';
+export {
+  type AdapterReport,
+  createRuntime,
+  type Profile,
+  type Runtime,
+  type RuntimeOptions,
+  type Scope,
+} from './gpu/runtime.ts';
 export type { DType, Tensor, TensorData } from './gpu/tensor.ts';
 export { kernels } from './kernels/index.ts';
 export {
-  kmeans,
-  kmeansBatch,
-  kmeansDequantize,
-  type KmeansInit,
-  type KmeansOptions,
-  type KmeansResult,
-} from './quantize/kmeans.ts';
-export { fakeQuantize, linearDequantize, linearQuantize, type LinearQuantized, type LinearQuantizeOptions } from './quantize/linear.ts';
-export { type RequantizeRule, requantizeRules } from './quantize/requantize.ts';
+  type CompareOptions,
+  type CompareRow,
+  type CompareRowName,
+  type Comparison,
+  compareModel,
+  compareRowNames,
+  labSizeBytes,
+} from './model/compare.ts';
+export type { PlanEntry } from './model/executor.ts';
+export { modelFileBytes, readModelFile, writeModelFile } from './model/file.ts';
 export type { Conv2dAttributes, Graph, GraphNode, ImageShape, Model, PoolAttributes } from './model/graph.ts';
 export { inferShapes } from './model/graph.ts';
-export { vgg, type VggOptions } from './model/vgg.ts';
+export { agreement, logitSqnrDb, topOne, wilson } from './model/metrics.ts';
 export {
   type ActivationQparams,
   type CodebookLayer,
   isQuantized,
   type LinearLayer,
-  quantizeModel,
   type QuantizedModel,
   type QuantizeModelOptions,
+  quantizeModel,
 } from './model/precision.ts';
-export { compile, type CompileOptions, type Session } from './model/session.ts';
-export type { PlanEntry } from './model/executor.ts';
+export { type CompileOptions, compile, type Session } from './model/session.ts';
+export { type VggOptions, vgg } from './model/vgg.ts';
+export { type Conv2dInt8Options, conv2dInt8, type Int8Options, matmulInt8 } from './quantize/conv-int8.ts';
+export {
+  type KmeansInit,
+  type KmeansOptions,
+  type KmeansResult,
+  kmeans,
+  kmeansBatch,
+  kmeansDequantize,
+} from './quantize/kmeans.ts';
+export {
+  fakeQuantize,
+  type LinearQuantized,
+  type LinearQuantizeOptions,
+  linearDequantize,
+  linearQuantize,
+} from './quantize/linear.ts';
+export { type RequantizeRule, requantizeRules } from './quantize/requantize.ts';

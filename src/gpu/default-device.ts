@@ -11,7 +11,9 @@ export async function requestDefaultDevice(request: DeviceRequest = {}): Promise
       'use Chrome or Edge 113+, Safari 26+, or Firefox 141+, on https or localhost',
     );
   }
-  const adapter = await gpu.requestAdapter({ powerPreference: request.powerPreference ?? 'high-performance' });
+  const adapter = await gpu.requestAdapter({
+    powerPreference: request.powerPreference ?? 'high-performance',
+  });
   if (!adapter) {
     throw new LloydError(
       'a WebGPU adapter is needed',
@@ -19,5 +21,9 @@ export async function requestDefaultDevice(request: DeviceRequest = {}): Promise
       'enable hardware acceleration, or start Chrome with --enable-unsafe-webgpu --use-webgpu-adapter=swiftshader',
     );
   }
-  return { device: await adapter.requestDevice(deviceDescriptor(adapter)), info: adapter.info, source: 'browser' };
+  return {
+    device: await adapter.requestDevice(deviceDescriptor(adapter)),
+    info: adapter.info,
+    source: 'browser',
+  };
 }

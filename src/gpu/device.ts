@@ -36,7 +36,9 @@ const WANTED_LIMITS = [
 export function deviceDescriptor(adapter: GPUAdapter): GPUDeviceDescriptor {
   return {
     label: 'lloyd',
-    requiredFeatures: WANTED_FEATURES.filter((name) => adapter.features.has(name as GPUFeatureName)) as GPUFeatureName[],
+    requiredFeatures: WANTED_FEATURES.filter((name) =>
+      adapter.features.has(name as GPUFeatureName),
+    ) as GPUFeatureName[],
     requiredLimits: Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]])),
   };
 }

@@ -17,21 +17,29 @@ export class LloydError extends Error {
     options?: ErrorOptions,
   ) {
     super(
-      [rule, received === undefined ? '' : `received ${describe(received)}`, cure ?? ''].filter(Boolean).join('; '),
+      [rule, received === undefined ? '' : `received ${describe(received)}`, cure ?? '']
+        .filter(Boolean)
+        .join('; '),
       options,
     );
   }
 }
 
 /** Throws a {@link LloydError} unless `condition` holds. */
-export function check(condition: unknown, rule: string, received?: unknown, cure?: string): asserts condition {
+export function check(
+  condition: unknown,
+  rule: string,
+  received?: unknown,
+  cure?: string,
+): asserts condition {
   if (!condition) throw new LloydError(rule, received, cure);
 }
 
 function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as Uint8Array).length})`;
-  if (Array.isArray(value)) return `[${value.slice(0, 8).map(describe).join(', ')}${value.length > 8 ? ', ...' : ''}]`;
+  if (Array.isArray(value))
+    return `[${value.slice(0, 8).map(describe).join(', ')}${value.length > 8 ? ', ...' : ''}]`;
   if (value !== null && typeof value === 'object') return Object.prototype.toString.call(value);
   return Object.is(value, -0) ? '-0' : String(value);
 }

@@ -127,7 +127,11 @@ export function assembleSource(
       value,
     );
     const line = new RegExp(`^((?:alias|const)\\s+${name}\\b[^=]*=)[^;]*;`, 'm');
-    check(line.test(source), `${declaration.name}: the WGSL declares no top-level alias or const ${name}`, name);
+    check(
+      line.test(source),
+      `${declaration.name}: the WGSL declares no top-level alias or const ${name}`,
+      name,
+    );
     source = source.replace(line, `$1 ${value};`);
   }
   return source;
@@ -159,7 +163,8 @@ async function compile(
     visibility: GPUShaderStage.COMPUTE,
     buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' },
   }));
-  if (hasParams) entries.unshift({ binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } });
+  if (hasParams)
+    entries.unshift({ binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } });
   const layout = device.createBindGroupLayout({ label: name, entries });
   const module = device.createShaderModule({ label: name, code });
   let pipeline: GPUComputePipeline;
@@ -229,11 +234,20 @@ function bind(
   const packed = packParams(name, params, values);
   const workgroups = foldWorkgroups(device, name, declaration.workgroups(values, overrides));
   for (const key of Object.keys(buffers)) {
-    check(key in bindings, `${name} binds ${Object.keys(bindings).join(', ')}`, key, 'remove the extra buffer');
+    check(
+      key in bindings,
+      `${name} binds ${Object.keys(bindings).join(', ')}`,
+      key,
+      'remove the extra buffer',
+    );
   }
   const entries: GPUBindGroupEntry[] = Object.keys(bindings).map((key, index) => {
     const slice = buffers[key];
-    check(slice, `${name} needs a buffer for every binding (${Object.keys(bindings).join(', ')})`, `no ${key}`);
+    check(
+      slice,
+      `${name} needs a buffer for every binding (${Object.keys(bindings).join(', ')})`,
+      `no ${key}`,
+    );
     const resource = 'buffer' in slice ? { ...slice } : { buffer: slice };
     const size = resource.size ?? resource.buffer.size - (resource.offset ?? 0);
     check(
@@ -274,7 +288,12 @@ function bind(
 function packParams(name: string, types: ParamTypes, values: Record<string, number>): ArrayBuffer {
   const view = new DataView(new ArrayBuffer(Math.max(16, Math.ceil(Object.keys(types).length / 4) * 16)));
   for (const key of Object.keys(values)) {
-    check(key in types, `${name} takes the parameters ${Object.keys(types).join(', ')}`, key, 'remove the extra one');
+    check(
+      key in types,
+      `${name} takes the parameters ${Object.keys(types).join(', ')}`,
+      key,
+      'remove the extra one',
+    );
   }
   for (const [index, [key, type]] of Object.entries(types).entries()) {
     const value = values[key];

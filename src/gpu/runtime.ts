@@ -167,9 +167,14 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
 
 function describeAdapter({ device, info, source }: AcquiredDevice): AdapterReport {
   const text = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`.toLowerCase();
-  const software = /llvmpipe|lavapipe/.test(text) ? 'lavapipe' : /swiftshader/.test(text) ? 'swiftshader' : null;
+  const software = /llvmpipe|lavapipe/.test(text)
+    ? 'lavapipe'
+    : /swiftshader/.test(text)
+      ? 'swiftshader'
+      : null;
   return {
-    name: info.description || info.device || `${info.vendor} ${info.architecture}`.trim() || 'unknown adapter',
+    name:
+      info.description || info.device || `${info.vendor} ${info.architecture}`.trim() || 'unknown adapter',
     vendor: info.vendor,
     architecture: info.architecture,
     description: info.description,

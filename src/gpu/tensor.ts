@@ -15,7 +15,14 @@ export type DType =
   | 'bool';
 
 /** Array types that carry tensor elements. */
-export type TensorData = Float32Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
+export type TensorData =
+  | Float32Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array;
 
 /**
  * A tensor on the host, row-major. Sub-byte types hold one element a byte (int4/int2: Int8Array, uint4/uint2:

@@ -10,19 +10,20 @@ export const dequantizeLinearOnnx = defineKernel({
   bindings: {
     input: { access: 'read', type: 'u32' },
     scales: { access: 'read', type: 'u32' },
-    zero_points: { access: 'read', type: 'i32' },
+    zeroPoints: { access: 'read', type: 'i32' },
     output: { access: 'write', type: 'u32' },
   },
   params: {
     count: 'u32',
     inners: 'u32',
-    axis_size: 'u32',
-    block_size: 'u32',
-    outer_stride: 'u32',
-    axis_stride: 'u32',
-    inner_stride: 'u32',
+    axisSize: 'u32',
+    blockSize: 'u32',
+    outerStride: 'u32',
+    axisStride: 'u32',
+    innerStride: 'u32',
   },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] } },
   constants: { INPUT_BITS: ['8u', '16u', '32u'], SIGNED: ['0u', '1u'], OUTPUT: ['0u', '1u'] },
-  workgroups: ({ count }, { WORKGROUP_SIZE, OUTPUT }) => Math.ceil(count / ((OUTPUT ? 2 : 1) * WORKGROUP_SIZE)),
+  workgroups: ({ count }, { WORKGROUP_SIZE, OUTPUT }) =>
+    Math.ceil(count / ((OUTPUT ? 2 : 1) * WORKGROUP_SIZE)),
 });

@@ -9,7 +9,7 @@ export const dynamicQuantizeParams = defineKernel({
   bindings: {
     input: { access: 'read', type: 'u32' },
     scale: { access: 'write', type: 'u32' },
-    zero_point: { access: 'write', type: 'i32' },
+    zeroPoint: { access: 'write', type: 'i32' },
   },
   params: { count: 'u32' },
   overrides: { WORKGROUP_SIZE: { default: 256, allowed: [32, 64, 128, 256] } },

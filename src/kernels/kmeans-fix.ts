@@ -2,20 +2,19 @@ import source from '../../shaders/kmeans-fix.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /**
- * Float32 weights to the unsigned fixed point of the other k-means kernels; one workgroup a chunk.
+ * Float32 weights, in place, to the unsigned fixed point of the other k-means kernels; one workgroup a chunk.
  *
  * @example
  * const fix = await kmeansFix.create(device);
- * fix.bind({ values, exponents, chunks, fixed }, { chunkCount: 12 }).encode(pass);
+ * fix.bind({ exponents, chunks, elements }, { chunkCount: 12 }).encode(pass);
  */
 export const kmeansFix = defineKernel({
   name: 'kmeans-fix',
   wgsl: [source],
   bindings: {
-    values: { access: 'read', type: 'u32' },
     exponents: { access: 'read', type: 'u32' },
     chunks: { access: 'read', type: 'vec4u' },
-    fixed: { access: 'write', type: 'u32' },
+    elements: { access: 'write', type: 'u32' },
   },
   params: { chunkCount: 'u32' },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] } },

@@ -9,5 +9,6 @@ export const loadImageKernel = defineKernel({
   params: { pixelCount: 'u32', channels: 'u32', vectors: 'u32' },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] } },
   constants: { FORMAT: ['0u', '1u', '2u'] },
-  workgroups: ({ pixelCount, vectors }, { WORKGROUP_SIZE }) => Math.ceil((pixelCount * vectors) / WORKGROUP_SIZE),
+  workgroups: ({ pixelCount, vectors }, { WORKGROUP_SIZE }) =>
+    Math.ceil((pixelCount * vectors) / WORKGROUP_SIZE),
 });

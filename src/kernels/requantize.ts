@@ -15,7 +15,14 @@ export const requantize = defineKernel({
     multipliers: { access: 'read', type: 'vec2u' },
     codes: { access: 'write', type: 'u32' },
   },
-  params: { count: 'u32', channels: 'u32', channel_stride: 'u32', zero_point: 'i32', low: 'i32', high: 'i32' },
+  params: {
+    count: 'u32',
+    channels: 'u32',
+    channelStride: 'u32',
+    zeroPoint: 'i32',
+    low: 'i32',
+    high: 'i32',
+  },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] } },
   constants: { REQUANTIZE: REQUANTIZE_VALUES, PACKED: ['0u', '1u'] },
   workgroups: ({ count }, { WORKGROUP_SIZE, PACKED }) =>

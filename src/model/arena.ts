@@ -61,7 +61,11 @@ export function placeTensors(runtime: Runtime, steps: readonly Step[], keep: Rea
     },
     buffer(operand) {
       if ('tensor' in operand) {
-        return { buffer: buffers[slabs.get(operand.tensor)!], offset: 0, size: Math.ceil(operand.byteLength / 4) * 4 };
+        return {
+          buffer: buffers[slabs.get(operand.tensor)!],
+          offset: 0,
+          size: Math.ceil(operand.byteLength / 4) * 4,
+        };
       }
       let buffer = constants.get(operand.constant);
       if (!buffer) {

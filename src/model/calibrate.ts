@@ -3,12 +3,12 @@ import type { Kernel } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { reduceMinMaxKernel } from '../kernels/reduce-min-max.ts';
 import { roundHalfToEven } from '../reference/round.ts';
+import { buildExecutor } from './executor.ts';
 import { fuseGraph } from './fuse.ts';
 import type { Model } from './graph.ts';
 import type { Step } from './lower.ts';
 import { lowerFloat } from './lower-float.ts';
 import type { ActivationQparams } from './precision.ts';
-import { buildExecutor } from './executor.ts';
 
 /** NHWC images: Uint8Array of pixels 0-255, or Float32Array 0-1. */
 export type Images = Uint8Array | Float32Array;
@@ -36,7 +36,11 @@ export async function calibrate(
     `calibration must hold whole images of ${input.height} x ${input.width} x ${input.channels} values`,
     images.length,
   );
-  check(observer === 'minMax' || observer === 'movingAverage', "observer must be 'minMax' or 'movingAverage'", observer);
+  check(
+    observer === 'minMax' || observer === 'movingAverage',
+    "observer must be 'minMax' or 'movingAverage'",
+    observer,
+  );
   const batch = Math.min(32, total);
   const lowered = lowerFloat(runtime, model, new Map(), batch);
   const layers = fuseGraph(model);
@@ -84,7 +88,8 @@ export async function calibrate(
           'check the weights and the images',
         );
         const seen = ranges.get(name);
-        const mix = (old: number, now: number, extreme: number) => (observer === 'minMax' ? extreme : old * 0.9 + now * 0.1);
+        const mix = (old: number, now: number, extreme: number) =>
+          observer === 'minMax' ? extreme : old * 0.9 + now * 0.1;
         ranges.set(
           name,
           seen
@@ -96,7 +101,9 @@ export async function calibrate(
   } finally {
     executor.destroy();
   }
-  const activations = new Map<string, ActivationQparams>([[input.name, { scale: Math.fround(1 / 255), zeroPoint: -128 }]]);
+  const activations = new Map<string, ActivationQparams>([
+    [input.name, { scale: Math.fround(1 / 255), zeroPoint: -128 }],
+  ]);
   for (const layer of layers) {
     const passesThrough = layer.kind === 'maxPool' || layer.kind === 'averagePool';
     const range = ranges.get(layer.output)!;

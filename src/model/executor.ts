@@ -42,7 +42,9 @@ export async function buildExecutor(
   const arena = placeTensors(runtime, [float32 ?? uint8, ...lowered.steps], keep);
   const prepare = async (step: Step): Promise<Call> => {
     const compiled = await step.kernel.create(runtime.device, step.specialization);
-    const buffers = Object.fromEntries(Object.entries(step.operands).map(([name, o]) => [name, arena.buffer(o)]));
+    const buffers = Object.fromEntries(
+      Object.entries(step.operands).map(([name, o]) => [name, arena.buffer(o)]),
+    );
     return compiled.bind(buffers, step.params);
   };
   const entry8 = await prepare(uint8);
@@ -90,7 +92,9 @@ function describe(step: Step, index: number, call: Call, arena: Arena): PlanEntr
     Object.entries(step.kernel.declaration.bindings).flatMap(([name, binding]) => {
       const operand = step.operands[name];
       if (binding.access !== access) return [];
-      return 'tensor' in operand ? [`${operand.tensor} (slab ${arena.slabs.get(operand.tensor)})`] : [operand.label];
+      return 'tensor' in operand
+        ? [`${operand.tensor} (slab ${arena.slabs.get(operand.tensor)})`]
+        : [operand.label];
     });
   return {
     step: index,

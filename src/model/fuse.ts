@@ -83,13 +83,18 @@ export function fuseGraph(model: Model): Layer[] {
       producers.set(node.name, layer);
     }
   }
-  check(producers.has(source(graph.output)), `${graph.name}: the output must be computed by a layer`, graph.output);
+  check(
+    producers.has(source(graph.output)),
+    `${graph.name}: the output must be computed by a layer`,
+    graph.output,
+  );
   return layers;
 }
 
 function countConsumers(graph: Graph): Map<string, number> {
   const counts = new Map<string, number>([[graph.output, 1]]);
-  for (const node of graph.nodes) for (const name of node.inputs) counts.set(name, (counts.get(name) ?? 0) + 1);
+  for (const node of graph.nodes)
+    for (const name of node.inputs) counts.set(name, (counts.get(name) ?? 0) + 1);
   return counts;
 }
 
@@ -115,7 +120,8 @@ function absorb(model: Model, layer: Layer, node: GraphNode): boolean {
       return true;
     case 'maxPool': {
       if (layer.kind !== 'conv2d' || layer.pool) return false;
-      const plain = [...node.kernel, ...node.strides].every((n) => n === 2) && (node.pads ?? []).every((p) => p === 0);
+      const plain =
+        [...node.kernel, ...node.strides].every((n) => n === 2) && (node.pads ?? []).every((p) => p === 0);
       if (plain) layer.pool = true;
       return plain;
     }

@@ -57,7 +57,14 @@ export interface Model {
 }
 
 /** Output size of a window over `size` pixels, floored; 0 or less when the window doesn't fit. */
-export function windowOutput(size: number, kernel: number, stride: number, before: number, after: number, dilation = 1) {
+export function windowOutput(
+  size: number,
+  kernel: number,
+  stride: number,
+  before: number,
+  after: number,
+  dilation = 1,
+) {
   return Math.floor((size + before + after - ((kernel - 1) * dilation + 1)) / stride) + 1;
 }
 
@@ -71,7 +78,12 @@ export function windowOutput(size: number, kernel: number, stride: number, befor
 export function inferShapes(graph: Graph): Map<string, ImageShape> {
   const shapes = new Map<string, ImageShape>([[graph.input.name, graph.input]]);
   for (const node of graph.nodes) {
-    check(!shapes.has(node.name), `${graph.name}: node names must be unique`, node.name, 'rename one of them');
+    check(
+      !shapes.has(node.name),
+      `${graph.name}: node names must be unique`,
+      node.name,
+      'rename one of them',
+    );
     const inputs = node.inputs.map((name) => {
       const shape = shapes.get(name);
       check(shape, `${node.name}: an input must be the graph's input or an earlier node`, name);

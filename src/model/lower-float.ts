@@ -3,11 +3,12 @@ import type { Runtime } from '../gpu/runtime.ts';
 import { codebookExpandKernel } from '../kernels/codebook-expand.ts';
 import { conv2dKernel } from '../kernels/conv2d.ts';
 import { loadImageKernel } from '../kernels/load-image.ts';
+import { chooseTile } from '../quantize/tile.ts';
 import { containerBits, isAligned, packDense, tileWeights } from '../quantize/weight-layout.ts';
 import { type ConvLayer, fuseGraph } from './fuse.ts';
 import type { ImageShape, Model } from './graph.ts';
 import { type LoweredModel, type Operand, pixels, type Step, vectors } from './lower.ts';
-import { chooseTile, convGeometry, convMacs, layoutFor, padded } from './lower-conv.ts';
+import { convGeometry, convMacs, layoutFor, padded } from './lower-conv.ts';
 import { plainStep } from './lower-plain.ts';
 import type { CodebookLayer } from './precision.ts';
 
@@ -31,14 +32,18 @@ export function lowerFloat(
   });
   const steps: Step[] = [];
   for (const layer of layers) {
-    if (layer.kind === 'conv2d') steps.push(...convSteps(runtime, layer, codebooks.get(layer.name), tensor, batch));
+    if (layer.kind === 'conv2d')
+      steps.push(...convSteps(runtime, layer, codebooks.get(layer.name), tensor, batch));
     else steps.push(plainStep(layer, tensor, batch));
   }
   const entry = (format: string): Step => ({
     name: input.name,
     kernel: loadImageKernel as unknown as Kernel,
     specialization: { FORMAT: format },
-    operands: { input: { tensor: 'images', byteLength: batch * pixels(input) * input.channels * 4 }, output: tensor(input.name) },
+    operands: {
+      input: { tensor: 'images', byteLength: batch * pixels(input) * input.channels * 4 },
+      output: tensor(input.name),
+    },
     params: { pixelCount: batch * pixels(input), channels: input.channels, vectors: vectors(input) },
     macs: 0,
     shape: input,
@@ -69,14 +74,21 @@ function convSteps(
   const geometry = convGeometry(layer, batch);
   const tile = chooseTile(geometry.pixelCount, false, runtime.adapter.software);
   const steps: Step[] = [];
-  const shape = { outChannels: layer.outputShape.channels, inChannels: layer.inputShape.channels / layer.groups };
+  const shape = {
+    outChannels: layer.outputShape.channels,
+    inChannels: layer.inputShape.channels / layer.groups,
+  };
   const aligned = isAligned(
     { ...shape, groups: layer.groups, kernelHeight: layer.kernel[0], kernelWidth: layer.kernel[1] },
     tile.tileVectors,
   );
   // Zeros between the blocks of a grouped convolution need not be in the codebook, so those layers run expanded.
   const packed = codebook && aligned && codebook.codebook.length <= 256;
-  const source = packed ? codebook.codes : codebook ? Float32Array.from(codebook.codes, (c) => codebook.codebook[c]) : layer.weight;
+  const source = packed
+    ? codebook.codes
+    : codebook
+      ? Float32Array.from(codebook.codes, (c) => codebook.codebook[c])
+      : layer.weight;
   const { codes, layout } = layoutFor<Float32Array | Uint8Array>(layer, source, tile.tileVectors);
   const tiled = tileWeights(codes, layout);
   let weights: Operand = { constant: tiled, label: `${layer.name}.weight` };

@@ -4,17 +4,22 @@ import type { Runtime } from '../gpu/runtime.ts';
 import { conv2dInt8Kernel } from '../kernels/conv2d-int8.ts';
 import { loadImageKernel } from '../kernels/load-image.ts';
 import { prepareMultipliers, requantizeConstant } from '../quantize/requantize.ts';
-import { roundHalfToEven } from '../reference/round.ts';
+import { chooseTile } from '../quantize/tile.ts';
 import { containerBits, packTiles } from '../quantize/weight-layout.ts';
+import { roundHalfToEven } from '../reference/round.ts';
 import { type ConvLayer, fuseGraph } from './fuse.ts';
 import type { ImageShape } from './graph.ts';
 import { type LoweredModel, type Operand, pixels, type Step, vectors } from './lower.ts';
-import { chooseTile, convGeometry, convMacs, layoutFor, padded } from './lower-conv.ts';
+import { convGeometry, convMacs, layoutFor, padded } from './lower-conv.ts';
 import { plainInt8Step } from './lower-plain.ts';
 import type { ActivationQparams, LinearLayer, QuantizedModel } from './precision.ts';
 
 /** Lowers a linearly quantized model to integer-only dispatches. */
-export async function lowerInt8(runtime: Runtime, quantized: QuantizedModel, batch: number): Promise<LoweredModel> {
+export async function lowerInt8(
+  runtime: Runtime,
+  quantized: QuantizedModel,
+  batch: number,
+): Promise<LoweredModel> {
   const { model, requantize } = quantized;
   const layers = fuseGraph(model);
   const { input } = model.graph;
@@ -48,7 +53,10 @@ export async function lowerInt8(runtime: Runtime, quantized: QuantizedModel, bat
         name: input.name,
         kernel: loadImageKernel as unknown as Kernel,
         specialization: { FORMAT: '0u' },
-        operands: { input: { tensor: 'images', byteLength: batch * pixels(input) * input.channels }, output: tensor(input.name) },
+        operands: {
+          input: { tensor: 'images', byteLength: batch * pixels(input) * input.channels },
+          output: tensor(input.name),
+        },
         params: { pixelCount: batch * pixels(input), channels: input.channels, vectors: vectors(input) },
         macs: 0,
         shape: input,
@@ -77,7 +85,11 @@ function convStep(
   batch: number,
 ): Step {
   const weights = quantized.layers.get(layer.name);
-  check(weights?.method === 'linear', `${layer.name}: an integer-only model has linear weights in every layer`, weights?.method);
+  check(
+    weights?.method === 'linear',
+    `${layer.name}: an integer-only model has linear weights in every layer`,
+    weights?.method,
+  );
   const geometry = convGeometry(layer, batch);
   const tile = chooseTile(geometry.pixelCount, true, runtime.adapter.software);
   const { codes, layout } = layoutFor(layer, weights.codes, tile.tileVectors);
@@ -93,7 +105,8 @@ function convStep(
     WEIGHT_BITS: `${bits}u`,
     REQUANTIZE: rule,
   };
-  const code = (value: number) => Math.max(-128, Math.min(127, roundHalfToEven(value / output.scale) + output.zeroPoint));
+  const code = (value: number) =>
+    Math.max(-128, Math.min(127, roundHalfToEven(value / output.scale) + output.zeroPoint));
   return {
     name: layer.name,
     kernel: conv2dInt8Kernel as unknown as Kernel,
@@ -103,11 +116,22 @@ function convStep(
       weights: { constant: packTiles(codes as Int8Array, layout, bits), label: `${layer.name}.weight` },
       bias: { constant: padded(bias, layout), label: `${layer.name}.bias` },
       multipliers: {
-        constant: float ? logitScales(weights.scale, input.scale, layout.tileCount * layout.tileChannels) : multipliers(quantized, weights, input.scale, output.scale, layout.tileCount * layout.tileChannels),
+        constant: float
+          ? logitScales(weights.scale, input.scale, layout.tileCount * layout.tileChannels)
+          : multipliers(
+              quantized,
+              weights,
+              input.scale,
+              output.scale,
+              layout.tileCount * layout.tileChannels,
+            ),
         label: `${layer.name}.multipliers`,
       },
       output: float
-        ? { tensor: layer.output, byteLength: batch * pixels(layer.outputShape) * layer.outputShape.channels * 4 }
+        ? {
+            tensor: layer.output,
+            byteLength: batch * pixels(layer.outputShape) * layer.outputShape.channels * 4,
+          }
         : tensor(layer.output),
     },
     params: {
@@ -158,12 +182,19 @@ function multipliers(
 function logitScales(weightScales: Float32Array, inputScale: number, length: number): Uint32Array {
   const words = new Uint32Array(length * 2);
   const floats = new Float32Array(words.buffer);
-  for (const [c, scale] of weightScales.entries()) floats[c * 2] = Math.fround(Math.fround(inputScale) * scale);
+  for (const [c, scale] of weightScales.entries())
+    floats[c * 2] = Math.fround(Math.fround(inputScale) * scale);
   return words;
 }
 
 /** Sums are kept in int32; refuses weights whose worst case over all int8 inputs leaves it. */
-function checkAccumulator(name: string, channel: number, weights: LinearLayer, row: number, bias: number): void {
+function checkAccumulator(
+  name: string,
+  channel: number,
+  weights: LinearLayer,
+  row: number,
+  bias: number,
+): void {
   let low = 0;
   let high = 0;
   for (let i = channel * row; i < (channel + 1) * row; i++) {
@@ -173,7 +204,13 @@ function checkAccumulator(name: string, channel: number, weights: LinearLayer, r
   }
   // Narrow codes are multiplied by 2^(8 - bits) while they accumulate (shaders/lib/packed-weights.wgsl).
   const spread = 2 ** (8 - containerBits(weights.bits));
-  const worst = Math.max(Math.abs(low) * spread, high * spread, Math.abs(low + bias), Math.abs(high + bias), Math.abs(bias));
+  const worst = Math.max(
+    Math.abs(low) * spread,
+    high * spread,
+    Math.abs(low + bias),
+    Math.abs(high + bias),
+    Math.abs(bias),
+  );
   check(
     worst < 2 ** 31,
     `${name}: the accumulator of output channel ${channel} must stay within int32 (2147483647)`,

@@ -26,7 +26,14 @@ export interface LoweredModel {
   inputs: { uint8: Step; float32: Step | null };
   steps: Step[];
   /** The tensor holding the logits, its row stride in words and how to read them. */
-  logits: { tensor: string; stride: number; classes: number; dtype: 'float32' | 'int8'; scale: number; zeroPoint: number };
+  logits: {
+    tensor: string;
+    stride: number;
+    classes: number;
+    dtype: 'float32' | 'int8';
+    scale: number;
+    zeroPoint: number;
+  };
 }
 
 /** Words (int8) or vectors (f32) of four channels a pixel takes. */

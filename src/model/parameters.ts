@@ -9,7 +9,11 @@ export function parameterShapes(graph: Graph): Map<string, number[]> {
   for (const node of graph.nodes) {
     const input = shapes.get(node.inputs[0])!;
     if (node.op === 'conv2d') {
-      result.set(`${node.name}.weight`, [node.outChannels, input.channels / (node.groups ?? 1), ...node.kernel]);
+      result.set(`${node.name}.weight`, [
+        node.outChannels,
+        input.channels / (node.groups ?? 1),
+        ...node.kernel,
+      ]);
     } else if (node.op === 'linear') {
       result.set(`${node.name}.weight`, [node.outFeatures, input.channels * input.height * input.width]);
       result.set(`${node.name}.bias`, [node.outFeatures]);
@@ -31,7 +35,12 @@ export function parameter(model: Model, name: string): Float32Array | undefined 
 /** A parameter as float32; a missing one is an error. */
 export function requiredParameter(model: Model, name: string): Float32Array {
   const data = parameter(model, name);
-  check(data, `${model.graph.name} needs the parameter ${name}`, 'none of that name', 'load a complete state dict');
+  check(
+    data,
+    `${model.graph.name} needs the parameter ${name}`,
+    'none of that name',
+    'load a complete state dict',
+  );
   return data;
 }
 

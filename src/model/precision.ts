@@ -51,8 +51,10 @@ export interface QuantizeModelOptions {
   init?: KmeansInit;
   seed?: number;
   maxIterations?: number;
-  /** Images that fix the activations' ranges; required by `linear`. */
+  /** Images that fix the activations' ranges; `linear` needs them, or `activations`. */
   calibration?: Images;
+  /** The activations' qparams of an earlier calibration of the same model, instead of images. */
+  activations?: ReadonlyMap<string, ActivationQparams>;
   observer?: Observer;
   /** How int32 becomes int8; `lab` also gives int8 logits and a truncating average pool. */
   requantize?: RequantizeRule;
@@ -79,7 +81,11 @@ export async function quantizeModel(
   const convs = fuseGraph(model).filter((layer): layer is ConvLayer => layer.kind === 'conv2d');
   const names = convs.map((layer) => layer.name);
   for (const name of Object.keys(plan)) {
-    check(names.includes(name), `a precision plan may name only the model's layers: ${names.join(', ')}`, name);
+    check(
+      names.includes(name),
+      `a precision plan may name only the model's layers: ${names.join(', ')}`,
+      name,
+    );
   }
   const bitsOf = (name: string) => {
     const own = plan[name] ?? bits;
@@ -102,7 +108,12 @@ export async function quantizeModel(
       const results = await kmeansBatch(
         runtime,
         group.map(({ weight }) => ({ weights: weight })),
-        { bits: width, init: options.init ?? 'optimal', seed: options.seed, maxIterations: options.maxIterations },
+        {
+          bits: width,
+          init: options.init ?? 'optimal',
+          seed: options.seed,
+          maxIterations: options.maxIterations,
+        },
       );
       for (const [i, { name }] of group.entries()) {
         layers.set(name, { method, bits: width, codes: results[i].codes, codebook: results[i].codebook });
@@ -112,7 +123,7 @@ export async function quantizeModel(
   }
 
   check(
-    options.calibration,
+    options.calibration || options.activations,
     'linear quantization needs calibration images to fix the activations’ ranges',
     'no calibration',
     'pass calibration: a Uint8Array of NHWC pixels, 100 training images or more',
@@ -123,10 +134,16 @@ export async function quantizeModel(
     const folded = foldedWeights(layer);
     const shape = [layer.outputShape.channels, folded.length / layer.outputShape.channels];
     const width = bitsByName.get(name)!;
-    const { codes, scale } = await linearQuantize(runtime, folded, { bits: width, shape, axis: 0, scheme: 'symmetric' });
+    const { codes, scale } = await linearQuantize(runtime, folded, {
+      bits: width,
+      shape,
+      axis: 0,
+      scheme: 'symmetric',
+    });
     layers.set(name, { method, bits: width, codes: codes as Int8Array, scale });
   }
-  const activations = await calibrate(runtime, model, options.calibration, options.observer);
+  const activations =
+    options.activations ?? (await calibrate(runtime, model, options.calibration!, options.observer));
   return { ...common, layers, activations };
 }
 

@@ -44,7 +44,14 @@ export function vgg({ parameters, widthDivisor = 1, classes = 10 }: VggOptions =
       continue;
     }
     const outChannels = layer / widthDivisor;
-    add({ op: 'conv2d', name: `backbone.conv${conv}`, inputs: [last], kernel: [3, 3], pads: [1, 1, 1, 1], outChannels });
+    add({
+      op: 'conv2d',
+      name: `backbone.conv${conv}`,
+      inputs: [last],
+      kernel: [3, 3],
+      pads: [1, 1, 1, 1],
+      outChannels,
+    });
     add({ op: 'batchNorm', name: `backbone.bn${conv}`, inputs: [last] });
     add({ op: 'relu', name: `backbone.relu${conv++}`, inputs: [last] });
   }
@@ -64,7 +71,11 @@ function checked(graph: Graph, parameters: ReadonlyMap<string, Tensor>): Map<str
   const kept = new Map<string, Tensor>();
   for (const [name, dims] of parameterShapes(graph)) {
     const tensor = parameters.get(name);
-    check(tensor, `${graph.name} needs the parameter ${name}`, `only ${[...parameters.keys()].slice(0, 4).join(', ')}, ...`);
+    check(
+      tensor,
+      `${graph.name} needs the parameter ${name}`,
+      `only ${[...parameters.keys()].slice(0, 4).join(', ')}, ...`,
+    );
     check(
       tensor.dims.length === dims.length && dims.every((d, i) => d === tensor.dims[i]),
       `${graph.name}: ${name} must have the shape ${dims.join(' x ')}`,

@@ -39,13 +39,21 @@ interface Geometry {
 function geometryOf(operator: string, x: Tensor, w: Tensor, attributes: Attributes): Geometry {
   checkAttributes(operator, attributes, ATTRIBUTES);
   const rank = x.dims.length;
-  check(rank >= 3 && rank <= 5, `${operator}: x must have rank 3 to 5: N, C and 1 to 3 spatial dimensions`, x.dims);
+  check(
+    rank >= 3 && rank <= 5,
+    `${operator}: x must have rank 3 to 5: N, C and 1 to 3 spatial dimensions`,
+    x.dims,
+  );
   check(w.dims.length === rank, `${operator}: w must have the rank of x, ${rank}`, w.dims);
   const spatial = rank - 2;
   const group = integerAttribute(operator, attributes, 'group', 1);
   const [batch, channels, ...size] = x.dims;
   const [outputs, groupChannels, ...kernel] = w.dims;
-  check(group >= 1 && channels % group === 0, `${operator}: group must divide the ${channels} channels of x`, group);
+  check(
+    group >= 1 && channels % group === 0,
+    `${operator}: group must divide the ${channels} channels of x`,
+    group,
+  );
   check(outputs % group === 0, `${operator}: group must divide the ${outputs} output channels of w`, group);
   check(
     channels === groupChannels * group,
@@ -84,7 +92,11 @@ function geometryOf(operator: string, x: Tensor, w: Tensor, attributes: Attribut
     }
     before.push(pads[i]);
     const padded = length + pads[i] + pads[i + spatial];
-    check(padded >= extent, `${operator}: the padded input must be at least as large as the kernel's extent, ${extent}`, padded);
+    check(
+      padded >= extent,
+      `${operator}: the padded input must be at least as large as the kernel's extent, ${extent}`,
+      padded,
+    );
     return Math.floor((padded - extent) / strides[i]) + 1;
   });
   const three = (values: readonly number[], fill: number) => [...Array(3 - spatial).fill(fill), ...values];
@@ -145,7 +157,7 @@ async function convolve(
       {
         input: upload(x.data, 'conv input'),
         weights: upload(w.data, 'conv weights'),
-        weight_zeros: upload(weightZeros),
+        weightZeros: upload(weightZeros),
         bias: upload(bias),
         multipliers: upload(words),
         output: result,
@@ -153,34 +165,34 @@ async function convolve(
       {
         count,
         channels: x.dims[1],
-        input_depth: input[0],
-        input_height: input[1],
-        input_width: input[2],
-        output_channels: w.dims[0],
-        output_depth: output[0],
-        output_height: output[1],
-        output_width: output[2],
-        group_channels: w.dims[1],
-        group_outputs: w.dims[0] / group,
-        kernel_depth: kernel[0],
-        kernel_height: kernel[1],
-        kernel_width: kernel[2],
-        stride_depth: strides[0],
-        stride_height: strides[1],
-        stride_width: strides[2],
-        dilation_depth: dilations[0],
-        dilation_height: dilations[1],
-        dilation_width: dilations[2],
-        pad_depth: padsBefore[0],
-        pad_height: padsBefore[1],
-        pad_width: padsBefore[2],
-        input_flip: byteFlip(x.dtype),
-        weight_flip: byteFlip(w.dtype),
-        input_zero: zeros.input + zeroShift(x.dtype),
-        weight_zero_stride: weightZeros.length > 1 ? 1 : 0,
-        bias_stride: bias.length > 1 ? 1 : 0,
-        multiplier_stride: words.length > 2 ? 1 : 0,
-        zero_point: requantization?.zeroPoint ?? 0,
+        inputDepth: input[0],
+        inputHeight: input[1],
+        inputWidth: input[2],
+        outputChannels: w.dims[0],
+        outputDepth: output[0],
+        outputHeight: output[1],
+        outputWidth: output[2],
+        groupChannels: w.dims[1],
+        groupOutputs: w.dims[0] / group,
+        kernelDepth: kernel[0],
+        kernelHeight: kernel[1],
+        kernelWidth: kernel[2],
+        strideDepth: strides[0],
+        strideHeight: strides[1],
+        strideWidth: strides[2],
+        dilationDepth: dilations[0],
+        dilationHeight: dilations[1],
+        dilationWidth: dilations[2],
+        padDepth: padsBefore[0],
+        padHeight: padsBefore[1],
+        padWidth: padsBefore[2],
+        inputFlip: byteFlip(x.dtype),
+        weightFlip: byteFlip(w.dtype),
+        inputZero: zeros.input + zeroShift(x.dtype),
+        weightZeroStride: weightZeros.length > 1 ? 1 : 0,
+        biasStride: bias.length > 1 ? 1 : 0,
+        multiplierStride: words.length > 2 ? 1 : 0,
+        zeroPoint: requantization?.zeroPoint ?? 0,
         low,
         high,
       },
@@ -191,7 +203,11 @@ async function convolve(
 }
 
 /** ONNX ConvInteger: x, w, x_zero_point?, w_zero_point? (scalar or one an output channel) to int32. */
-export async function runConvInteger(runtime: Runtime, inputs: Inputs, attributes: Attributes): Promise<Tensor[]> {
+export async function runConvInteger(
+  runtime: Runtime,
+  inputs: Inputs,
+  attributes: Attributes,
+): Promise<Tensor[]> {
   const operator = 'ConvInteger';
   const read = inputReader(operator, inputs, ['x', 'w', 'x_zero_point', 'w_zero_point']);
   const x = read.required('x', BYTE_TYPES);
@@ -211,11 +227,23 @@ export async function runQLinearConv(
   rule: RequantizeRule,
 ): Promise<Tensor[]> {
   const operator = 'QLinearConv';
-  const names = ['x', 'x_scale', 'x_zero_point', 'w', 'w_scale', 'w_zero_point', 'y_scale', 'y_zero_point', 'B'];
+  const names = [
+    'x',
+    'x_scale',
+    'x_zero_point',
+    'w',
+    'w_scale',
+    'w_zero_point',
+    'y_scale',
+    'y_zero_point',
+    'B',
+  ];
   const read = inputReader(operator, inputs, names);
   const x = read.required('x', BYTE_TYPES);
   const w = read.required('w', BYTE_TYPES);
-  const [xScale, wScale, yScale] = ['x_scale', 'w_scale', 'y_scale'].map((name) => read.required(name, ['float32']));
+  const [xScale, wScale, yScale] = ['x_scale', 'w_scale', 'y_scale'].map((name) =>
+    read.required(name, ['float32']),
+  );
   const input = scalarOf(operator, 'x_zero_point', read.required('x_zero_point', [x.dtype]));
   const weights = read.required('w_zero_point', [w.dtype]);
   const yZero = read.required('y_zero_point', BYTE_TYPES);
@@ -239,6 +267,13 @@ export async function runQLinearConv(
   );
   const constant = await requantizeConstant(runtime, rule);
   return [
-    await convolve(runtime, geometry, x, w, { input, weights }, { constant, words, y: yZero.dtype, zeroPoint, bias }),
+    await convolve(
+      runtime,
+      geometry,
+      x,
+      w,
+      { input, weights },
+      { constant, words, y: yZero.dtype, zeroPoint, bias },
+    ),
   ];
 }

@@ -143,8 +143,8 @@ async function multiply(
         a: upload(a.data, 'matmul a'),
         b: upload(b.data, 'matmul b'),
         pairs: upload(pairs),
-        a_zeros: upload(zeros(aZero, a.dtype)),
-        b_zeros: upload(zeros(bZero, b.dtype)),
+        aZeros: upload(zeros(aZero, a.dtype)),
+        bZeros: upload(zeros(bZero, b.dtype)),
         multipliers: upload(requantization?.words ?? new Uint32Array(2)),
         output,
       },
@@ -153,16 +153,16 @@ async function multiply(
         M,
         N,
         K,
-        a_flip: byteFlip(a.dtype),
-        b_flip: byteFlip(b.dtype),
-        a_zero_matrix_stride: aStrides.matrix,
-        a_zero_row_stride: aStrides.element,
-        b_zero_matrix_stride: bStrides.matrix,
-        b_zero_column_stride: bStrides.element,
-        multiplier_matrix_stride: strides[0],
-        multiplier_row_stride: strides[1],
-        multiplier_column_stride: strides[2],
-        zero_point: requantization?.zeroPoint ?? 0,
+        aFlip: byteFlip(a.dtype),
+        bFlip: byteFlip(b.dtype),
+        aZeroMatrixStride: aStrides.matrix,
+        aZeroRowStride: aStrides.element,
+        bZeroMatrixStride: bStrides.matrix,
+        bZeroColumnStride: bStrides.element,
+        multiplierMatrixStride: strides[0],
+        multiplierRowStride: strides[1],
+        multiplierColumnStride: strides[2],
+        zeroPoint: requantization?.zeroPoint ?? 0,
         low,
         high,
       },
@@ -173,7 +173,11 @@ async function multiply(
 }
 
 /** ONNX MatMulInteger: A, B, a_zero_point?, b_zero_point? to int32. */
-export async function runMatMulInteger(runtime: Runtime, inputs: Inputs, attributes: Attributes): Promise<Tensor[]> {
+export async function runMatMulInteger(
+  runtime: Runtime,
+  inputs: Inputs,
+  attributes: Attributes,
+): Promise<Tensor[]> {
   const operator = 'MatMulInteger';
   checkAttributes(operator, attributes, []);
   const read = inputReader(operator, inputs, ['A', 'B', 'a_zero_point', 'b_zero_point']);
@@ -197,14 +201,22 @@ export async function runQLinearMatMul(
   const read = inputReader(operator, inputs, names);
   const a = read.required('a', BYTE_TYPES);
   const b = read.required('b', BYTE_TYPES);
-  const [aScale, bScale, yScale] = ['a_scale', 'b_scale', 'y_scale'].map((name) => read.required(name, ['float32']));
+  const [aScale, bScale, yScale] = ['a_scale', 'b_scale', 'y_scale'].map((name) =>
+    read.required(name, ['float32']),
+  );
   const aZero = read.required('a_zero_point', [a.dtype]);
   const bZero = read.required('b_zero_point', [b.dtype]);
   const yZero = read.required('y_zero_point', BYTE_TYPES);
   const shape = shapeOf(operator, a, b);
   const scales = {
-    a: { values: scalesOf(operator, 'a_scale', aScale), strides: stridesOf(operator, 'a_scale', aScale, shape.aBatch, { rows: shape.M, columns: 1 }) },
-    b: { values: scalesOf(operator, 'b_scale', bScale), strides: stridesOf(operator, 'b_scale', bScale, shape.bBatch, { rows: 1, columns: shape.N }) },
+    a: {
+      values: scalesOf(operator, 'a_scale', aScale),
+      strides: stridesOf(operator, 'a_scale', aScale, shape.aBatch, { rows: shape.M, columns: 1 }),
+    },
+    b: {
+      values: scalesOf(operator, 'b_scale', bScale),
+      strides: stridesOf(operator, 'b_scale', bScale, shape.bBatch, { rows: 1, columns: shape.N }),
+    },
   };
   scalarOf(operator, 'y_scale', yScale);
   const y = scalesOf(operator, 'y_scale', yScale)[0];

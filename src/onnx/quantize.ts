@@ -34,7 +34,12 @@ const TYPE_NUMBERS: Record<number, DType> = {
   26: 'int2',
 };
 
-function typeAttribute(operator: string, attributes: Attributes, name: string, allowed: readonly DType[]): DType | null {
+function typeAttribute(
+  operator: string,
+  attributes: Attributes,
+  name: string,
+  allowed: readonly DType[],
+): DType | null {
   const number = integerAttribute(operator, attributes, name, 0);
   if (number === 0) return null;
   const dtype = TYPE_NUMBERS[number];
@@ -53,22 +58,29 @@ function layoutOf(operator: string, x: Tensor, scale: Tensor, scaleName: string,
   const blockSize = integerAttribute(operator, attributes, 'block_size', 0);
   check(blockSize >= 0, `${operator}: block_size must be 0 or more`, blockSize);
   let axis = integerAttribute(operator, attributes, 'axis', 1);
-  const perTensor = { inners: 1, axis_size: 1, block_size: 1, outer_stride: 0, axis_stride: 0, inner_stride: 0 };
+  const perTensor = {
+    inners: 1,
+    axisSize: 1,
+    blockSize: 1,
+    outerStride: 0,
+    axisStride: 0,
+    innerStride: 0,
+  };
   if (isScalar(scale) && blockSize === 0) return perTensor;
   check(axis >= -rank && axis < rank, `${operator}: axis must be from ${-rank} to ${rank - 1}`, axis);
   if (axis < 0) axis += rank;
   const inners = sizeOf(x.dims.slice(axis + 1));
-  const axis_size = x.dims[axis];
+  const axisSize = x.dims[axis];
   if (blockSize === 0) {
     check(
-      scale.dims.length === 1 && scale.dims[0] === axis_size,
-      `${operator}: ${scaleName} must be a scalar or have one element for each of the ${axis_size} indices of axis ${axis}`,
+      scale.dims.length === 1 && scale.dims[0] === axisSize,
+      `${operator}: ${scaleName} must be a scalar or have one element for each of the ${axisSize} indices of axis ${axis}`,
       scale.dims,
       scale.dims.length === rank ? 'give block_size for blocked scales' : undefined,
     );
-    return { ...perTensor, inners, axis_size, axis_stride: 1 };
+    return { ...perTensor, inners, axisSize, axisStride: 1 };
   }
-  const blocks = Math.ceil(axis_size / blockSize);
+  const blocks = Math.ceil(axisSize / blockSize);
   const expected = x.dims.map((size, i) => (i === axis ? blocks : size));
   check(
     scale.dims.length === rank && expected.every((size, i) => size === scale.dims[i]),
@@ -77,15 +89,21 @@ function layoutOf(operator: string, x: Tensor, scale: Tensor, scaleName: string,
   );
   return {
     inners,
-    axis_size,
-    block_size: blockSize,
-    outer_stride: blocks * inners,
-    axis_stride: inners,
-    inner_stride: 1,
+    axisSize,
+    blockSize,
+    outerStride: blocks * inners,
+    axisStride: inners,
+    innerStride: 1,
   };
 }
 
-function checkZeroPoint(operator: string, name: string, zeroPoint: Tensor | null, scale: Tensor, scaleName: string): void {
+function checkZeroPoint(
+  operator: string,
+  name: string,
+  zeroPoint: Tensor | null,
+  scale: Tensor,
+  scaleName: string,
+): void {
   if (!zeroPoint || (isScalar(zeroPoint) && isScalar(scale))) return;
   check(
     zeroPoint.dims.length === scale.dims.length && zeroPoint.dims.every((size, i) => size === scale.dims[i]),
@@ -121,7 +139,11 @@ export async function runQuantizeLinear(
   const layout = layoutOf(operator, x, scale, 'y_scale', attributes);
   checkZeroPoint(operator, 'y_zero_point', zeroPoint, scale, 'y_scale');
   const dtype = zeroPoint?.dtype ?? asked ?? 'uint8';
-  check(!wrap || dtype.startsWith('int'), `${operator}: the lab's wrap is for signed types of up to 8 bits`, dtype);
+  check(
+    !wrap || dtype.startsWith('int'),
+    `${operator}: the lab's wrap is for signed types of up to 8 bits`,
+    dtype,
+  );
   const [low, high] = CODE_RANGE[dtype]!;
   const width = high > 255 || low < -128 ? 2 : 1;
   check(!wrap || width === 1, `${operator}: the lab's wrap is for signed types of up to 8 bits`, dtype);
@@ -137,7 +159,7 @@ export async function runQuantizeLinear(
     const buffers = {
       input: upload(x.data, 'x'),
       scales: upload(scales),
-      zero_points: upload(zerosOf(zeroPoint, scale)),
+      zeroPoints: upload(zerosOf(zeroPoint, scale)),
       output,
     };
     runtime.submit([keep(kernel.bind(buffers, { count, ...layout, low, high }))]);
@@ -146,7 +168,11 @@ export async function runQuantizeLinear(
 }
 
 /** ONNX DequantizeLinear. */
-export async function runDequantizeLinear(runtime: Runtime, inputs: Inputs, attributes: Attributes): Promise<Tensor[]> {
+export async function runDequantizeLinear(
+  runtime: Runtime,
+  inputs: Inputs,
+  attributes: Attributes,
+): Promise<Tensor[]> {
   const operator = 'DequantizeLinear';
   checkAttributes(operator, attributes, ['axis', 'block_size', 'output_dtype']);
   const read = inputReader(operator, inputs, ['x', 'x_scale', 'x_zero_point']);
@@ -175,7 +201,7 @@ export async function runDequantizeLinear(runtime: Runtime, inputs: Inputs, attr
     const buffers = {
       input: upload(x.data, 'x'),
       scales: upload(scales),
-      zero_points: upload(zerosOf(zeroPoint, scale)),
+      zeroPoints: upload(zerosOf(zeroPoint, scale)),
       output,
     };
     runtime.submit([keep(kernel.bind(buffers, { count, ...layout }))]);
@@ -196,16 +222,31 @@ export async function runDynamicQuantizeLinear(
   const range = await dynamicQuantizeParams.create(runtime.device);
   const quantize = await quantizeLinearOnnx.create(runtime.device);
   return runtime.scope(async ({ upload, empty, keep }) => {
-    const [input, scale, zero_point, output] = [upload(x.data, 'x'), empty(4), empty(4), empty(count, 'codes')];
-    const layout = { inners: 1, axis_size: 1, block_size: 1, outer_stride: 0, axis_stride: 0, inner_stride: 0 };
+    const [input, scale, zeroPoint, output] = [
+      upload(x.data, 'x'),
+      empty(4),
+      empty(4),
+      empty(count, 'codes'),
+    ];
+    const layout = {
+      inners: 1,
+      axisSize: 1,
+      blockSize: 1,
+      outerStride: 0,
+      axisStride: 0,
+      innerStride: 0,
+    };
     runtime.submit([
-      keep(range.bind({ input, scale, zero_point }, { count })),
+      keep(range.bind({ input, scale, zeroPoint }, { count })),
       keep(
-        quantize.bind({ input, scales: scale, zero_points: zero_point, output }, { count, ...layout, low: 0, high: 255 }),
+        quantize.bind(
+          { input, scales: scale, zeroPoints: zeroPoint, output },
+          { count, ...layout, low: 0, high: 255 },
+        ),
       ),
     ]);
     const codes = await runtime.read(output, count);
-    const zero = new Int32Array(await runtime.read(zero_point, 4));
+    const zero = new Int32Array(await runtime.read(zeroPoint, 4));
     return [
       tensorOf('uint8', x.dims, codes),
       tensorOf('float32', [], await runtime.read(scale, 4)),

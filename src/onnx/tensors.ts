@@ -43,9 +43,13 @@ export const sizeOf = (dims: readonly number[]) => dims.reduce((product, size) =
 /** Reads an operator's inputs by place and name, checking everything that can be checked of one tensor alone. */
 export function inputReader(operator: string, inputs: Inputs, names: readonly string[]) {
   check(Array.isArray(inputs), `${operator}: inputs must be an array of tensors and nulls`, inputs);
-  check(inputs.length <= names.length, `${operator} has at most ${names.length} inputs (${names.join(', ')})`, inputs.length);
+  check(
+    inputs.length <= names.length,
+    `${operator} has at most ${names.length} inputs (${names.join(', ')})`,
+    inputs.length,
+  );
   const optional = (name: string, dtypes: readonly DType[]): Tensor | null => {
-    const tensor = inputs[names.indexOf(name)];
+    const tensor: Tensor | null | undefined = inputs[names.indexOf(name)];
     if (tensor === null || tensor === undefined) return null;
     const label = `${operator}: ${name}`;
     const { dtype, dims, data } = tensor;
@@ -61,7 +65,11 @@ export function inputReader(operator: string, inputs: Inputs, names: readonly st
       `${label}.data must be a ${ARRAYS[dtype].map((type) => type.name).join(' or ')} for ${dtype}`,
       data,
     );
-    check(data.length === sizeOf(dims), `${label}.data must have ${sizeOf(dims)} elements, as dims [${dims}] say`, data.length);
+    check(
+      data.length === sizeOf(dims),
+      `${label}.data must have ${sizeOf(dims)} elements, as dims [${dims}] say`,
+      data.length,
+    );
     const range = CODE_RANGE[dtype];
     if (range && range[1] < 16) checkCodes(label, data, range);
     return tensor;
@@ -88,9 +96,18 @@ export function checkAttributes(operator: string, attributes: Attributes, known:
 }
 
 /** An integer attribute. */
-export function integerAttribute(operator: string, attributes: Attributes, name: string, fallback: number): number {
+export function integerAttribute(
+  operator: string,
+  attributes: Attributes,
+  name: string,
+  fallback: number,
+): number {
   const value = attributes[name] ?? fallback;
-  check(typeof value === 'number' && Number.isInteger(value), `${operator}: ${name} must be an integer`, value);
+  check(
+    typeof value === 'number' && Number.isInteger(value),
+    `${operator}: ${name} must be an integer`,
+    value,
+  );
   return value;
 }
 

@@ -128,41 +128,51 @@ function extremes(low: Mix, high: Mix): Pick<Observer, 'observe' | 'range'> {
 
 type Cost = (histogram: StreamingHistogram, scale: number, zeroPoint: number, range: CodeRange) => number;
 
-const SEARCH_STEPS = 128;
+/** Ends are cut at this resolution; the plane of two ends is first searched COARSE times more coarsely. */
+const SEARCH_STEPS = 256;
+const COARSE = 8;
 
 /**
- * The range of least cost among SEARCH_STEPS fractions of each end. Symmetric codes shrink both ends together;
- * asymmetric ones shrink the top, then the bottom, then the top again.
+ * The range of least cost among fractions of each end. Symmetric codes shrink both ends together; asymmetric ones are
+ * searched on a coarse grid of both fractions, then on a fine one around the best of it (the cost has many valleys, so
+ * moving one end at a time stops in a worse one).
  */
 function search(histogram: StreamingHistogram, range: CodeRange, cost: Cost) {
   const whole = { minimum: Math.min(histogram.minimum, 0), maximum: Math.max(histogram.maximum, 0) };
-  const costOf = (candidate: typeof whole) => {
-    const { scale, zeroPoint } = chooseQparams([candidate.minimum], [candidate.maximum], range);
-    return cost(histogram, scale[0], zeroPoint[0], range);
-  };
-  let best = whole;
-  let least = costOf(whole);
-  const shrink = (ends: { minimum?: number; maximum?: number }) => {
-    const start = best;
-    for (let step = 1; step < SEARCH_STEPS; step++) {
-      const fraction = step / SEARCH_STEPS;
-      const candidate = {
-        minimum: ends.minimum === undefined ? start.minimum : ends.minimum * fraction,
-        maximum: ends.maximum === undefined ? start.maximum : ends.maximum * fraction,
-      };
-      const found = costOf(candidate);
-      if (found < least) {
-        least = found;
-        best = candidate;
-      }
+  let best = { low: SEARCH_STEPS, high: SEARCH_STEPS };
+  let least = Number.POSITIVE_INFINITY;
+  const at = (low: number, high: number) => ({
+    minimum: (whole.minimum * low) / SEARCH_STEPS,
+    maximum: (whole.maximum * high) / SEARCH_STEPS,
+  });
+  const attempt = (low: number, high: number) => {
+    const { minimum, maximum } = at(low, high);
+    const { scale, zeroPoint } = chooseQparams([minimum], [maximum], range);
+    const found = cost(histogram, scale[0], zeroPoint[0], range);
+    if (found < least) {
+      least = found;
+      best = { low, high };
     }
   };
+  // From the whole range down, so that a tie keeps the wider one.
+  const fractions = (end: number, from: number, to: number, step: number) => {
+    if (end === 0) return [SEARCH_STEPS];
+    const list: number[] = [];
+    for (let f = Math.min(to, SEARCH_STEPS); f >= Math.max(from, 1); f -= step) list.push(f);
+    return list;
+  };
+  const scan = (lows: number[], highs: number[]) => {
+    for (const low of lows) for (const high of highs) attempt(low, high);
+  };
   const { minimum, maximum } = whole;
-  if (range.symmetric) shrink(whole);
-  else
-    for (const ends of [{ maximum }, { minimum }, { maximum }])
-      if (Object.values(ends)[0] !== 0) shrink(ends);
-  return best;
+  if (range.symmetric) for (const both of fractions(1, 1, SEARCH_STEPS, 1)) attempt(both, both);
+  else {
+    scan(fractions(minimum, 1, SEARCH_STEPS, COARSE), fractions(maximum, 1, SEARCH_STEPS, COARSE));
+    const { low, high } = best;
+    const around = (end: number, f: number) => fractions(end, f - COARSE + 1, f + COARSE - 1, 1);
+    scan(around(minimum, low), around(maximum, high));
+  }
+  return at(best.low, best.high);
 }
 
 function codeOf(value: number, scale: number, zeroPoint: number, { quantMin, quantMax }: CodeRange): number {

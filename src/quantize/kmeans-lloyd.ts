@@ -6,6 +6,8 @@ import { kmeansAccumulateWide } from '../kernels/kmeans-accumulate-wide.ts';
 import { kmeansAssign } from '../kernels/kmeans-assign.ts';
 import { kmeansFix } from '../kernels/kmeans-fix.ts';
 import { kmeansUpdate } from '../kernels/kmeans-update.ts';
+import { binnedStep } from './kmeans-binned.ts';
+import type { KmeansInit } from './kmeans-init.ts';
 import type { Segment } from './kmeans-segments.ts';
 
 /** Sizes that change no result, only speed and memory; tests make them small. */
@@ -15,8 +17,10 @@ export interface KmeansTuning {
   chunkElements?: number;
   /** Elements of one buffer, a multiple of 4; more are split over several. */
   slabElements?: number;
-  /** Takes the binary search and its atomics for any number of clusters. */
+  /** Adds up with a search and atomics for any number of clusters. */
   wide?: boolean;
+  /** Sorts the elements into bins once, and then iterates without reading them; unless given, on software adapters. */
+  binned?: boolean;
 }
 
 /** One buffer of elements in fixed point, and the chunks that its kernels run over. */
@@ -68,16 +72,10 @@ export async function uploadSlabs(
     });
     const chunks = scope.upload(Uint32Array.from(table), 'kmeans chunks');
     const chunkCount = table.length / 4;
-    const [only] = pieces;
-    const whole =
-      pieces.length === 1 && segments[only.segment].values.subarray(only.from, only.from + only.length);
-    const values = runtime.upload(whole || gather(segments, pieces, elements), 'kmeans weights');
-    const fixed = scope.empty(elements * 4, 'kmeans fixed');
-    const call = fix.bind({ values, exponents, chunks, fixed }, { chunkCount });
+    const fixed = scope.empty(elements * 4, 'kmeans elements');
+    writePieces(device, fixed, segments, pieces, elements);
+    const call = scope.keep(fix.bind({ exponents, chunks, elements: fixed }, { chunkCount }));
     runtime.submit([call]);
-    // Submitted work keeps what it needs; the weights' memory goes back before the iterations start.
-    values.destroy();
-    call.destroy();
     return { fixed, chunks, chunkCount, elements, pieces };
   });
 }
@@ -100,50 +98,57 @@ function layOut(segments: readonly Segment[], slabElements: number): { pieces: P
   return slabs;
 }
 
-function gather(segments: readonly Segment[], pieces: readonly Piece[], elements: number): Float32Array {
-  const gathered = new Float32Array(elements);
-  for (const { segment, from, at, length } of pieces) {
-    gathered.set(segments[segment].values.subarray(from, from + length), at);
+function writePieces(
+  { queue }: GPUDevice,
+  target: GPUBuffer,
+  segments: readonly Segment[],
+  pieces: readonly Piece[],
+  elements: number,
+): void {
+  const part = ({ segment, from, length }: Piece) => segments[segment].values.subarray(from, from + length);
+  // Few pieces go straight from the caller's arrays; thousands of small groups are gathered into one write.
+  if (pieces.length <= 64) {
+    for (const piece of pieces)
+      queue.writeBuffer(target, piece.at * 4, part(piece) as Float32Array<ArrayBuffer>);
+    return;
   }
-  return gathered;
+  const gathered = new Float32Array(elements);
+  for (const piece of pieces) gathered.set(part(piece), piece.at);
+  queue.writeBuffer(target, 0, gathered);
 }
 
 /** Steps recorded before the host looks whether anything still moves: few at first, as small sets settle soon. */
 const STEPS_A_SUBMIT = [4, 8, 16];
 
 /**
- * Lloyd's algorithm over every segment at once, from ascending fixed-point centroids: a dispatch a slab to accumulate
- * and one to update, many iterations a submit, one word read back between submits.
+ * Lloyd's algorithm over every segment at once, from ascending fixed-point centroids: a dispatch to accumulate and one to
+ * update an iteration, many iterations a submit, one word read back between submits.
  */
 export async function iterate(
   runtime: Runtime,
   scope: Scope,
+  segments: readonly Segment[],
   slabs: readonly Slab[],
   initial: Uint32Array,
   clusters: number,
-  options: { maxIterations: number; tolerance: number; tuning: KmeansTuning },
+  options: { init: KmeansInit; maxIterations: number; tolerance: number; tuning: KmeansTuning },
 ): Promise<{ centroids: Uint32Array; iterations: Uint32Array; codes: Uint8Array[] }> {
   const { device } = runtime;
-  const segments = initial.length / clusters;
+  const count = segments.length;
   const { workgroupSize } = resolveTuning(runtime, options.tuning);
   const centroids = scope.upload(initial, 'kmeans centroids');
-  const done = scope.empty(segments * 4, 'kmeans done');
-  const iterations = scope.empty(segments * 4, 'kmeans iterations');
+  const done = scope.empty(count * 4, 'kmeans done');
+  const iterations = scope.empty(count * 4, 'kmeans iterations');
   const totals = scope.empty(initial.length * 12, 'kmeans totals');
-  const remaining = scope.upload(Uint32Array.of(segments), 'kmeans remaining');
+  const remaining = scope.upload(Uint32Array.of(count), 'kmeans remaining');
 
-  const narrow = clusters <= 16 && !options.tuning.wide;
-  const THRESHOLDS = [1, 3, 7, 15].find((count) => clusters <= count + 1);
-  const accumulate = narrow
-    ? await kmeansAccumulate.create(device, { WORKGROUP_SIZE: workgroupSize, THRESHOLDS: `${THRESHOLDS}u` })
-    : await kmeansAccumulateWide.create(device, { WORKGROUP_SIZE: workgroupSize });
-  const step: Call[] = slabs.map(({ fixed, chunks, chunkCount }) =>
-    scope.keep(accumulate.bind({ fixed, centroids, done, chunks, totals }, { chunkCount, clusters })),
-  );
+  const state = { centroids, done, totals };
+  const step = worthBinning(runtime, slabs, count, options)
+    ? await binnedStep(runtime, scope, segments, slabs, state, clusters)
+    : await directStep(runtime, scope, slabs, state, clusters, options.tuning);
   const size = [32, 64, 128, 256].find((lanes) => lanes >= clusters) as number;
   const update = await kmeansUpdate.create(device, { WORKGROUP_SIZE: size });
-  const tolerance = Math.floor(options.tolerance * 2 ** 24);
-  const params = { segments, clusters, tolerance: Math.min(tolerance, 2 ** 25) };
+  const params = { segments: count, clusters, tolerance: Math.floor(options.tolerance * 2 ** 24) };
   step.push(scope.keep(update.bind({ totals, centroids, done, iterations, remaining }, params)));
 
   for (let taken = 0, round = 0; taken < options.maxIterations; round++) {
@@ -170,8 +175,44 @@ export async function iterate(
   return {
     centroids: new Uint32Array(await runtime.read(centroids)),
     iterations: new Uint32Array(await runtime.read(iterations)),
-    codes: collect(slabs, codes, segments),
+    codes: collect(slabs, codes, count),
   };
+}
+
+/** One pass over the elements an iteration. */
+async function directStep(
+  runtime: Runtime,
+  scope: Scope,
+  slabs: readonly Slab[],
+  state: { centroids: GPUBuffer; done: GPUBuffer; totals: GPUBuffer },
+  clusters: number,
+  tuning: KmeansTuning,
+): Promise<Call[]> {
+  const WORKGROUP_SIZE = resolveTuning(runtime, tuning).workgroupSize;
+  const count = tuning.wide ? undefined : [1, 3, 7, 15].find((thresholds) => clusters <= thresholds + 1);
+  const accumulate = count
+    ? await kmeansAccumulate.create(runtime.device, { WORKGROUP_SIZE, THRESHOLDS: `${count}u` })
+    : await kmeansAccumulateWide.create(runtime.device, { WORKGROUP_SIZE });
+  return slabs.map(({ fixed, chunks, chunkCount }) =>
+    scope.keep(accumulate.bind({ fixed, chunks, ...state }, { chunkCount, clusters })),
+  );
+}
+
+/**
+ * Binning costs some ten passes on a software adapter and a hundred on a GPU. It is out for many small segments, which
+ * a pass reads as fast as their bins, and for starts that are optimal and settle within a few iterations.
+ */
+function worthBinning(
+  { adapter }: Runtime,
+  slabs: readonly Slab[],
+  segments: number,
+  { init, maxIterations, tuning }: { init: KmeansInit; maxIterations: number; tuning: KmeansTuning },
+): boolean {
+  const [{ elements }] = slabs;
+  if (slabs.length > 1 || elements > 2 ** 28) return false;
+  if (tuning.binned !== undefined) return tuning.binned;
+  const worth = adapter.profile === 'cpu' && init !== 'optimal' && maxIterations > 10;
+  return worth && !tuning.wide && elements / segments >= 4096;
 }
 
 function collect(slabs: readonly Slab[], codes: readonly Uint8Array[], segments: number): Uint8Array[] {

@@ -291,6 +291,7 @@ async function solve(runtime: Runtime, segments: readonly Segment[], settings: S
     const { centroids, iterations, codes } = await iterate(
       runtime,
       scope,
+      segments,
       slabs,
       initial,
       clusters,

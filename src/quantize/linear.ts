@@ -174,9 +174,12 @@ async function ranges(
 ) {
   const { axisSize, axisStride } = granularity;
   const length = count / axisSize;
-  const WORKGROUP_SIZE = length <= 64 ? 64 : 256;
-  // About a thousand workgroups fill any adapter; below eight elements a thread a second pass costs more than it saves.
-  const slices = Math.max(1, Math.min(Math.ceil(1024 / axisSize), Math.floor(length / (8 * WORKGROUP_SIZE))));
+  // A CPU adapter pays for barriers (32 threads were twice as fast as 256 on lavapipe) and has few cores to fill.
+  const cpu = runtime.adapter.profile === 'cpu';
+  const WORKGROUP_SIZE = cpu ? 32 : length <= 64 ? 64 : 256;
+  const enough = Math.ceil((cpu ? 64 : 1024) / axisSize);
+  // Below eight elements a thread a second pass costs more than it saves.
+  const slices = Math.max(1, Math.min(enough, Math.floor(length / (8 * WORKGROUP_SIZE))));
   const kernel = await reduceMinMaxKernel.create(runtime.device, { WORKGROUP_SIZE });
   const reduce = (source: GPUBuffer, params: Parameters<typeof kernel.bind>[1]) => {
     const byteLength = params.axisSize * params.slices * 4;

@@ -17,7 +17,11 @@ export const requantizeRules: readonly RequantizeRule[] = [
 
 /** Throws unless `rule` is one of the six names. */
 export function checkRule(rule: string): asserts rule is RequantizeRule {
-  check((requantizeRules as readonly string[]).includes(rule), `requantize must be one of ${requantizeRules.join(', ')}`, rule);
+  check(
+    (requantizeRules as readonly string[]).includes(rule),
+    `requantize must be one of ${requantizeRules.join(', ')}`,
+    rule,
+  );
 }
 
 /**
@@ -120,8 +124,8 @@ export async function requantizeConstant(runtime: Runtime, rule: RequantizeRule)
 }
 
 function nativeIsExact(runtime: Runtime, native: string, exact: string): Promise<boolean> {
-  let checks = nativeChecks.get(runtime.device);
-  if (!checks) nativeChecks.set(runtime.device, (checks = new Map()));
+  const checks = nativeChecks.get(runtime.device) ?? new Map<string, Promise<boolean>>();
+  nativeChecks.set(runtime.device, checks);
   let result = checks.get(native);
   if (!result) {
     result = compareNative(runtime, native, exact);
@@ -137,7 +141,10 @@ async function compareNative(runtime: Runtime, native: string, exact: string): P
   const accumulators = new Int32Array(count);
   const multipliers = new Float32Array(count * 2);
   let state = 1;
-  const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+  const random = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
   for (let i = 0; i < count; i++) {
     const size = i % 31;
     accumulators[i] = Math.floor((random() * 2 - 1) * 2 ** (size + 1)) | 0;
@@ -153,7 +160,14 @@ async function compareNative(runtime: Runtime, native: string, exact: string): P
     for (const REQUANTIZE of [native, exact]) {
       const kernel = await requantize.create(runtime.device, { REQUANTIZE });
       const codes = empty(count * 4);
-      const params = { count, channels: count, channel_stride: 1, zero_point: 3, low: -8388607, high: 8388607 };
+      const params = {
+        count,
+        channels: count,
+        channelStride: 1,
+        zeroPoint: 3,
+        low: -8388607,
+        high: 8388607,
+      };
       runtime.submit([keep(kernel.bind({ ...inputs, codes }, params))]);
       results.push(new Uint32Array(await runtime.read(codes)));
     }

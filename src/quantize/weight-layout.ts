@@ -57,11 +57,17 @@ export function isAligned({ groups, inChannels, outChannels }: WeightShape, tile
 type Codes = Float32Array | Int8Array | Uint8Array;
 
 /** A grouped convolution as the dense one with `zero` outside each group's block. */
-export function denseGroups<T extends Codes>(codes: T, shape: WeightShape, zero = 0): { codes: T; shape: WeightShape } {
+export function denseGroups<T extends Codes>(
+  codes: T,
+  shape: WeightShape,
+  zero = 0,
+): { codes: T; shape: WeightShape } {
   const { outChannels, inChannels, groups } = shape;
   const taps = shape.kernelHeight * shape.kernelWidth;
   const perGroup = outChannels / groups;
-  const dense = new (codes.constructor as new (n: number) => T)(outChannels * inChannels * groups * taps).fill(zero) as T;
+  const dense = new (codes.constructor as new (n: number) => T)(
+    outChannels * inChannels * groups * taps,
+  ).fill(zero) as T;
   for (let o = 0; o < outChannels; o++) {
     const group = Math.floor(o / perGroup);
     const row = inChannels * taps;
@@ -82,7 +88,8 @@ export function tileWeights<T extends Codes>(codes: T, layout: TileLayout, paddi
       if (o >= outChannels) continue;
       for (let c = 0; c < inChannels; c++) {
         for (let tap = 0; tap < taps; tap++) {
-          tiled[((tile * taps + tap) * paddedChannels + c) * tileChannels + n] = codes[(o * inChannels + c) * taps + tap];
+          tiled[((tile * taps + tap) * paddedChannels + c) * tileChannels + n] =
+            codes[(o * inChannels + c) * taps + tap];
         }
       }
     }
@@ -108,7 +115,8 @@ export function packTiles(codes: Int8Array, layout: TileLayout, bits: 8 | 4 | 2)
       for (let c = 0; c < inChannels; c++) {
         for (let tap = 0; tap < taps; tap++) {
           const code = codes[(o * inChannels + c) * taps + tap] & mask;
-          const bit = (((tile * taps + tap) * words + (c >> 2)) * tileChannels + n) * bits * 4 + (c & 3) * bits;
+          const bit =
+            (((tile * taps + tap) * words + (c >> 2)) * tileChannels + n) * bits * 4 + (c & 3) * bits;
           packed[bit >>> 5] |= code << (bit & 31);
         }
       }
@@ -121,7 +129,8 @@ export function packTiles(codes: Int8Array, layout: TileLayout, bits: 8 | 4 | 2)
 export function packDense(codes: Uint8Array, bits: 1 | 2 | 4 | 8): Uint32Array {
   const perWord = 32 / bits;
   const packed = new Uint32Array(Math.ceil(codes.length / perWord));
-  for (let i = 0; i < codes.length; i++) packed[Math.floor(i / perWord)] |= codes[i] << ((i % perWord) * bits);
+  for (let i = 0; i < codes.length; i++)
+    packed[Math.floor(i / perWord)] |= codes[i] << ((i % perWord) * bits);
   return packed;
 }
 

@@ -17,7 +17,11 @@ export interface ConvGeometry {
 export function convIntegerReference(
   input: ArrayLike<number>,
   weights: ArrayLike<number>,
-  { inputZero, weightZeros, bias }: { inputZero: number; weightZeros: ArrayLike<number>; bias: ArrayLike<number> },
+  {
+    inputZero,
+    weightZeros,
+    bias,
+  }: { inputZero: number; weightZeros: ArrayLike<number>; bias: ArrayLike<number> },
   geometry: ConvGeometry,
 ): Int32Array {
   const [, channels, inputDepth, inputHeight, inputWidth] = geometry.input;
@@ -41,10 +45,12 @@ export function convIntegerReference(
                     const z = oz * strides[0] + kz * dilations[0] - pads[0];
                     const y = oy * strides[1] + ky * dilations[1] - pads[1];
                     const x = ox * strides[2] + kx * dilations[2] - pads[2];
-                    if (z < 0 || z >= inputDepth || y < 0 || y >= inputHeight || x < 0 || x >= inputWidth) continue;
+                    if (z < 0 || z >= inputDepth || y < 0 || y >= inputHeight || x < 0 || x >= inputWidth)
+                      continue;
                     const channel = n * channels + group * groupChannels + c;
                     const pixel = input[((channel * inputDepth + z) * inputHeight + y) * inputWidth + x];
-                    const tap = (((m * groupChannels + c) * kernelDepth + kz) * kernelHeight + ky) * kernelWidth + kx;
+                    const tap =
+                      (((m * groupChannels + c) * kernelDepth + kz) * kernelHeight + ky) * kernelWidth + kx;
                     sum = (sum + (pixel - inputZero) * (weights[tap] - weightZero)) | 0;
                   }
             accumulators[index++] = sum;

@@ -19,20 +19,18 @@ export function toFixed(bits: number, exponent: number): number {
 }
 
 /**
- * CPU twin of shaders/kmeans-fix.wgsl: writes the fixed point of every chunk's elements to `fixed`.
+ * CPU twin of shaders/kmeans-fix.wgsl: replaces the bits of every chunk's elements by their fixed point.
  *
  * @example
- * const values = new Uint32Array(Float32Array.of(1, -0.5).buffer);
- * kmeansFix(values, [127], [[0, 0, 2]], new Uint32Array(2)); // [2^24 + 2^23, 2^24 - 2^22]
+ * kmeansFix(new Uint32Array(Float32Array.of(1, -0.5).buffer), [127], [[0, 0, 2]]); // [2^24 + 2^23, 2^24 - 2^22]
  */
 export function kmeansFix(
-  values: Uint32Array,
+  elements: Uint32Array,
   exponents: ArrayLike<number>,
   chunks: readonly Chunk[],
-  fixed: Uint32Array,
 ): Uint32Array {
   for (const [segment, first, end] of chunks) {
-    for (let at = first; at < end; at++) fixed[at] = toFixed(values[at], exponents[segment]);
+    for (let at = first; at < end; at++) elements[at] = toFixed(elements[at], exponents[segment]);
   }
-  return fixed;
+  return elements;
 }

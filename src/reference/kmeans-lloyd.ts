@@ -25,8 +25,7 @@ export function kmeansLloyd(
 ): { centroids: Uint32Array; codes: Uint8Array; iterations: number; codebook: Float32Array } {
   const clusters = initial.length;
   const chunks: Chunk[] = [[0, 0, weights.length]];
-  const bits = new Uint32Array(weights.slice().buffer);
-  const fixed = kmeansFix(bits, [exponent], chunks, new Uint32Array(weights.length));
+  const fixed = kmeansFix(new Uint32Array(weights.slice().buffer), [exponent], chunks);
   const state = {
     totals: new Uint32Array(clusters * 3),
     centroids: initial.slice(),

@@ -1,6 +1,6 @@
 import { roundHalfEven } from './requantize.ts';
 
-/** CPU twins of the `*-linear-onnx` and `dynamic-quantize-params` kernels, on plain numbers. */
+/** CPU twin of shaders/quantize-linear-onnx.wgsl and lib/half-float.wgsl, one element at a time. */
 
 /** A tensor [outers, axisSize, inners] and how its scales lie over it. */
 export interface ScaleLayout {
@@ -37,25 +37,6 @@ export function quantizeLinearOnnxReference(
   const int8 = (x: number) => (x << 24) >> 24;
   const shifted = wrap ? int8(int8(rounded) + zeroPoint) : rounded + zeroPoint;
   return Math.min(Math.max(shifted, low), high);
-}
-
-/** f32(f32(code - zeroPoint) * scale). */
-export function dequantizeLinearOnnxReference(code: number, scale: number, zeroPoint: number): number {
-  return Math.fround(Math.fround(code - zeroPoint) * scale);
-}
-
-/** Scale and zero point of DynamicQuantizeLinear. */
-export function dynamicQuantizeParamsReference(values: ArrayLike<number>): { scale: number; zeroPoint: number } {
-  let low = 0;
-  let high = 0;
-  for (let i = 0; i < values.length; i++) {
-    if (values[i] < low) low = values[i];
-    if (values[i] > high) high = values[i];
-  }
-  if (low === high) return { scale: 1, zeroPoint: 0 };
-  const scale = Math.fround(Math.fround(high - low) / 255);
-  const zero = roundHalfEven(Math.fround(0 - Math.fround(low / scale)));
-  return { scale, zeroPoint: Math.min(Math.max(zero, 0), 255) };
 }
 
 /** A float16's value from its bits. */

@@ -29,9 +29,15 @@ const clampBig = (value: bigint, low: number, high: number) =>
   value < BigInt(low) ? low : value > BigInt(high) ? high : Number(value);
 
 /** One accumulator by one rule. */
-export function requantizeReference(rule: RequantizeRule, accumulator: number, settings: RequantizeSettings): number {
+export function requantizeReference(
+  rule: RequantizeRule,
+  accumulator: number,
+  settings: RequantizeSettings,
+): number {
   const { inputScale, weightScale, outputScale, zeroPoint, low, high } = settings;
-  const single = Math.fround(Math.fround(Math.fround(inputScale) * Math.fround(weightScale)) / Math.fround(outputScale));
+  const single = Math.fround(
+    Math.fround(Math.fround(inputScale) * Math.fround(weightScale)) / Math.fround(outputScale),
+  );
   const double = (Math.fround(inputScale) * Math.fround(weightScale)) / Math.fround(outputScale);
   switch (rule) {
     case 'ort-f32': {
@@ -46,7 +52,11 @@ export function requantizeReference(rule: RequantizeRule, accumulator: number, s
     }
     case 'tflite-double': {
       const { mantissa, exponent } = quantizeMultiplier(double, false);
-      return clampBig(multiplyDoubleRounding(BigInt(accumulator), mantissa, exponent) + BigInt(zeroPoint), low, high);
+      return clampBig(
+        multiplyDoubleRounding(BigInt(accumulator), mantissa, exponent) + BigInt(zeroPoint),
+        low,
+        high,
+      );
     }
     case 'tflite-single': {
       const { mantissa, exponent } = quantizeMultiplier(double, true);

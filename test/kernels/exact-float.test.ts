@@ -18,8 +18,14 @@ const operations = {
   f32_add_bits: ['f32_add_bits(a, b)', f32AddBits],
   f32_divide_bits: ['f32_divide_bits(a, b)', f32DivideBits],
   round_half_even_to_i32: ['u32(round_half_even_to_i32(a))', (a: number) => roundHalfEvenToI32(a) >>> 0],
-  multiply_wide_low: ['multiply_wide(a, b).x', (a: number, b: number) => Number((BigInt(a) * BigInt(b)) & 0xffffffffn)],
-  multiply_wide_high: ['multiply_wide(a, b).y', (a: number, b: number) => Number((BigInt(a) * BigInt(b)) >> 32n)],
+  multiply_wide_low: [
+    'multiply_wide(a, b).x',
+    (a: number, b: number) => Number((BigInt(a) * BigInt(b)) & 0xffffffffn),
+  ],
+  multiply_wide_high: [
+    'multiply_wide(a, b).y',
+    (a: number, b: number) => Number((BigInt(a) * BigInt(b)) >> 32n),
+  ],
 } as const;
 
 const caller = (expression: string) => `
@@ -36,9 +42,10 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 /** Every pair of edge values, then random bits, random near values, ties and subnormals. */
 function pairs(count: number): Uint32Array<ArrayBuffer> {
   const edges = [
-    0, 0x80000000, 1, 0x80000001, 0x7fffff, 0x800000, 0x800001, 0x3f000000, 0x3effffff, 0x3f800000, 0xbf800000,
-    0x3fc00000, 0x40200000, 0x4b000001, 0x4b800001, 0x4effffff, 0x4f000000, 0xcf000000, 0xcf000001, 0x7f7fffff,
-    0xff7fffff, 0x7f800000, 0xff800000, 0x7fc00000, 0x33800000, 0x34000000, 0x7fffffff, 0xffffffff,
+    0, 0x80000000, 1, 0x80000001, 0x7fffff, 0x800000, 0x800001, 0x3f000000, 0x3effffff, 0x3f800000,
+    0xbf800000, 0x3fc00000, 0x40200000, 0x4b000001, 0x4b800001, 0x4effffff, 0x4f000000, 0xcf000000,
+    0xcf000001, 0x7f7fffff, 0xff7fffff, 0x7f800000, 0xff800000, 0x7fc00000, 0x33800000, 0x34000000,
+    0x7fffffff, 0xffffffff,
   ];
   const random = seeded(1);
   const list = edges.flatMap((a) => edges.flatMap((b) => [a, b]));
@@ -46,7 +53,12 @@ function pairs(count: number): Uint32Array<ArrayBuffer> {
   while (list.length < count * 2) {
     const near = 0x3f800000 + random.integer(-0x2000000, 0x2000000);
     list.push(word(), word(), near, near ^ random.integer(0, 0xfff), word() & 0x80ffffff, near);
-    list.push(random.integer(0, 1 << 25), near, (0x3f000000 + random.integer(0, 0xb) * 0x400000) >>> 0, word());
+    list.push(
+      random.integer(0, 1 << 25),
+      near,
+      (0x3f000000 + random.integer(0, 0xb) * 0x400000) >>> 0,
+      word(),
+    );
   }
   return Uint32Array.from(list, (value) => value >>> 0);
 }
@@ -72,7 +84,8 @@ describe('exact-float', () => {
       const wrong = [];
       for (let i = 0; i < count && wrong.length < 5; i++) {
         const expected = twin(input[i * 2], input[i * 2 + 1]);
-        if (expected !== results[i]) wrong.push([input[i * 2], input[i * 2 + 1], results[i], expected].map((v) => v.toString(16)));
+        if (expected !== results[i])
+          wrong.push([input[i * 2], input[i * 2 + 1], results[i], expected].map((v) => v.toString(16)));
       }
       expect(wrong, 'a, b, received, expected').toEqual([]);
     });

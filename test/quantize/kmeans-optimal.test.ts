@@ -124,7 +124,7 @@ describe('optimal', () => {
     },
   ];
   test.each(cases.map(({ name }) => name))(
-    '%s: within 0.1 %% of the exact optimum and never above Lloyd',
+    '%s: close to the exact optimum and never above Lloyd',
     async (name) => {
       const { weights } = cases.find((one) => one.name === name)!;
       for (const clusters of [2, 5, 16, 64]) {

@@ -77,6 +77,8 @@ describe('Lloyd', () => {
         { workgroupSize: 256, chunkElements: 4096 },
         { slabElements: 8192, chunkElements: 1000 },
         { wide: true },
+        { binned: true },
+        { binned: false },
       ] as const) {
         expect(await kmeans(gpu.runtime, weights, { ...options, tuning })).toEqual(first);
       }

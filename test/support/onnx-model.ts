@@ -73,20 +73,33 @@ function attribute(name: string, value: number | string | readonly number[]): Ui
 }
 
 function valueInfo(name: string, dtype: DType, dims?: readonly number[]): Uint8Array[] {
-  const shape = dims ? [bytes(2, dims.map((size) => bytes(1, [integer(1, size)])))] : [];
+  const shape = dims
+    ? [
+        bytes(
+          2,
+          dims.map((size) => bytes(1, [integer(1, size)])),
+        ),
+      ]
+    : [];
   return [text(1, name), bytes(2, [bytes(1, [integer(1, ONNX_TYPES[dtype]!), ...shape])])];
 }
 
 function initializer(name: string, { dtype, dims, data }: Tensor): Uint8Array[] {
   const raw = rawData({ dtype, dims, data });
-  return [...dims.map((size) => integer(1, size)), integer(2, ONNX_TYPES[dtype]!), text(8, name), field(9, raw)];
+  return [
+    ...dims.map((size) => integer(1, size)),
+    integer(2, ONNX_TYPES[dtype]!),
+    text(8, name),
+    field(9, raw),
+  ];
 }
 
 /** The bytes ONNX stores: 4-bit types two elements a byte, the first in the low bits. */
 export function rawData({ dtype, data }: Tensor): Uint8Array {
   if (!isFourBit(dtype)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return Uint8Array.from({ length: Math.ceil(data.length / 2) }, (_, i) =>
-    (data[2 * i] & 15) | (((data[2 * i + 1] ?? 0) & 15) << 4),
+  return Uint8Array.from(
+    { length: Math.ceil(data.length / 2) },
+    (_, i) => (data[2 * i] & 15) | (((data[2 * i + 1] ?? 0) & 15) << 4),
   );
 }
 

@@ -13,7 +13,8 @@ export async function runOnnxRuntime(model: NodeModel): Promise<Tensor[]> {
   });
   const feeds: Record<string, ort.Tensor> = {};
   for (const [i, tensor] of model.inputs.entries()) {
-    if (tensor && !constants.includes(i)) feeds[`x${i}`] = new ort.Tensor(tensor.dtype as 'int8', tensor.data as Int8Array, tensor.dims);
+    if (tensor && !constants.includes(i))
+      feeds[`x${i}`] = new ort.Tensor(tensor.dtype as 'int8', tensor.data as Int8Array, tensor.dims);
   }
   const results = await session.run(feeds);
   await session.release();
@@ -21,7 +22,10 @@ export async function runOnnxRuntime(model: NodeModel): Promise<Tensor[]> {
     const { dims, data } = results[`y${i}`];
     const elements = data as TensorData;
     const bits = dtype === 'float16' && !(elements instanceof Uint16Array);
-    return { dtype, dims: [...dims], data: bits ? new Uint16Array(elements.buffer, elements.byteOffset, elements.length) : elements };
+    return {
+      dtype,
+      dims: [...dims],
+      data: bits ? new Uint16Array(elements.buffer, elements.byteOffset, elements.length) : elements,
+    };
   });
 }
-

@@ -24,7 +24,7 @@ export function kernelForRule(
     const kernel = await requantize.create(runtime.device, { REQUANTIZE: value });
     const codes = empty(count * 4);
     const buffers = { accumulators: upload(accumulators), multipliers: upload(multipliers), codes };
-    const params = { count, channels: count, channel_stride: 1, zero_point: zeroPoint, low, high };
+    const params = { count, channels: count, channelStride: 1, zeroPoint: zeroPoint, low, high };
     runtime.submit([keep(kernel.bind(buffers, params))]);
     return new Int32Array(await runtime.read(codes));
   });

@@ -1,0 +1,72 @@
+import { fuseGraph } from '../../src/model/fuse.ts';
+import type { Model } from '../../src/model/graph.ts';
+import { type ActivationQparams, type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
+import { compile } from '../../src/model/session.ts';
+import type { BenchCase, BenchContext, Opened, Size, Subject } from '../types.ts';
+import activations from './vgg-activations.json';
+
+const BATCHES: Record<Size, readonly number[]> = { tiny: [1], quick: [1, 8], standard: [32, 1], gpu: [1000, 32, 1] };
+const PRECISIONS = ['fp32', 'kmeans-4', 'int8', 'int4'] as const;
+type Precision = (typeof PRECISIONS)[number];
+
+/** The whole network, pixels in and logits out, at every precision and batch size. */
+export function vggCases(size: Size): BenchCase[] {
+  const precisions = size === 'tiny' ? (['int8'] as const) : PRECISIONS;
+  const batches = BATCHES[size];
+  const subjects = batches.flatMap((batch) => precisions.map((precision) => vggSubject(precision, batch)));
+  return [{ name: 'vgg-forward', subjects, peers: { kind: 'vgg', batches } }];
+}
+
+/** Our VGG at one precision and batch. */
+export function vggSubject(precision: Precision, batch: number): Subject {
+  return { implementation: 'lloyd', precision, batch, open: (context) => openVgg(context, precision, batch) };
+}
+
+async function openVgg(context: BenchContext, precision: Precision, batch: number): Promise<Opened> {
+  const model = await context.model();
+  const session = await compile(context.runtime, await atPrecision(context, model, precision), { batch });
+  const pixels = await context.images(batch);
+  const run = () => session.run(pixels);
+  const integer = precision === 'int8' || precision === 'int4';
+  return {
+    work: { amount: batch, unit: 'images/s' },
+    bound: { ceiling: integer ? 'int8Gops' : 'f32GFlops', amount: 2 * batch * macsPerImage(model) },
+    run,
+    logits: run,
+    // The logits are int32 accumulators times one float each: exact, so their bits are the integers' own.
+    ...(integer && { output: run }),
+    close: () => session.destroy(),
+  };
+}
+
+export function macsPerImage(model: Model): number {
+  let macs = 0;
+  for (const layer of fuseGraph(model)) {
+    if (layer.kind === 'conv2d') macs += layer.convShape.height * layer.convShape.width * layer.weight.length;
+  }
+  return macs;
+}
+
+const quantized = new WeakMap<BenchContext, Map<Precision, Promise<Model | QuantizedModel>>>();
+
+function atPrecision(context: BenchContext, model: Model, precision: Precision): Promise<Model | QuantizedModel> {
+  const known = quantized.get(context) ?? new Map<Precision, Promise<Model | QuantizedModel>>();
+  quantized.set(context, known);
+  let promise = known.get(precision);
+  if (!promise) {
+    promise = quantize(context, model, precision);
+    known.set(precision, promise);
+  }
+  return promise;
+}
+
+async function quantize(context: BenchContext, model: Model, precision: Precision): Promise<Model | QuantizedModel> {
+  if (precision === 'fp32') return model;
+  if (precision === 'kmeans-4') return quantizeModel(context.runtime, model, { method: 'kmeans', bits: 4 });
+  const bits = precision === 'int8' ? 8 : 4;
+  const calibration = await context.images(1);
+  const own = await quantizeModel(context.runtime, model, { method: 'linear', bits, calibration });
+  // Ranges observed in floats differ in their last bits from adapter to adapter, and every integer after them. The
+  // recorded ones (256 training images) give the same integers everywhere, so that hashes can be compared.
+  return { ...own, activations: new Map(Object.entries(activations as Record<string, ActivationQparams>)) };
+}

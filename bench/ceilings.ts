@@ -1,0 +1,82 @@
+import type { Ceilings } from './types.ts';
+
+const sumOf = (terms: readonly string[]) => terms.join(' + ');
+
+/** Independent chains with distinct seeds (a compiler merges equal ones), so that latency does not bound the rate. */
+function chains(type: 'f32' | 'i32', count: number, rounds: number, seed: string, step: (a: string) => string): string {
+  const names = Array.from({ length: count }, (_, k) => `a${k}`);
+  return `
+@group(0) @binding(0) var<storage, read_write> sink: array<${type}>;
+@compute @workgroup_size(256) fn main(@builtin(global_invocation_id) id: vec3u) {
+  let s = ${seed};
+  ${names.map((a, k) => `var ${a} = s + ${type}(${k + 1});`).join('\n  ')}
+  for (var i = 0u; i < ${rounds}u; i++) {
+    ${names.map(step).join('\n    ')}
+  }
+  sink[id.x] = ${sumOf(names)};
+}`;
+}
+
+const COPY = `
+@group(0) @binding(0) var<storage, read> source: array<vec4u>;
+@group(0) @binding(1) var<storage, read_write> copy: array<vec4u>;
+@compute @workgroup_size(256) fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) n: vec3u) {
+  let i = id.x + id.y * n.x * 256u;
+  if (i < arrayLength(&source)) { copy[i] = source[i]; }
+}`;
+
+/**
+ * What this device does at best: f32 fused multiply-adds, `dot4I8Packed`, and a copy from buffer to buffer.
+ *
+ * The best of 4 and 8 chains counts: 8 hide more latency, 4 need fewer registers.
+ *
+ * @param small for adapters that are a CPU: the same measurement in a fraction of a second
+ */
+export async function measureCeilings(device: GPUDevice, small: boolean): Promise<Ceilings> {
+  const groups = small ? 64 : 8192;
+  const rounds = small ? 64 : 4096;
+  const room = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
+  const bytes = Math.min(small ? 1 << 24 : 1 << 30, Math.floor(room / 4096) * 4096);
+  const buffer = (size: number) => device.createBuffer({ size, usage: GPUBufferUsage.STORAGE });
+  const sink = buffer(groups * 256 * 4);
+  const from = buffer(bytes);
+  const to = buffer(bytes);
+  const best = async (code: string, x: number, y: number, buffers: readonly GPUBuffer[]) => {
+    const module = device.createShaderModule({ code });
+    const pipeline = await device.createComputePipelineAsync({ layout: 'auto', compute: { module } });
+    const entries = buffers.map((bound, binding) => ({ binding, resource: { buffer: bound } }));
+    const group = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+    let least = Infinity;
+    for (let run = 0; run < 6; run++) {
+      const encoder = device.createCommandEncoder();
+      const pass = encoder.beginComputePass();
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(x, y);
+      pass.end();
+      const commands = encoder.finish();
+      const start = performance.now();
+      device.queue.submit([commands]);
+      await device.queue.onSubmittedWorkDone();
+      if (run > 0) least = Math.min(least, performance.now() - start);
+    }
+    return least;
+  };
+  const rate = async (type: 'f32' | 'i32', seed: string, step: (a: string) => string, operations: number) => {
+    let most = 0;
+    for (const count of [4, 8]) {
+      const ms = await best(chains(type, count, rounds, seed, step), groups, 1, [sink]);
+      most = Math.max(most, (groups * 256 * rounds * count * operations) / ms / 1e6);
+    }
+    return most;
+  };
+  try {
+    const f32GFlops = await rate('f32', 'f32(id.x) * 1e-9', (a) => `${a} = fma(${a}, s, 0.5);`, 2);
+    const int8Gops = await rate('i32', 'i32(id.x)', (a) => `${a} += dot4I8Packed(u32(${a}), id.x);`, 8);
+    const workgroups = bytes / 16 / 256;
+    const copyMs = await best(COPY, Math.min(workgroups, 32768), Math.ceil(workgroups / 32768), [from, to]);
+    return { f32GFlops, int8Gops, copyGBps: (bytes * 2) / copyMs / 1e6 };
+  } finally {
+    for (const owned of [sink, from, to]) owned.destroy();
+  }
+}

@@ -1,0 +1,90 @@
+import { createRequire } from 'node:module';
+import { dirname, sep } from 'node:path';
+import { installNavigatorGpu } from '../../src/node/device.ts';
+import { deviceDescriptor } from '../../src/gpu/device.ts';
+import { macsPerImage } from '../cases/vgg.ts';
+import type { BenchContext, Opened, Subject } from '../types.ts';
+import { foldVgg, toFloats, toHwio } from './folded.ts';
+
+type Tf = typeof import('@tensorflow/tfjs');
+type Tensor4D = import('@tensorflow/tfjs').Tensor4D;
+
+/** tfjs' VGG in float32: `fused.conv2d` with bias and ReLU, `maxPool`, batch norm folded as in ours. */
+export function tfjsVgg(backend: 'webgpu' | 'wasm', batch: number): Subject {
+  return {
+    implementation: `tfjs-${backend}`,
+    precision: 'fp32',
+    batch,
+    open: (context) => openVgg(context, backend, batch),
+  };
+}
+
+async function openVgg(context: BenchContext, backend: 'webgpu' | 'wasm', batch: number): Promise<Opened> {
+  const tf = backend === 'webgpu' ? await startWebgpu(context) : await startWasm();
+  const model = await context.model();
+  const { convs, classifier, input } = foldVgg(model);
+  const layers = convs.map(({ outputs, inputs, weight, bias, pool }) => ({
+    filter: tf.tensor4d(toHwio(weight, outputs, inputs, 3), [3, 3, inputs, outputs]),
+    bias: tf.tensor1d(bias),
+    pool,
+  }));
+  const { outputs, inputs } = classifier;
+  const matrix = tf.tensor2d(toHwio(classifier.weight, outputs, inputs, 1), [inputs, outputs]);
+  const offset = tf.tensor1d(classifier.bias);
+  const floats = toFloats(await context.images(batch));
+  const shape: [number, number, number, number] = [batch, input.height, input.width, input.channels];
+  const run = async () => {
+    const logits = tf.tidy(() => {
+      let x: Tensor4D = tf.tensor4d(floats, shape);
+      for (const { filter, bias, pool } of layers) {
+        x = tf.fused.conv2d({ x, filter, strides: 1, pad: 'same', bias, activation: 'relu' });
+        if (pool) x = tf.maxPool(x, 2, 2, 'valid');
+      }
+      return tf.add(tf.matMul(tf.reshape(tf.avgPool(x, 2, 2, 'valid'), [batch, inputs]), matrix), offset);
+    });
+    const values = (await logits.data()) as Float32Array;
+    logits.dispose();
+    return values;
+  };
+  return {
+    work: { amount: batch, unit: 'images/s' },
+    ...(backend === 'webgpu' && { bound: { ceiling: 'f32GFlops' as const, amount: 2 * batch * macsPerImage(model) } }),
+    run,
+    logits: run,
+    note: 'input already floats',
+    close() {
+      for (const { filter, bias } of layers) tf.dispose([filter, bias]);
+      tf.dispose([matrix, offset]);
+    },
+  };
+}
+
+let webgpu: Promise<unknown> | undefined;
+
+/** tfjs on a Dawn device of its own, from the adapter that our runtime took. */
+export async function startWebgpu({ runtime }: Pick<BenchContext, 'runtime'>): Promise<Tf> {
+  const adapter = runtime.adapter.source === 'swiftshader' ? 'swiftshader' : 'auto';
+  const gpu = await installNavigatorGpu({ adapter });
+  // Its WebGPU backend looks for navigator.gpu while it loads.
+  const tf = await import('@tensorflow/tfjs');
+  webgpu ??= import('@tensorflow/tfjs-backend-webgpu').then(async ({ WebGPUBackend }) => {
+    const found = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+    if (!found) throw new Error('the adapter found before is gone');
+    const device = await found.requestDevice(deviceDescriptor(found));
+    tf.removeBackend('webgpu');
+    tf.registerBackend('webgpu', () => new WebGPUBackend(device, found.info), 3);
+  });
+  await webgpu;
+  await tf.setBackend('webgpu');
+  await tf.ready();
+  return tf;
+}
+
+async function startWasm(): Promise<Tf> {
+  const tf = await import('@tensorflow/tfjs');
+  const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
+  setWasmPaths(dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm')) + sep);
+  await tf.setBackend('wasm');
+  await tf.ready();
+  return tf;
+}

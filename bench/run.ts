@@ -1,0 +1,121 @@
+import { disagreement } from './compare-logits.ts';
+import { measure, sample } from './timing.ts';
+import type { BenchCase, BenchContext, Ceilings, Entry, Opened, Refusal, Subject } from './types.ts';
+
+export interface RunOptions {
+  ceilings: Ceilings;
+  quick: boolean;
+  /** Words that must all occur in a subject's label; see {@link label}. */
+  filter?: string;
+  /** Who else does a case's work; none unless given. */
+  peersOf?(benchCase: BenchCase, context: BenchContext): readonly Subject[];
+  onStart?(what: string): void;
+  onEntry?(entry: Entry): void;
+  onRefusal?(refusal: Refusal): void;
+  signal?: AbortSignal;
+}
+
+/** Runs cases one after another, ours before the peers', and never lets one's failure end the others'. */
+export async function runCases(
+  context: BenchContext,
+  cases: readonly BenchCase[],
+  options: RunOptions,
+): Promise<{ cases: Entry[]; refused: Refusal[] }> {
+  const entries: Entry[] = [];
+  const refused: Refusal[] = [];
+  for (const benchCase of cases) {
+    const expected = new Map<number, Promise<Float32Array>>();
+    for (const subject of [...benchCase.subjects, ...(options.peersOf?.(benchCase, context) ?? [])]) {
+      options.signal?.throwIfAborted();
+      const { implementation, precision, batch } = subject;
+      const key = { name: benchCase.name, implementation, precision, batch };
+      if (!matches(label(key), options.filter)) continue;
+      options.onStart?.(label(key));
+      try {
+        const entry = { ...key, ...(await runSubject(context, benchCase, subject, expected, options)) };
+        entries.push(entry);
+        options.onEntry?.(entry);
+      } catch (error) {
+        const refusal = { ...key, reason: (error as Error).message.split('\n')[0] };
+        refused.push(refusal);
+        options.onRefusal?.(refusal);
+      }
+    }
+  }
+  return { cases: entries, refused };
+}
+
+/** What a filter is held against: `vgg-forward int8 batch=32 lloyd`. */
+export function label({ name, implementation, precision, batch }: Omit<Refusal, 'reason'>): string {
+  return `${name} ${precision} batch=${batch} ${implementation}`;
+}
+
+export function matches(subject: string, filter = ''): boolean {
+  const within = subject.toLowerCase();
+  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+  return words.every((word) => within.includes(word));
+}
+
+async function runSubject(
+  context: BenchContext,
+  benchCase: BenchCase,
+  subject: Subject,
+  expected: Map<number, Promise<Float32Array>>,
+  { ceilings, quick }: RunOptions,
+): Promise<Omit<Entry, 'name' | 'implementation' | 'precision' | 'batch'>> {
+  const opened = await subject.open(context);
+  try {
+    if (opened.logits && subject.implementation !== 'lloyd') {
+      const reason = disagreement(await opened.logits(), await reference(context, benchCase, subject, expected));
+      if (reason) throw new Error(`it disagrees with our fp32: ${reason}`);
+    }
+    const { gpuTime, run } = opened;
+    const timing = gpuTime ? await sample(gpuTime, quick) : await measure(run, { quick });
+    return {
+      ...timing,
+      clock: opened.clock ?? 'wall',
+      throughput: throughput(opened, timing.medianMs),
+      ceilingShare: opened.bound ? opened.bound.amount / timing.medianMs / 1e6 / ceilings[opened.bound.ceiling] : null,
+      ...(opened.output && { hash: await sha256(await opened.output()) }),
+      ...(opened.note && { note: opened.note }),
+    };
+  } finally {
+    await opened.close();
+  }
+}
+
+/** Our own fp32 output of the same work, once a batch size. */
+function reference(
+  context: BenchContext,
+  benchCase: BenchCase,
+  { batch }: Subject,
+  expected: Map<number, Promise<Float32Array>>,
+): Promise<Float32Array> {
+  let promise = expected.get(batch);
+  if (!promise) {
+    promise = (async () => {
+      const own = benchCase.subjects.find((each) => each.precision === 'fp32' && each.batch === batch);
+      if (!own) throw new Error('there is no fp32 of ours to hold it against');
+      const opened = await own.open(context);
+      try {
+        return (await opened.logits!()).slice();
+      } finally {
+        await opened.close();
+      }
+    })();
+    expected.set(batch, promise);
+  }
+  return promise;
+}
+
+function throughput({ work }: Opened, medianMs: number): Entry['throughput'] {
+  const perSecond = (work.amount / medianMs) * 1000;
+  const giga = work.unit === 'images/s' ? 1 : work.unit === 'Mweights/s' ? 1e6 : 1e9;
+  return { value: perSecond / giga, unit: work.unit };
+}
+
+/** Hexadecimal, by the browser's and Node's own implementation alike. */
+export async function sha256(data: ArrayBuffer | ArrayBufferView): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', data as ArrayBuffer);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}

@@ -1,0 +1,89 @@
+import type { Call } from '../src/gpu/kernel.ts';
+import type { Runtime } from '../src/gpu/runtime.ts';
+
+/** The spread of a subject's timed runs, in milliseconds. */
+export interface Timing {
+  medianMs: number;
+  minMs: number;
+  maxMs: number;
+  runs: number;
+}
+
+export interface TimingOptions {
+  /** Fewer, shorter runs. */
+  quick?: boolean;
+}
+
+/** Past this a run is so long that a second warm-up teaches nothing, and more samples cost minutes. */
+const SLOW_MS = 10_000;
+
+/**
+ * Times `run` (milliseconds it reports itself, or the wall clock around it) after one warm-up that is thrown away.
+ *
+ * @example
+ * const { medianMs } = await measure(() => session.run(images));
+ */
+export async function measure(run: () => Promise<unknown>, { quick = false }: TimingOptions = {}): Promise<Timing> {
+  return sample(async () => {
+    const start = performance.now();
+    await run();
+    return performance.now() - start;
+  }, quick);
+}
+
+/** As {@link measure}, of a function that returns its own milliseconds. */
+export async function sample(run: () => Promise<number>, quick = false): Promise<Timing> {
+  const started = performance.now();
+  await run();
+  const warmUp = performance.now() - started;
+  const target = quick ? 300 : 1500;
+  const least = warmUp >= SLOW_MS ? 2 : warmUp >= 1000 || quick ? 3 : 5;
+  const most = warmUp >= SLOW_MS ? 2 : 50;
+  const times: number[] = [];
+  const first = performance.now();
+  while (times.length < least || (times.length < most && performance.now() - first < target)) times.push(await run());
+  return summarize(times);
+}
+
+export function summarize(times: readonly number[]): Timing {
+  const sorted = [...times].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const medianMs = sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  return { medianMs, minMs: sorted[0], maxMs: sorted[sorted.length - 1], runs: sorted.length };
+}
+
+/** A function that runs `calls` `repeats` times in one submit and gives the milliseconds of one of them. */
+export function gpuTimer(runtime: Runtime, calls: readonly Call[], repeats: number) {
+  const { device } = runtime;
+  const stamps = device.features.has('timestamp-query');
+  const querySet = stamps ? device.createQuerySet({ type: 'timestamp', count: 2 }) : null;
+  const resolved = device.createBuffer({ size: 16, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC });
+  return {
+    clock: stamps ? ('timestamp' as const) : ('wall' as const),
+    async time(): Promise<number> {
+      const encoder = device.createCommandEncoder();
+      const pass = encoder.beginComputePass(
+        querySet
+          ? { timestampWrites: { querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 } }
+          : undefined,
+      );
+      for (let i = 0; i < repeats; i++) for (const call of calls) call.encode(pass);
+      pass.end();
+      if (querySet) encoder.resolveQuerySet(querySet, 0, 2, resolved, 0);
+      const commands = encoder.finish();
+      const start = performance.now();
+      device.queue.submit([commands]);
+      await device.queue.onSubmittedWorkDone();
+      const wall = performance.now() - start;
+      if (!querySet) return wall / repeats;
+      const [from, to] = new BigUint64Array(await runtime.read(resolved, 16));
+      const stamped = Number(to - from) / 1e6;
+      // Some drivers stamp before the work is done or not at all; the wall clock then is the honest one.
+      return (stamped > 0 && stamped <= wall ? stamped : wall) / repeats;
+    },
+    close() {
+      querySet?.destroy();
+      resolved.destroy();
+    },
+  };
+}

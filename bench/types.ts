@@ -1,0 +1,129 @@
+import type { Runtime } from '../src/gpu/runtime.ts';
+import type { Model } from '../src/model/graph.ts';
+
+/** Which of the cases run and how large they are: `tiny` for tests, `gpu` for a graphics card's report. */
+export type Size = 'tiny' | 'quick' | 'standard' | 'gpu';
+
+export type Implementation =
+  | 'lloyd'
+  | 'tfjs-webgpu'
+  | 'ort-webgpu'
+  | 'tfjs-wasm'
+  | 'ort-cpu'
+  | 'ml-kmeans'
+  | 'skmeans';
+
+/** What the adapter does at best, measured on it; a case's share of the one it is bound by is its `ceilingShare`. */
+export interface Ceilings {
+  f32GFlops: number;
+  int8Gops: number;
+  copyGBps: number;
+}
+
+/** One line of a results file. */
+export interface Entry {
+  name: string;
+  implementation: Implementation;
+  /** fp32, kmeans-4, int8, int4, ...; a ratio is taken between two entries of equal name and batch. */
+  precision: string;
+  batch: number;
+  medianMs: number;
+  minMs: number;
+  maxMs: number;
+  runs: number;
+  /** Whole runs by the host's clock, transfers included, or the GPU's own timestamps around the dispatches. */
+  clock: 'wall' | 'timestamp';
+  throughput: { value: number; unit: string };
+  /** Null where no ceiling applies, as for peers that do not run on the adapter. */
+  ceilingShare: number | null;
+  /** SHA-256 of the integer output: the same on every adapter, in every run. */
+  hash?: string;
+  /** What a reader has to know to compare this line with another. */
+  note?: string;
+}
+
+/** A case that gave no number, and why. */
+export interface Refusal {
+  name: string;
+  implementation: Implementation;
+  precision: string;
+  batch: number;
+  reason: string;
+}
+
+/** What `lloyd bench --json` and `npm run bench:browser -- --json` write. */
+export interface Results {
+  adapter: string;
+  driver: string;
+  commit: string;
+  date: string;
+  /** Where it ran: node's or the browser's version. */
+  platform: string;
+  /** `cifar10-test`, or `seeded` random pixels where the data set is not on this machine. */
+  images: 'cifar10-test' | 'seeded';
+  ceilings: Ceilings;
+  cases: Entry[];
+  refused: Refusal[];
+}
+
+/** What cases are given: a runtime, and the model's data by whatever way the platform has. */
+export interface BenchContext {
+  runtime: Runtime;
+  size: Size;
+  /** The trained VGG; the same object every time. */
+  model(): Promise<Model>;
+  /** NHWC pixels of the first `count` images. */
+  images(count: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** Something ready to be timed. */
+export interface Opened {
+  /** What one run does, for throughput: `amount` of `unit` (in units, not giga-units). */
+  work: { amount: number; unit: 'images/s' | 'GB/s' | 'GOP/s' | 'GFLOP/s' | 'Mweights/s' };
+  /** Operations or bytes of one run, and the ceiling they count against. */
+  bound?: { ceiling: keyof Ceilings; amount: number };
+  /** One run, complete when the promise resolves. */
+  run(): Promise<unknown>;
+  /** Milliseconds of GPU time a run by timestamps, where that says more than the wall clock. */
+  gpuTime?(): Promise<number>;
+  /** What `gpuTime` reads; the wall clock unless given. */
+  clock?: Entry['clock'];
+  /** The integer output to hash. */
+  output?(): Promise<ArrayBuffer | ArrayBufferView>;
+  /** The float output, for peers to be held against. */
+  logits?(): Promise<Float32Array>;
+  note?: string;
+  close(): void | Promise<void>;
+}
+
+/** One implementation of a case at one precision. */
+export interface Subject {
+  implementation: Implementation;
+  precision: string;
+  batch: number;
+  open(context: BenchContext): Promise<Opened>;
+}
+
+/** A case: one piece of work, done by one implementation or several. */
+export interface BenchCase {
+  /** Replayable: `lloyd bench '<name>'` runs it alone. */
+  name: string;
+  subjects: readonly Subject[];
+  /** What peers need to build the same work. */
+  peers?: PeerWork;
+}
+
+/** The works that peers can do, by the data that defines them. */
+export type PeerWork =
+  | { kind: 'vgg'; batches: readonly number[] }
+  | { kind: 'conv2d'; shape: ConvCase }
+  | { kind: 'kmeans'; clusters: number; iterations: number };
+
+/** A 3x3-like convolution with `same` padding and stride 1; names as in the case's own name. */
+export interface ConvCase {
+  N: number;
+  H: number;
+  C: number;
+  O: number;
+  K: number;
+}

@@ -1,0 +1,24 @@
+// npm start -- ARGS: builds what is stale, then runs `lloyd compare ARGS`.
+import { spawn } from 'node:child_process';
+import { isStale, root } from './package.mjs';
+
+if (isStale()) {
+  console.error('building dist (first run, or the sources are newer) ...');
+  const status = await run([`${root}/scripts/build.mjs`, '--js']);
+  if (status !== 0) process.exit(status);
+}
+process.exit(await run([`${root}/dist/cli.js`, 'compare', ...process.argv.slice(2)]));
+
+function run(args) {
+  // Ctrl-C reaches the child by the terminal too; it cleans up, and this waits for it.
+  const ignore = () => {};
+  process.on('SIGINT', ignore);
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { stdio: 'inherit' });
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      process.off('SIGINT', ignore);
+      resolve(code ?? (signal === 'SIGINT' ? 130 : 1));
+    });
+  });
+}

@@ -1,0 +1,78 @@
+// int8 matrix product: int32 accumulation, then bias, clamp and requantization in the same pass (GEMM; GEMV for M = 1).
+//
+//   acc[m, n] = bias[n] + sum_k a[m, k] * b[k, n]        out[m, n] = requantize(acc[m, n])
+//
+// Zero points: b is symmetric; a's zero point is folded into the bias by the host (bias - zero_point * sum_k b).
+//
+// buffer      shape                               dtype
+// input       M, k_words                          4 int8 along k a u32, lowest k lowest
+// weights     tile, word, TILE_VECTORS x 4        WEIGHT_BITS codes of b, 4 along k a lane (lib/packed-weights.wgsl)
+// bias        tile x TILE_VECTORS                 vec4i
+// multipliers tile x TILE_VECTORS x 4             vec2u a column (lib/requantize.wgsl); f32 scale in .x for OUTPUT 2
+// output      M, output_words                     4 int8 a u32 (OUTPUT 0), or one i32/f32 a column (OUTPUT 1/2)
+//
+// One thread computes TILE_PIXELS rows x (4 * TILE_VECTORS) columns in registers: no barrier, no workgroup memory;
+// one workgroup shares its columns, so the weight loads are uniform in it (conv2d-int8 has the measurements).
+// Integers are exact: K * 128 * 128 must stay below 2^31, which the host checks. A ragged tail of rows computes
+// row 0 again and stores nothing.
+
+const TILE_PIXELS: u32 = 16u;
+const TILE_VECTORS: u32 = 2u;
+const OUTPUT: u32 = 0u;
+override WORKGROUP_SIZE: u32 = 32u;
+
+struct Params {
+  row_count: u32,
+  input_words: u32,
+  output_words: u32,
+  tile_count: u32,
+  zero_point: i32,
+  low: i32,
+  high: i32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> input: array<u32>;
+@group(0) @binding(2) var<storage, read> weights: array<u32>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4i>;
+@group(0) @binding(4) var<storage, read> multipliers: array<vec2u>;
+@group(0) @binding(5) var<storage, read_write> output: array<u32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) local: u32) {
+  let blocks = (params.row_count + TILE_PIXELS * WORKGROUP_SIZE - 1u) / (TILE_PIXELS * WORKGROUP_SIZE);
+  let linear = workgroup.x + workgroup.y * count.x;
+  let tile = linear / blocks;
+  if (tile >= params.tile_count) {
+    return;
+  }
+  let first = ((linear % blocks) * WORKGROUP_SIZE + local) * TILE_PIXELS;
+  var base: array<u32, TILE_PIXELS>;
+  for (var i = 0u; i < TILE_PIXELS; i++) {
+    base[i] = select(0u, (first + i) * params.input_words, first + i < params.row_count);
+  }
+  var total: array<vec4i, TILE_PIXELS * TILE_VECTORS>;
+  var at = tile * params.input_words * TILE_VECTORS;
+  for (var word = 0u; word < params.input_words; word++) {
+    var b: array<vec4u, TILE_VECTORS>;
+    for (var v = 0u; v < TILE_VECTORS; v++) {
+      b[v] = load_weights(at + v);
+    }
+    at += TILE_VECTORS;
+    for (var i = 0u; i < TILE_PIXELS; i++) {
+      let a = input[base[i] + word];
+      for (var v = 0u; v < TILE_VECTORS; v++) {
+        total[i * TILE_VECTORS + v] += dot_int(a, b[v]);
+      }
+    }
+  }
+  for (var v = 0u; v < TILE_VECTORS; v++) {
+    let vector = tile * TILE_VECTORS + v;
+    for (var i = 0u; i < TILE_PIXELS; i++) {
+      if (first + i < params.row_count) {
+        store(first + i, vector, unscale(total[i * TILE_VECTORS + v]) + bias[vector]);
+      }
+    }
+  }
+}

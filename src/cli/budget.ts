@@ -1,0 +1,70 @@
+import type { Runtime } from '../gpu/runtime.ts';
+import type { Model } from '../model/graph.ts';
+import { type QuantizedModel, quantizeModel } from '../model/precision.ts';
+import { compile } from '../model/session.ts';
+
+/** Seconds of evaluation that a software adapter is given; a GPU takes the whole test set. */
+const BUDGET_SECONDS = 60;
+const TEST_IMAGES = 10_000;
+/** Fewer say nothing; the smallest count the budget may come to. */
+const FEWEST = 16;
+const PROBE_IMAGES = 4;
+
+/** Measured images a second of each kind of network. */
+export interface Speeds {
+  float: number;
+  integer: number;
+}
+
+/** How fast the adapter runs the model, from one small batch of each kind after a warm-up that compiles. */
+export async function measureSpeeds(runtime: Runtime, model: Model, images: Uint8Array): Promise<Speeds> {
+  const { input } = model.graph;
+  const probe = images.subarray(0, PROBE_IMAGES * input.height * input.width * input.channels);
+  const integer = await quantizeModel(runtime, model, { method: 'linear', bits: 8, calibration: probe });
+  return {
+    float: await imagesPerSecond(runtime, model, probe),
+    integer: await imagesPerSecond(runtime, integer, probe),
+  };
+}
+
+/** Images a second of one network on a small batch. */
+export async function imagesPerSecond(
+  runtime: Runtime,
+  network: Model | QuantizedModel,
+  images: Uint8Array,
+): Promise<number> {
+  const session = await compile(runtime, network, { batch: PROBE_IMAGES });
+  try {
+    await session.run(images);
+    const started = performance.now();
+    await session.run(images);
+    return (PROBE_IMAGES * 1000) / (performance.now() - started);
+  } finally {
+    session.destroy();
+  }
+}
+
+/** How many images fit the budget when each is evaluated by these many networks of each kind. */
+export function affordableImages(
+  profile: Runtime['adapter']['profile'],
+  speeds: Speeds,
+  networks: { float: number; integer: number },
+  batch: number,
+): number {
+  if (profile === 'gpu') return TEST_IMAGES;
+  const secondsPerImage = networks.float / speeds.float + networks.integer / speeds.integer;
+  const count = Math.min(TEST_IMAGES, Math.max(FEWEST, Math.floor(BUDGET_SECONDS / secondsPerImage)));
+  // A last partial batch costs a whole one.
+  return count > batch ? count - (count % batch) : count;
+}
+
+/** Calibration images: a third of the budget at most, since a slow adapter would spend minutes on all of them. */
+export function affordableCalibration(
+  profile: Runtime['adapter']['profile'],
+  speeds: Speeds,
+  most = 256,
+): number {
+  if (profile === 'gpu') return most;
+  const count = Math.floor((BUDGET_SECONDS / 3) * speeds.float);
+  return Math.min(most, Math.max(32, count - (count % 32)));
+}

@@ -1,0 +1,32 @@
+import type { Runtime } from '../gpu/runtime.ts';
+
+/** A value that the command line gave an option. */
+export type OptionValue = string | number | boolean | undefined;
+
+/** An option as cac spells it: `-o, --out <file>`, and what it does. */
+export type OptionDeclaration = readonly [flags: string, description: string, fallback?: string];
+
+/** What a command gets to work with. */
+export interface Context {
+  args: readonly string[];
+  options: Readonly<Record<string, OptionValue>>;
+  signal: AbortSignal;
+  /** Writes a line to stdout: results. */
+  print(line?: string): void;
+  /** Writes a line to stderr: what is going on. */
+  note(line: string): void;
+  /** The runtime on the adapter that `--adapter` asks for; opened on the first call, closed by the caller of `run`. */
+  runtime(): Promise<Runtime>;
+  /** Writes what `--json FILE` asks for, if it was asked for. */
+  writeJson(result: object): Promise<void>;
+}
+
+/** A subcommand: what `--help` shows, and its work, loaded when it runs. */
+export interface Command {
+  /** As cac spells it: `quantize <input>`. */
+  usage: string;
+  description: string;
+  options: readonly OptionDeclaration[];
+  examples: readonly string[];
+  load(): Promise<{ run(context: Context): Promise<void> }>;
+}

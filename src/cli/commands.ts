@@ -1,0 +1,93 @@
+import type { Command } from './command.ts';
+
+const IMAGES = [
+  '--images <n>',
+  "Test images, or 'all'",
+  'about a minute of them on a software adapter, all on a GPU',
+] as const;
+const BATCH = ['--batch <n>', 'Images a forward pass', '32'] as const;
+const WEIGHTS = [
+  '--weights <file>',
+  "VGG weights: .safetensors, or the lab's .pth",
+  "the clone's own",
+] as const;
+const REQUANTIZE = [
+  '--requantize <rule>',
+  'How int32 becomes int8: ort-f32, onnx-ref, tflite-double, tflite-single, xnn-rndnu, lab',
+  'ort-f32',
+] as const;
+
+/** Every subcommand, in the order of `lloyd --help`. */
+export const commands: readonly Command[] = [
+  {
+    usage: 'compare',
+    description: 'Compare a VGG on CIFAR-10 at fp32, k-means 8/4/2 bit and linear 8/4/2 bit',
+    options: [
+      IMAGES,
+      ['--rows <names>', 'Only these rows (fp32 always runs): kmeans-4,linear-8,...', 'all'],
+      BATCH,
+      REQUANTIZE,
+      WEIGHTS,
+    ],
+    examples: [
+      'lloyd compare',
+      'lloyd compare --images 1000 --rows kmeans-4,linear-8 --json compare.json',
+      'lloyd compare --weights vgg.cifar.pretrained.pth',
+    ],
+    load: () => import('./compare.ts'),
+  },
+  {
+    usage: 'quantize <input>',
+    description: 'Quantize a network to packed codes with their codebooks or scales',
+    options: [
+      ['-o, --out <file>', 'The safetensors file to write (required)'],
+      ['--method <name>', 'kmeans or linear', 'kmeans'],
+      ['--bits <n>', '1 to 8 (linear: 2 to 8)', '4'],
+      ['--layers <plan>', "Bits of single layers: 'backbone.conv0=8,classifier=8'; * stands for any letters"],
+      ['--init <name>', 'k-means start: linear, quantile, random, kmeans++ or optimal', 'optimal'],
+      ['--seed <n>', 'Seed of random and kmeans++', '0'],
+      REQUANTIZE,
+      ['--calibration <n>', 'Training images that fix the activation ranges (linear)', '256'],
+    ],
+    examples: [
+      'lloyd quantize weights/vgg-cifar10.safetensors --method kmeans --bits 4 -o vgg-kmeans4.safetensors',
+      "lloyd quantize vgg.safetensors --method linear --bits 4 --layers 'backbone.conv0=8' -o vgg-w4.safetensors",
+    ],
+    load: () => import('./quantize.ts'),
+  },
+  {
+    usage: 'evaluate <file>',
+    description: 'Accuracy and speed of an fp32 or quantized VGG on CIFAR-10',
+    options: [IMAGES, BATCH],
+    examples: ['lloyd evaluate vgg-kmeans4.safetensors', 'lloyd evaluate vgg.safetensors --images all'],
+    load: () => import('./evaluate.ts'),
+  },
+  {
+    usage: 'lab',
+    description: "Reproduce MIT 6.5940's quantization lab step by step, measured beside published",
+    options: [['--out <folder>', 'Write report.md with SVG pictures there'], IMAGES, WEIGHTS],
+    examples: ['lloyd lab', 'lloyd lab --out lab-report --images 1000'],
+    load: () => import('./lab.ts'),
+  },
+  {
+    usage: 'conformance',
+    description: 'Run the ONNX operators against their CPU twins by every requantization rule',
+    options: [['--quick', 'About a tenth of the cases']],
+    examples: [
+      'lloyd conformance --quick',
+      'lloyd conformance --adapter swiftshader --json swiftshader.json',
+    ],
+    load: () => import('./conformance.ts'),
+  },
+  {
+    usage: 'info',
+    description: 'The adapter, its features and limits; with --plan, the dispatches of a compiled model',
+    options: [
+      ['--plan <what>', "MODEL/PRECISION: 'vgg/fp32', 'vgg/kmeans-4', 'vgg/linear-8', ..."],
+      BATCH,
+      WEIGHTS,
+    ],
+    examples: ['lloyd info', 'lloyd info --plan vgg/linear-8', 'LLOYD_ADAPTER=swiftshader lloyd info'],
+    load: () => import('./info.ts'),
+  },
+];

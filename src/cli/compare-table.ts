@@ -1,0 +1,62 @@
+import type { CompareRow, Comparison } from '../model/compare.ts';
+import { wilson } from '../model/metrics.ts';
+import type { CompareReport } from './compare.ts';
+import { alignTable, columns, decibels, mebibytes, percent, significant, thousands } from './table.ts';
+
+const HEADINGS =
+  'precision, accuracy %, 95 % interval, agrees %, SQNR dB, size MiB, file MiB, GPU MiB, images/s';
+
+/** The table of one comparison. */
+export function comparisonLines({ rows }: Comparison): string[] {
+  return alignTable(columns(HEADINGS), rows.map(cellsOf));
+}
+
+/** Cells of one row; a row that was not measured says why in place of its accuracy. */
+export function cellsOf(row: CompareRow): string[] {
+  if (row.status !== 'ok')
+    return [row.name, row.status, '-', '-', '-', mebibytes(row.sizeBytes), '-', '-', '-'];
+  return [
+    row.name,
+    percent(row.accuracy),
+    `${percent(row.accuracyLow, 1)}-${percent(row.accuracyHigh, 1)}`,
+    percent(row.agreement),
+    row.name === 'fp32' ? '-' : decibels(row.logitSqnrDb),
+    mebibytes(row.sizeBytes),
+    mebibytes(row.fileBytes),
+    mebibytes(row.gpuBytes),
+    significant(row.imagesPerSecond),
+  ];
+}
+
+/** What the columns mean, and what is missing. */
+export function notesOn({ rows }: Comparison): string[] {
+  return [
+    '',
+    'agrees: same top class as fp32. SQNR: the logits against fp32. size: every parameter at the target width;',
+    'file: as written, codebooks and scales included; GPU: weights, activations and staging in GPU memory.',
+    ...(rows.some(({ status }) => status === 'not trained')
+      ? ['not trained: no fine-tuned file lies beside the weights.']
+      : []),
+  ];
+}
+
+/** The figures that an earlier, longer run of this command recorded for the same weights. */
+export function recordedLines(report: CompareReport, wanted: readonly string[]): string[] {
+  const rows = report.rows.filter(({ name, status }) => wanted.includes(name) && status === 'ok');
+  const where = report.adapter.software ?? report.adapter.name;
+  return [
+    '',
+    `recorded: the same weights on ${thousands(report.images)} test images (${where}, ${report.date.slice(0, 10)})`,
+    '',
+    ...alignTable(
+      columns('precision, accuracy %, 95 % interval, agrees %, SQNR dB'),
+      rows.map((row) => cellsOf(row).slice(0, 5)),
+    ),
+  ];
+}
+
+/** Half the width of Wilson's interval around 93 %, in points: what so many images can tell apart. */
+export function spread(images: number): string {
+  const [low, high] = wilson(Math.round(images * 0.93), images);
+  return `${percent((high - low) / 2, 1)}`;
+}

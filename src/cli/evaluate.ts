@@ -1,0 +1,102 @@
+import type { Runtime } from '../gpu/runtime.ts';
+import type { Model } from '../model/graph.ts';
+import { topOne, wilson } from '../model/metrics.ts';
+import { isQuantized, type QuantizedModel } from '../model/precision.ts';
+import { compile } from '../model/session.ts';
+import { affordableImages, imagesPerSecond } from './budget.ts';
+import type { Context } from './command.ts';
+import { describeAdapter } from './compare.ts';
+import { loadImages } from './data.ts';
+import { findCommit } from './files.ts';
+import { imageCount, integer } from './options.ts';
+import { createProgress } from './progress.ts';
+import { mebibytes, percent, significant, thousands } from './table.ts';
+import { loadModel, portablePath } from './weights.ts';
+
+const TEST_IMAGES = 10_000;
+
+export async function run(context: Context): Promise<void> {
+  const { args, options } = context;
+  const asked = imageCount(options.images);
+  const batch = integer('--batch', options.batch) ?? 32;
+  const loaded = await loadModel(args[0]);
+  const { network } = loaded;
+  const precision = isQuantized(network) ? `${network.method} ${network.bits} bit` : 'fp32';
+  const runtime = await context.runtime();
+  context.print(
+    `Evaluating ${await portablePath(loaded.path)} (${precision}) on CIFAR-10, on ${describeAdapter(runtime)}`,
+  );
+  const { test } = await loadImages(Math.min(asked ?? TEST_IMAGES, TEST_IMAGES), 0);
+  const images = asked === undefined ? await affordable(runtime, network, test.images, batch) : test.count;
+  const result = await evaluate(context, runtime, network, {
+    images: test.images.subarray(0, images * (test.images.length / test.count)),
+    labels: test.labels.subarray(0, images),
+    batch: Math.min(batch, images),
+  });
+  context.print();
+  context.print(
+    `${percent(result.accuracy)} % of ${thousands(images)} test images (95 %: ` +
+      `${percent(result.accuracyLow, 1)}-${percent(result.accuracyHigh, 1)}), ` +
+      `${significant(result.imagesPerSecond)} images/s, ${mebibytes(result.gpuBytes)} MiB of GPU memory`,
+  );
+  await context.writeJson({
+    adapter: runtime.adapter,
+    images,
+    file: await portablePath(loaded.path),
+    sha256: loaded.sha256,
+    fileBytes: loaded.fileBytes,
+    method: isQuantized(network) ? network.method : 'fp32',
+    bits: isQuantized(network) ? network.bits : 32,
+    ...result,
+    commit: await findCommit(),
+    date: new Date().toISOString(),
+  });
+}
+
+async function affordable(
+  runtime: Runtime,
+  network: Model | QuantizedModel,
+  images: Uint8Array,
+  batch: number,
+) {
+  const { profile } = runtime.adapter;
+  if (profile === 'gpu') return TEST_IMAGES;
+  const speed = await imagesPerSecond(runtime, network, images.subarray(0, 4 * 3072));
+  return affordableImages(profile, { float: speed, integer: speed }, { float: 1, integer: 0 }, batch);
+}
+
+/** Accuracy and speed of one network, a batch at a time so that the bar moves and Ctrl-C is heard. */
+async function evaluate(
+  { signal }: Context,
+  runtime: Runtime,
+  network: Model | QuantizedModel,
+  { images, labels, batch }: { images: Uint8Array; labels: Uint8Array; batch: number },
+) {
+  const session = await compile(runtime, network, { batch });
+  const progress = createProgress(labels.length);
+  const perImage = images.length / labels.length;
+  try {
+    await session.run(images.subarray(0, perImage));
+    const started = performance.now();
+    let right = 0;
+    for (let first = 0; first < labels.length; first += 4 * batch) {
+      signal.throwIfAborted();
+      progress.update(first, 'images');
+      const count = Math.min(4 * batch, labels.length - first);
+      const logits = await session.run(images.subarray(first * perImage, (first + count) * perImage));
+      right += topOne(logits, session.classes).filter((top, i) => top === labels[first + i]).length;
+    }
+    const seconds = (performance.now() - started) / 1000;
+    const [accuracyLow, accuracyHigh] = wilson(right, labels.length);
+    return {
+      accuracy: right / labels.length,
+      accuracyLow,
+      accuracyHigh,
+      imagesPerSecond: labels.length / seconds,
+      gpuBytes: session.gpuBytes.total,
+    };
+  } finally {
+    progress.stop();
+    session.destroy();
+  }
+}

@@ -1,0 +1,119 @@
+import { check } from '../gpu/errors.ts';
+import type { Runtime } from '../gpu/runtime.ts';
+import type { PlanEntry } from '../model/executor.ts';
+import type { Model } from '../model/graph.ts';
+import { quantizeModel } from '../model/precision.ts';
+import { compile } from '../model/session.ts';
+import type { Context } from './command.ts';
+import { integer, text } from './options.ts';
+import { alignTable, columns, mebibytes, thousands } from './table.ts';
+import { loadFloatModel } from './weights.ts';
+
+const LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupsPerDimension',
+] as const;
+
+export async function run(context: Context): Promise<void> {
+  const plan = text(context.options.plan);
+  const wanted = plan === undefined ? null : readPlan(plan);
+  const batch = integer('--batch', context.options.batch) ?? 32;
+  const weights = wanted ? await loadFloatModel(text(context.options.weights)) : null;
+  const runtime = await context.runtime();
+  const { adapter, device } = runtime;
+  const limits = Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]]));
+  const facts: [string, string][] = [
+    ['adapter', adapter.name],
+    ['vendor', adapter.vendor || '-'],
+    ['architecture', adapter.architecture || '-'],
+    ['source', adapter.source],
+    ['software', adapter.software ?? 'no'],
+    [
+      'kernels',
+      adapter.profile === 'cpu' ? 'register tiles without barriers (cpu)' : 'workgroup tiles (gpu)',
+    ],
+    ['packed 4x8 dot', hasPackedDot() ? 'yes' : 'no'],
+    ['features', adapter.features.join(', ') || '-'],
+    ...Object.entries(limits).map(([name, value]): [string, string] => [name, thousands(value as number)]),
+  ];
+  const width = Math.max(...facts.map(([name]) => name.length));
+  for (const [name, value] of facts) context.print(`${name.padEnd(width)}  ${value}`);
+  let entries: PlanEntry[] | undefined;
+  if (wanted && weights) {
+    entries = await printPlan(context, runtime, weights.network, wanted, batch);
+  }
+  await context.writeJson({ adapter, limits, plan: entries });
+}
+
+/** `vgg/linear-8`: the model, the method, the bits. */
+function readPlan(plan: string): { method: 'fp32' | 'kmeans' | 'linear'; bits: number } {
+  const match = /^vgg\/(?:(fp32)|(kmeans|linear)-([1-8]))$/.exec(plan);
+  check(match, "--plan must be MODEL/PRECISION, like 'vgg/fp32', 'vgg/kmeans-4' or 'vgg/linear-8'", plan);
+  return { method: (match[1] ?? match[2]) as 'fp32', bits: Number(match[3] ?? 32) };
+}
+
+async function printPlan(
+  context: Context,
+  runtime: Runtime,
+  model: Model,
+  { method, bits }: ReturnType<typeof readPlan>,
+  batch: number,
+): Promise<PlanEntry[]> {
+  const { input } = model.graph;
+  // The plan does not depend on the ranges: one image stands for all, without the data set.
+  const calibration = Uint8Array.from(
+    { length: input.height * input.width * input.channels },
+    (_, i) => i % 256,
+  );
+  const network =
+    // Nor does it depend on where clustering ends.
+    method === 'fp32'
+      ? model
+      : await quantizeModel(runtime, model, { method, bits, calibration, init: 'linear', maxIterations: 1 });
+  const session = await compile(runtime, network, { batch });
+  try {
+    const entries = session.plan();
+    context.print();
+    const lines = alignTable(
+      columns('step, layer, kernel, specialization, workgroups, MACs an image, reads, writes').map(
+        (column, i) => ({
+          ...column,
+          align: [0, 4, 5].includes(i) ? 'right' : 'left',
+        }),
+      ),
+      entries.map((entry) => [
+        String(entry.step),
+        entry.layer,
+        entry.kernel,
+        Object.entries(entry.specialization)
+          .map(([name, value]) => `${name}=${value}`)
+          .join(' '),
+        entry.workgroups.join('x'),
+        thousands(entry.macs),
+        entry.reads.join(', '),
+        entry.writes.join(', '),
+      ]),
+    );
+    for (const line of lines) context.print(line);
+    const { weights, activations, staging, total } = session.gpuBytes;
+    context.print();
+    context.print(
+      `GPU memory at batch ${batch}: ${mebibytes(total)} MiB (weights ${mebibytes(weights)}, ` +
+        `activations ${mebibytes(activations)}, staging ${mebibytes(staging)})`,
+    );
+    return entries;
+  } finally {
+    session.destroy();
+  }
+}
+
+function hasPackedDot(): boolean {
+  const features = globalThis.navigator?.gpu?.wgslLanguageFeatures;
+  // Dawn in Node has no navigator until somebody installs it; every Dawn has the built-in, emulated where need be.
+  return features?.has('packed_4x8_integer_dot_product') ?? true;
+}

@@ -1,0 +1,39 @@
+import source from '../../shaders/add-int8.wgsl?raw';
+import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import requantizeRules from '../../shaders/lib/requantize.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+import { REQUANTIZE_VALUES } from './requantize.ts';
+
+/** Adds two quantized tensors and requantizes; see shaders/add-int8.wgsl. */
+export const addInt8 = defineKernel({
+  name: 'add-int8',
+  wgsl: [exactFloat, requantizeRules, source],
+  bindings: {
+    a: { access: 'read', type: 'u32' },
+    b: { access: 'read', type: 'u32' },
+    output: { access: 'write', type: 'u32' },
+  },
+  params: {
+    count: 'u32',
+    aCount: 'u32',
+    bCount: 'u32',
+    aFlip: 'u32',
+    bFlip: 'u32',
+    aShift: 'i32',
+    bShift: 'i32',
+    aZero: 'i32',
+    bZero: 'i32',
+    zeroPoint: 'i32',
+    low: 'i32',
+    high: 'i32',
+    aWord: 'u32',
+    aMore: 'u32',
+    bWord: 'u32',
+    bMore: 'u32',
+    yWord: 'u32',
+    yMore: 'u32',
+  },
+  overrides: { WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] } },
+  constants: { REQUANTIZE: REQUANTIZE_VALUES, ADD: ['0u', '1u', '2u', '3u'] },
+  workgroups: ({ count }, { WORKGROUP_SIZE }) => Math.ceil(count / (4 * WORKGROUP_SIZE)),
+});

@@ -1,0 +1,230 @@
+import { check } from '../gpu/errors.ts';
+import type { AdapterReport, Runtime } from '../gpu/runtime.ts';
+import type { RequantizeRule } from '../quantize/requantize.ts';
+import { calibrate, type Images } from './calibrate.ts';
+import { modelFileBytes } from './file.ts';
+import type { Model } from './graph.ts';
+import { agreement, logitSqnrDb, topOne, wilson } from './metrics.ts';
+import { isQuantized, type QuantizedModel, quantizeModel } from './precision.ts';
+import { compile } from './session.ts';
+
+/** Names of the rows, in the order of the table. */
+export const compareRowNames = [
+  'fp32',
+  'kmeans-8',
+  'kmeans-4',
+  'kmeans-2',
+  'kmeans-4-qat',
+  'kmeans-2-qat',
+  'linear-8',
+  'linear-4',
+  'linear-2',
+  'linear-4-qat',
+  'linear-2-qat',
+] as const;
+
+export type CompareRowName = (typeof compareRowNames)[number];
+
+/** One precision of the comparison; a row that has not been trained carries no accuracy. */
+export interface CompareRow {
+  name: CompareRowName;
+  method: 'fp32' | 'kmeans' | 'linear';
+  bits: number;
+  status: 'ok' | 'not trained';
+  /** The command that trains a `not trained` row. */
+  train?: string;
+  /** Fraction of images whose top-1 class is the label, with Wilson's 95 % interval. */
+  accuracy?: number;
+  accuracyLow?: number;
+  accuracyHigh?: number;
+  /** Fraction of images with the same top-1 class as fp32. */
+  agreement?: number;
+  /** Signal to quantization noise of the logits against fp32, in dB; null for fp32 itself. */
+  logitSqnrDb?: number | null;
+  /** The lab's count: every parameter at the target width. */
+  sizeBytes: number;
+  /** What the written file takes, codebooks and scales included. */
+  fileBytes?: number;
+  gpuBytes?: number;
+  imagesPerSecond?: number;
+}
+
+/** What `lloyd compare --json` writes. */
+export interface Comparison {
+  adapter: AdapterReport;
+  images: number;
+  model: string;
+  rows: CompareRow[];
+}
+
+/** Options of {@link compareModel}. */
+export interface CompareOptions {
+  /** Training images that fix the activation ranges of the integer rows. */
+  calibration: Images;
+  /** Which rows, default all; fp32 always runs, the others are measured against it. */
+  rows?: readonly string[];
+  /** Fine-tuned models, by row name. */
+  trained?: Partial<Record<CompareRowName, QuantizedModel>>;
+  batch?: number;
+  requantize?: RequantizeRule;
+  onRow?: (row: CompareRow) => void;
+  onProgress?: (progress: { row: string; done: number; total: number }) => void;
+  signal?: AbortSignal;
+}
+
+/**
+ * Runs one model at every precision on the same images.
+ *
+ * @param images N x height x width x channels pixels, 0-255.
+ * @param labels N classes.
+ * @returns accuracy with its interval, agreement, logit SQNR, sizes and speed, a row a precision.
+ * @throws LloydError for unknown row names, labels that don't match the images, or what `compile` throws.
+ * @example
+ * const { rows } = await compareModel(runtime, model, images, labels, { calibration });
+ * console.table(rows.map(({ name, accuracy, sizeBytes }) => ({ name, accuracy, sizeBytes })));
+ */
+export async function compareModel(
+  runtime: Runtime,
+  model: Model,
+  images: Uint8Array,
+  labels: Uint8Array,
+  options: CompareOptions,
+): Promise<Comparison> {
+  const { input } = model.graph;
+  const perImage = input.height * input.width * input.channels;
+  const total = labels.length;
+  check(
+    total >= 1 && images.length === total * perImage,
+    `images must hold ${perImage} values for each of the labels`,
+    `${images.length} values for ${total} labels`,
+  );
+  const wanted = options.rows ?? compareRowNames;
+  for (const name of wanted) {
+    check(
+      (compareRowNames as readonly string[]).includes(name),
+      `rows are ${compareRowNames.join(', ')}`,
+      name,
+      'choose from these',
+    );
+  }
+  const rows: CompareRow[] = [];
+  // All integer rows share one calibration: the float network they come from is the same.
+  let ranges: Promise<Map<string, ActivationQparams>> | undefined;
+  const activations = () => {
+    ranges ??= calibrate(runtime, model, options.calibration);
+    return ranges;
+  };
+  let reference: Float32Array | undefined;
+  // Activation ranges are the fp32 model's, whatever the width of the weights: one calibration serves every row.
+  let activations: QuantizedModel['activations'] | undefined;
+  for (const name of compareRowNames) {
+    if (name !== 'fp32' && !wanted.includes(name)) continue;
+    options.signal?.throwIfAborted();
+    const row = describeRow(name, model);
+    const network = await networkOf(runtime, model, name, options, activations);
+    if (network && /^linear-\d$/.test(name) && !options.trained?.[name] && isQuantized(network))
+      activations ??= network.activations;
+    if (!network) {
+      rows.push({ ...row, status: 'not trained', train: trainCommand(name) });
+      options.onRow?.(rows.at(-1)!);
+      continue;
+    }
+    const measured = await measure(runtime, network, images, total, perImage, name, options);
+    reference ??= measured.logits;
+    const classes = measured.logits.length / total;
+    const right = topOne(measured.logits, classes).filter((c, i) => c === labels[i]).length;
+    const [accuracyLow, accuracyHigh] = wilson(right, total);
+    rows.push({
+      ...row,
+      accuracy: right / total,
+      accuracyLow,
+      accuracyHigh,
+      agreement: agreement(measured.logits, reference, classes),
+      logitSqnrDb: name === 'fp32' ? null : logitSqnrDb(measured.logits, reference),
+      fileBytes: modelFileBytes(network),
+      gpuBytes: measured.gpuBytes,
+      imagesPerSecond: measured.imagesPerSecond,
+    });
+    options.onRow?.(rows.at(-1)!);
+  }
+  return { adapter: runtime.adapter, images: total, model: model.graph.name, rows };
+}
+
+function describeRow(name: CompareRowName, model: Model): CompareRow {
+  const [method, width] = name.split('-');
+  const bits = name === 'fp32' ? 32 : Number(width);
+  return {
+    name,
+    method: method as CompareRow['method'],
+    bits,
+    status: 'ok',
+    sizeBytes: labSizeBytes(model, bits),
+  };
+}
+
+/** The lab's model size: every parameter, BN affine and biases included, at `bits`; statistics and codebooks not. */
+export function labSizeBytes(model: Model, bits: number): number {
+  let count = 0;
+  for (const [name, { dims }] of model.parameters) {
+    if (!/running_(mean|var)$|num_batches_tracked$/.test(name)) count += dims.reduce((a, b) => a * b, 1);
+  }
+  return (count * bits) / 8;
+}
+
+function trainCommand(name: CompareRowName): string {
+  const [method, bits] = name.split('-');
+  return `lloyd finetune --method ${method} --bits ${bits}`;
+}
+
+async function networkOf(
+  runtime: Runtime,
+  model: Model,
+  name: CompareRowName,
+  options: CompareOptions,
+  activations: QuantizedModel['activations'] | undefined,
+) {
+  const trained = options.trained?.[name];
+  if (trained) return trained;
+  if (name.endsWith('-qat')) return null;
+  if (name === 'fp32') return model;
+  const [method, bits] = name.split('-');
+  return quantizeModel(runtime, model, {
+    method: method as 'kmeans' | 'linear',
+    bits: Number(bits),
+    calibration: options.calibration,
+    activations,
+    requantize: options.requantize,
+  });
+}
+
+async function measure(
+  runtime: Runtime,
+  network: Model | QuantizedModel,
+  images: Uint8Array,
+  total: number,
+  perImage: number,
+  row: string,
+  { batch = Math.min(32, total), onProgress, signal }: CompareOptions,
+) {
+  const session = await compile(runtime, network, { batch });
+  try {
+    const logits = new Float32Array(total * session.classes);
+    // The first image pays for the driver's own compilation; it is not what a second run would cost.
+    await session.run(images.subarray(0, perImage));
+    const started = performance.now();
+    const stride = Math.max(batch, Math.ceil(total / 20 / batch) * batch);
+    for (let first = 0; first < total; first += stride) {
+      signal?.throwIfAborted();
+      const count = Math.min(stride, total - first);
+      logits.set(
+        await session.run(images.subarray(first * perImage, (first + count) * perImage)),
+        first * session.classes,
+      );
+      onProgress?.({ row, done: first + count, total });
+    }
+    const seconds = (performance.now() - started) / 1000;
+    return { logits, imagesPerSecond: total / seconds, gpuBytes: session.gpuBytes.total };
+  } finally {
+    session.destroy();
+  }
+}

@@ -1,0 +1,171 @@
+import { check } from '../gpu/errors.ts';
+import type { Specialization } from '../gpu/kernel.ts';
+import type { Runtime } from '../gpu/runtime.ts';
+import type { DType, Tensor } from '../gpu/tensor.ts';
+import { addInt8 } from '../kernels/add-int8.ts';
+import { concatInt8 } from '../kernels/concat-int8.ts';
+import { prepareAdd } from '../quantize/add.ts';
+import { prepareMultipliers, type RequantizeRule, requantizeConstant } from '../quantize/requantize.ts';
+import {
+  type Attributes,
+  BYTE_TYPES,
+  byteFlip,
+  CODE_RANGE,
+  checkAttributes,
+  type Inputs,
+  inputReader,
+  integerAttribute,
+  scalarOf,
+  scalesOf,
+  sizeOf,
+  tensorOf,
+  zeroShift,
+} from './tensors.ts';
+
+type Reader = ReturnType<typeof inputReader>;
+
+/** A per-tensor scale and zero point, which the com.microsoft operators may leave out (0). */
+function qparams(operator: string, read: Reader, scaleName: string, zeroName: string, dtype: DType) {
+  const tensor = read.required(scaleName, ['float32']);
+  scalarOf(operator, scaleName, tensor);
+  const scale = scalesOf(operator, scaleName, tensor)[0];
+  return { scale, zero: scalarOf(operator, zeroName, read.optional(zeroName, [dtype])) };
+}
+
+/** True where `short`, without leading ones, is how `long` ends: then element i of the one is i % size of the other. */
+function isSuffix(short: readonly number[], long: readonly number[]): boolean {
+  const trimmed = short.slice(
+    short.findIndex((size) => size !== 1) < 0 ? short.length : short.findIndex((size) => size !== 1),
+  );
+  return (
+    short.length <= long.length && trimmed.every((size, i) => size === long[long.length - trimmed.length + i])
+  );
+}
+
+/** com.microsoft QLinearAdd: A, A_scale, A_zero_point, B, B_scale, B_zero_point, C_scale, C_zero_point. */
+export async function runQLinearAdd(
+  runtime: Runtime,
+  inputs: Inputs,
+  attributes: Attributes,
+  rule: RequantizeRule,
+): Promise<Tensor[]> {
+  const operator = 'QLinearAdd';
+  checkAttributes(operator, attributes, []);
+  const names = ['A', 'A_scale', 'A_zero_point', 'B', 'B_scale', 'B_zero_point', 'C_scale', 'C_zero_point'];
+  const read = inputReader(operator, inputs, names);
+  const a = read.required('A', BYTE_TYPES);
+  const b = read.required('B', [a.dtype]);
+  const [p, q, y] = ['A', 'B', 'C'].map((name) =>
+    qparams(operator, read, `${name}_scale`, `${name}_zero_point`, a.dtype),
+  );
+  const aIsShort = isSuffix(a.dims, b.dims);
+  check(
+    aIsShort || isSuffix(b.dims, a.dims),
+    `${operator}: the dims of one input, [${a.dims}], must be those that the other's end with`,
+    b.dims,
+    'expand the smaller tensor first: broadcasting over inner dimensions is not supported',
+  );
+  const dims = aIsShort && !(isSuffix(b.dims, a.dims) && a.dims.length >= b.dims.length) ? b.dims : a.dims;
+  const count = sizeOf(dims);
+  const [low, high] = CODE_RANGE[a.dtype]!;
+  const { ADD, words } = prepareAdd(rule, [p.scale, q.scale, y.scale], [p.zero, q.zero, y.zero]);
+  const kernel = await addInt8.create(runtime.device, {
+    ADD,
+    REQUANTIZE: rule === 'tflite-single' ? '4u' : '3u',
+  });
+  const shift = zeroShift(a.dtype);
+  return runtime.scope(async ({ upload, empty, keep }) => {
+    const output = empty(count, 'sum');
+    const call = kernel.bind(
+      { a: upload(a.data, 'A'), b: upload(b.data, 'B'), output },
+      {
+        count,
+        aCount: a.data.length,
+        bCount: b.data.length,
+        aFlip: byteFlip(a.dtype),
+        bFlip: byteFlip(b.dtype),
+        aShift: shift,
+        bShift: shift,
+        aZero: p.zero + shift,
+        bZero: q.zero + shift,
+        zeroPoint: y.zero,
+        low,
+        high,
+        ...words,
+      },
+    );
+    runtime.submit([keep(call)]);
+    return [tensorOf(a.dtype, dims, await runtime.read(output, count))];
+  });
+}
+
+/** com.microsoft QLinearConcat: Y_scale, Y_zero_point, then tensor, scale, zero point of every input; `axis`. */
+export async function runQLinearConcat(
+  runtime: Runtime,
+  inputs: Inputs,
+  attributes: Attributes,
+  rule: RequantizeRule,
+): Promise<Tensor[]> {
+  const operator = 'QLinearConcat';
+  checkAttributes(operator, attributes, ['axis']);
+  const total = Math.floor((inputs.length - 2) / 3);
+  check(total >= 1 && inputs.length === 2 + 3 * total, `${operator} needs 2 + 3 n inputs`, inputs.length);
+  const names = ['Y_scale', 'Y_zero_point'];
+  for (let i = 0; i < total; i++) names.push(`x${i}`, `x${i}_scale`, `x${i}_zero_point`);
+  const read = inputReader(operator, inputs, names);
+  const dtype = read.required('Y_zero_point', BYTE_TYPES).dtype;
+  const y = qparams(operator, read, 'Y_scale', 'Y_zero_point', dtype);
+  const parts = Array.from({ length: total }, (_, i) => {
+    const tensor = read.required(`x${i}`, [dtype]);
+    return { tensor, ...qparams(operator, read, `x${i}_scale`, `x${i}_zero_point`, dtype) };
+  });
+  const { dims } = parts[0].tensor;
+  check(attributes.axis !== undefined, `${operator} needs its attribute axis`, 'none');
+  const asked = integerAttribute(operator, attributes, 'axis', 0);
+  check(
+    asked >= -dims.length && asked < dims.length,
+    `${operator}: axis must be from ${-dims.length} to ${dims.length - 1}`,
+    asked,
+  );
+  const axis = asked < 0 ? asked + dims.length : asked;
+  for (const [i, { tensor }] of parts.entries()) {
+    check(
+      tensor.dims.length === dims.length && tensor.dims.every((size, d) => d === axis || size === dims[d]),
+      `${operator}: x${i} must have the dims of x0, [${dims}], except along axis ${axis}`,
+      tensor.dims,
+    );
+  }
+  const rows = sizeOf(dims.slice(0, axis));
+  const segments = new Uint32Array(total * 8);
+  const bytes = new Uint8Array(
+    parts.reduce((sum, { tensor }) => sum + Math.ceil(tensor.data.length / 4) * 4, 0),
+  );
+  let row = 0;
+  let at = 0;
+  for (const [i, { tensor, scale, zero }] of parts.entries()) {
+    const { data } = tensor;
+    const length = data.length / rows;
+    const [x, more] =
+      rule === 'ort-f32' ? [0, 0] : prepareMultipliers(rule, scale, Float32Array.of(1), y.scale);
+    const scaleBits = new Uint32Array(Float32Array.of(scale).buffer)[0];
+    row += length;
+    segments.set([row, length, at, byteFlip(dtype), zero + zeroShift(dtype), x, more, scaleBits], i * 8);
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.length), at);
+    at += Math.ceil(data.length / 4) * 4;
+  }
+  const count = rows * row;
+  const [low, high] = CODE_RANGE[dtype]!;
+  const specialization: Specialization =
+    rule === 'ort-f32'
+      ? { RESCALE: '0u' }
+      : { RESCALE: '1u', REQUANTIZE: await requantizeConstant(runtime, rule) };
+  const kernel = await concatInt8.create(runtime.device, specialization);
+  return runtime.scope(async ({ upload, empty, keep }) => {
+    const output = empty(count, 'concatenation');
+    const params = { count, row, yScale: y.scale, zeroPoint: y.zero, low, high };
+    runtime.submit([keep(kernel.bind({ input: upload(bytes), segments: upload(segments), output }, params))]);
+    const size = parts.reduce((sum, { tensor }) => sum + tensor.dims[axis], 0);
+    const outputDims = dims.map((value, d) => (d === axis ? size : value));
+    return [tensorOf(dtype, outputDims, await runtime.read(output, count))];
+  });
+}

@@ -1,0 +1,18 @@
+import { roundHalfEven } from './requantize.ts';
+
+/** CPU twin of shaders/dynamic-quantize-params.wgsl. */
+export function dynamicQuantizeParamsReference(values: ArrayLike<number>): {
+  scale: number;
+  zeroPoint: number;
+} {
+  let low = 0;
+  let high = 0;
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] < low) low = values[i];
+    if (values[i] > high) high = values[i];
+  }
+  if (low === high) return { scale: 1, zeroPoint: 0 };
+  const scale = Math.fround(Math.fround(high - low) / 255);
+  const zero = roundHalfEven(Math.fround(0 - Math.fround(low / scale)));
+  return { scale, zeroPoint: Math.min(Math.max(zero, 0), 255) };
+}

@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'vitest';
+import { addInt8 } from '../../src/kernels/add-int8.ts';
+import { prepareAdd } from '../../src/quantize/add.ts';
+import { requantizeRules } from '../../src/quantize/requantize.ts';
+import { addInt8Reference } from '../../src/reference/add-int8.ts';
+import type { RequantizeRule } from '../../src/reference/requantize.ts';
+import { dispatch, firstDifference } from '../support/dispatch.ts';
+import { seeded, useRuntime } from '../support/runtime.ts';
+
+const gpu = useRuntime();
+
+/** int8 tensors; `period` is how often b repeats. */
+async function add(rule: RequantizeRule, count: number, period: number, seed: number, workgroup = 64) {
+  const random = seeded(seed);
+  const scale = () => Math.fround(seed % 2 ? 2 ** -random.integer(2, 5) : 0.02 + random.next() * 0.2);
+  const qparams = () => ({ scale: scale(), zeroPoint: 2 * random.integer(-30, 30) + 1 });
+  const [p, q, y] = [qparams(), qparams(), qparams()];
+  const [a, b] = [random.int8s(count), random.int8s(period)];
+  const { ADD, words } = prepareAdd(
+    rule,
+    [p.scale, q.scale, y.scale],
+    [p.zeroPoint, q.zeroPoint, y.zeroPoint],
+  );
+  const params = {
+    ...{ count, aCount: count, bCount: period, aFlip: 128, bFlip: 128, aShift: 128, bShift: 128 },
+    ...{
+      aZero: p.zeroPoint + 128,
+      bZero: q.zeroPoint + 128,
+      zeroPoint: y.zeroPoint,
+      low: -128,
+      high: 127,
+      ...words,
+    },
+  };
+  const { output } = await dispatch(gpu.runtime, addInt8, { a, b }, { output: count }, params, {
+    ADD,
+    REQUANTIZE: rule === 'tflite-single' ? '4u' : '3u',
+    WORKGROUP_SIZE: workgroup,
+  });
+  const expected = Array.from(a, (code, i) =>
+    addInt8Reference(rule, code, b[i % period], p, q, { ...y, low: -128, high: 127 }),
+  );
+  return firstDifference(new Int8Array(output), expected);
+}
+
+describe('add-int8', () => {
+  for (const rule of requantizeRules) {
+    test(`${rule} has its twin's codes`, async () => {
+      for (const count of [1, 3, 4, 5, 255, 256, 257]) expect(await add(rule, count, count, count)).toBe(-1);
+      for (let seed = 0; seed < 12; seed++)
+        expect(await add(rule, 5000, seed % 3 ? 5000 : 50, seed, 256)).toBe(-1);
+    });
+  }
+
+  test('a dispatch wider than 65,535 workgroups is folded', async () => {
+    expect(await add('lab', 65_536 * 128 + 9, 1000, 5, 32)).toBe(-1);
+  });
+
+  test("XNNPACK's rule refuses scales it does not cover", () => {
+    expect(() => prepareAdd('xnn-rndnu', [1, 2 ** -12, 1], [0, 0, 0])).toThrow(/from 2\^-10 to 2\^8/);
+    expect(() => prepareAdd('lab', [1, 0, 1], [0, 0, 0])).toThrow(/positive and finite; received 0/);
+  });
+});

@@ -1,0 +1,58 @@
+import { describe, expect, test } from 'vitest';
+import { matmulInt8 } from '../../src/quantize/conv-int8.ts';
+import { matmulAccumulators } from '../../src/reference/matmul-int8.ts';
+import { requantizeReference } from '../../src/reference/requantize.ts';
+import { sampled, seeded, useRuntime } from '../support/runtime.ts';
+
+const context = useRuntime();
+const sizes = [1, 3, 4, 5, 31, 32, 33, 130];
+const shapes = sizes.flatMap((M) => sizes.flatMap((K) => [1, 4, 7, 9, 64].map((N) => [M, K, N] as const)));
+
+describe('matmul-int8', () => {
+  test('accumulators equal the twin on ragged shapes', async () => {
+    for (const [M, K, N] of sampled('matmul-int8 shapes', shapes, 40)) {
+      const r = seeded(M * 1e6 + K * 1e3 + N);
+      const a = r.int8s(M * K);
+      const b = r.int8s(K * N);
+      const bias = Int32Array.from({ length: N }, () => r.integer(-(2 ** 20), 2 ** 20));
+      const zeroPoint = r.integer(-128, 127);
+      const output = await matmulInt8(
+        context.runtime,
+        { dtype: 'int8', dims: [M, K], data: a },
+        { dtype: 'int8', dims: [K, N], data: b },
+        { bias, inputZeroPoint: zeroPoint },
+      );
+      expect(output.data, `${M}x${K}x${N}`).toEqual(matmulAccumulators(a, b, bias, zeroPoint, [M, K, N]));
+    }
+  });
+
+  test('requantizes per column with ties and an odd zero point', async () => {
+    const [M, K, N] = [37, 48, 11];
+    const r = seeded(5);
+    const a = r.int8s(M * K);
+    const b = r.int8s(K * N);
+    const weightScale = Float32Array.from({ length: N }, (_, i) => 2 ** -(i % 3));
+    const options = { inputScale: 0.5, weightScale, outputScale: 128, outputZeroPoint: -7 };
+    const { data } = await matmulInt8(
+      context.runtime,
+      { dtype: 'int8', dims: [M, K], data: a },
+      { dtype: 'int8', dims: [K, N], data: b },
+      options,
+    );
+    const accumulators = matmulAccumulators(a, b, new Int32Array(N), 0, [M, K, N]);
+    const settings = { inputScale: 0.5, outputScale: 128, zeroPoint: -7, low: -128, high: 127 };
+    const want = Int8Array.from(accumulators, (acc, i) =>
+      requantizeReference('ort-f32', acc, { ...settings, weightScale: weightScale[i % N] }),
+    );
+    expect(data).toEqual(want);
+    const zeroPointFirst = Int8Array.from(accumulators, (acc, i) =>
+      requantizeReference('onnx-ref', acc, { ...settings, weightScale: weightScale[i % N] }),
+    );
+    expect(data).not.toEqual(zeroPointFirst);
+  });
+
+  test('refuses shapes that do not match', async () => {
+    const a = { dtype: 'int8', dims: [2, 3], data: new Int8Array(6) } as const;
+    await expect(matmulInt8(context.runtime, a, a)).rejects.toThrow(/3 columns/);
+  });
+});

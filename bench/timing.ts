@@ -7,6 +7,11 @@ export interface Timing {
   minMs: number;
   maxMs: number;
   runs: number;
+  /**
+   * Processor time of a run, all threads together (Node only). On a software adapter, which is threads of this
+   * process, it says what a run costs whatever else the machine is doing.
+   */
+  cpuMs?: number;
 }
 
 export interface TimingOptions {
@@ -40,9 +45,16 @@ export async function sample(run: () => Promise<number>, quick = false): Promise
   const least = warmUp >= SLOW_MS ? 2 : warmUp >= 1000 || quick ? 3 : 5;
   const most = warmUp >= SLOW_MS ? 2 : 50;
   const times: number[] = [];
+  const before = cpuMilliseconds();
   const first = performance.now();
   while (times.length < least || (times.length < most && performance.now() - first < target)) times.push(await run());
-  return summarize(times);
+  const spent = cpuMilliseconds() - before;
+  return { ...summarize(times), ...(spent > 0 && { cpuMs: spent / times.length }) };
+}
+
+function cpuMilliseconds(): number {
+  const usage = globalThis.process?.cpuUsage?.();
+  return usage ? (usage.user + usage.system) / 1000 : 0;
 }
 
 export function summarize(times: readonly number[]): Timing {

@@ -31,6 +31,8 @@ export interface Entry {
   minMs: number;
   maxMs: number;
   runs: number;
+  /** Processor time of a run, all threads together: on a software adapter what it costs, whatever else runs. */
+  cpuMs?: number;
   /** Whole runs by the host's clock, transfers included, or the GPU's own timestamps around the dispatches. */
   clock: 'wall' | 'timestamp';
   throughput: { value: number; unit: string };

@@ -7,19 +7,21 @@ const HEADINGS =
   'precision, accuracy %, 95 % interval, agrees %, SQNR dB, size MiB, file MiB, GPU MiB, images/s';
 
 /** The table of one comparison. */
-export function comparisonLines({ rows }: Comparison): string[] {
-  return alignTable(columns(HEADINGS), rows.map(cellsOf));
+export function comparisonLines({ rows, images }: Comparison): string[] {
+  // An image of 30 is three points: a second decimal would only pretend.
+  const digits = images < 1000 ? 1 : 2;
+  return alignTable(columns(HEADINGS), rows.map((row) => cellsOf(row, digits)));
 }
 
 /** Cells of one row; a row that was not measured says why in place of its accuracy. */
-export function cellsOf(row: CompareRow): string[] {
+export function cellsOf(row: CompareRow, digits = 2): string[] {
   if (row.status !== 'ok')
     return [row.name, row.status, '-', '-', '-', mebibytes(row.sizeBytes), '-', '-', '-'];
   return [
     row.name,
-    percent(row.accuracy),
+    percent(row.accuracy, digits),
     `${percent(row.accuracyLow, 1)}-${percent(row.accuracyHigh, 1)}`,
-    percent(row.agreement),
+    percent(row.agreement, digits),
     row.name === 'fp32' ? '-' : decibels(row.logitSqnrDb),
     mebibytes(row.sizeBytes),
     mebibytes(row.fileBytes),
@@ -34,6 +36,9 @@ export function notesOn({ rows }: Comparison): string[] {
     '',
     'agrees: same top class as fp32. SQNR: the logits against fp32. size: every parameter at the target width;',
     'file: as written, codebooks and scales included; GPU: weights, activations and staging in GPU memory.',
+    ...(rows.some(({ name, status }) => name.endsWith('-qat') && status === 'ok')
+      ? ['qat: fine-tuned networks of their own, so agreement and SQNR against fp32 also show the training.']
+      : []),
     ...(rows.some(({ status }) => status === 'not trained')
       ? ['not trained: no fine-tuned file lies beside the weights.']
       : []),

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Cifar10Images } from '../io/cifar10.ts';
+import type { Cifar10Batch, Cifar10Images } from '../io/cifar10.ts';
 import { cacheFolder, exists } from '../node/cache.ts';
 import { loadCifar10 } from '../node/cifar10.ts';
 import { fetchBatches } from '../node/cifar10-sources.ts';
@@ -15,7 +15,7 @@ export async function loadImages(
   if (!process.env.CIFAR10_DIR && calibration > 0) {
     // In one go: each source is one archive of everything, which would be fetched twice.
     const folder = join(cacheFolder(), 'cifar-10-batches-bin');
-    const missing = [];
+    const missing: Cifar10Batch[] = [];
     for (const batch of [CALIBRATION_BATCH, 'test_batch'] as const) {
       if (!(await exists(join(folder, `${batch}.bin`)))) missing.push(batch);
     }

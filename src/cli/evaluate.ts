@@ -21,10 +21,9 @@ export async function run(context: Context): Promise<void> {
   const batch = integer('--batch', options.batch) ?? 32;
   const loaded = await loadModel(args[0]);
   const { network } = loaded;
-  const precision = isQuantized(network) ? `${network.method} ${network.bits} bit` : 'fp32';
   const runtime = await context.runtime();
   context.print(
-    `Evaluating ${await portablePath(loaded.path)} (${precision}) on CIFAR-10, on ${describeAdapter(runtime)}`,
+    `Evaluating ${await portablePath(loaded.path)} (${precisionOf(network)}) on CIFAR-10, on ${describeAdapter(runtime)}`,
   );
   const { test } = await loadImages(Math.min(asked ?? TEST_IMAGES, TEST_IMAGES), 0);
   const images = asked === undefined ? await affordable(runtime, network, test.images, batch) : test.count;
@@ -51,6 +50,14 @@ export async function run(context: Context): Promise<void> {
     commit: await findCommit(),
     date: new Date().toISOString(),
   });
+}
+
+/** `kmeans 4 bit`, or `kmeans 4 to 8 bit` where a plan mixes widths. */
+function precisionOf(network: Model | QuantizedModel): string {
+  if (!isQuantized(network)) return 'fp32';
+  const widths = [...network.layers.values()].map(({ bits }) => bits);
+  const [low, high] = [Math.min(...widths), Math.max(...widths)];
+  return `${network.method} ${low === high ? low : `${low} to ${high}`} bit`;
 }
 
 async function affordable(

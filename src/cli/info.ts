@@ -80,7 +80,7 @@ async function printPlan(
     const entries = session.plan();
     context.print();
     const lines = alignTable(
-      columns('step, layer, kernel, specialization, workgroups, MACs an image, reads, writes').map(
+      columns('step, layer, kernel, specialization, workgroups, MACs, reads, writes').map(
         (column, i) => ({
           ...column,
           align: [0, 4, 5].includes(i) ? 'right' : 'left',

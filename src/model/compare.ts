@@ -1,11 +1,11 @@
 import { check } from '../gpu/errors.ts';
 import type { AdapterReport, Runtime } from '../gpu/runtime.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
-import { calibrate, type Images } from './calibrate.ts';
+import type { Images } from './calibrate.ts';
 import { modelFileBytes } from './file.ts';
 import type { Model } from './graph.ts';
 import { agreement, logitSqnrDb, topOne, wilson } from './metrics.ts';
-import { isQuantized, type QuantizedModel, quantizeModel } from './precision.ts';
+import { type ActivationQparams, type QuantizedModel, quantizeModel } from './precision.ts';
 import { compile } from './session.ts';
 
 /** Names of the rows, in the order of the table. */
@@ -108,22 +108,14 @@ export async function compareModel(
     );
   }
   const rows: CompareRow[] = [];
-  // All integer rows share one calibration: the float network they come from is the same.
-  let ranges: Promise<Map<string, ActivationQparams>> | undefined;
-  const activations = () => {
-    ranges ??= calibrate(runtime, model, options.calibration);
-    return ranges;
-  };
-  let reference: Float32Array | undefined;
   // Activation ranges are the fp32 model's, whatever the width of the weights: one calibration serves every row.
   let activations: QuantizedModel['activations'] | undefined;
+  let reference: Float32Array | undefined;
   for (const name of compareRowNames) {
     if (name !== 'fp32' && !wanted.includes(name)) continue;
     options.signal?.throwIfAborted();
     const row = describeRow(name, model);
     const network = await networkOf(runtime, model, name, options, activations);
-    if (network && /^linear-\d$/.test(name) && !options.trained?.[name] && isQuantized(network))
-      activations ??= network.activations;
     if (!network) {
       rows.push({ ...row, status: 'not trained', train: trainCommand(name) });
       options.onRow?.(rows.at(-1)!);
@@ -181,7 +173,7 @@ async function networkOf(
   model: Model,
   name: CompareRowName,
   options: CompareOptions,
-  activations: QuantizedModel['activations'] | undefined,
+  activations: () => Promise<Map<string, ActivationQparams>>,
 ) {
   const trained = options.trained?.[name];
   if (trained) return trained;
@@ -191,8 +183,7 @@ async function networkOf(
   return quantizeModel(runtime, model, {
     method: method as 'kmeans' | 'linear',
     bits: Number(bits),
-    calibration: options.calibration,
-    activations,
+    activations: method === 'linear' ? await activations() : undefined,
     requantize: options.requantize,
   });
 }
@@ -204,26 +195,30 @@ async function measure(
   total: number,
   perImage: number,
   row: string,
-  { batch = Math.min(32, total), onProgress, signal }: CompareOptions,
+  { batch = Math.min(32, Math.ceil(total / 2)), onProgress, signal }: CompareOptions,
 ) {
   const session = await compile(runtime, network, { batch });
   try {
     const logits = new Float32Array(total * session.classes);
-    // The first image pays for the driver's own compilation; it is not what a second run would cost.
-    await session.run(images.subarray(0, perImage));
-    const started = performance.now();
     const stride = Math.max(batch, Math.ceil(total / 20 / batch) * batch);
+    let seconds = 0;
+    let timed = 0;
     for (let first = 0; first < total; first += stride) {
       signal?.throwIfAborted();
       const count = Math.min(stride, total - first);
+      const started = performance.now();
       logits.set(
         await session.run(images.subarray(first * perImage, (first + count) * perImage)),
         first * session.classes,
       );
+      // The first batch pays for the driver's own compilation, which a second run would not: it counts only alone.
+      if (first > 0 || total <= stride) {
+        seconds += (performance.now() - started) / 1000;
+        timed += count;
+      }
       onProgress?.({ row, done: first + count, total });
     }
-    const seconds = (performance.now() - started) / 1000;
-    return { logits, imagesPerSecond: total / seconds, gpuBytes: session.gpuBytes.total };
+    return { logits, imagesPerSecond: timed / seconds, gpuBytes: session.gpuBytes.total };
   } finally {
     session.destroy();
   }

@@ -5,7 +5,7 @@ import type { Images } from './calibrate.ts';
 import { modelFileBytes } from './file.ts';
 import type { Model } from './graph.ts';
 import { agreement, logitSqnrDb, topOne, wilson } from './metrics.ts';
-import { type ActivationQparams, type QuantizedModel, quantizeModel } from './precision.ts';
+import { isQuantized, type QuantizedModel, quantizeModel } from './precision.ts';
 import { compile } from './session.ts';
 
 /** Names of the rows, in the order of the table. */
@@ -121,6 +121,7 @@ export async function compareModel(
       options.onRow?.(rows.at(-1)!);
       continue;
     }
+    if (/^linear-\d$/.test(name) && isQuantized(network)) activations = network.activations;
     const measured = await measure(runtime, network, images, total, perImage, name, options);
     reference ??= measured.logits;
     const classes = measured.logits.length / total;
@@ -173,7 +174,7 @@ async function networkOf(
   model: Model,
   name: CompareRowName,
   options: CompareOptions,
-  activations: () => Promise<Map<string, ActivationQparams>>,
+  activations: QuantizedModel['activations'] | undefined,
 ) {
   const trained = options.trained?.[name];
   if (trained) return trained;
@@ -183,7 +184,8 @@ async function networkOf(
   return quantizeModel(runtime, model, {
     method: method as 'kmeans' | 'linear',
     bits: Number(bits),
-    activations: method === 'linear' ? await activations() : undefined,
+    calibration: options.calibration,
+    activations,
     requantize: options.requantize,
   });
 }

@@ -37,9 +37,15 @@ async function add(rule: RequantizeRule, count: number, period: number, seed: nu
     REQUANTIZE: rule === 'tflite-single' ? '4u' : '3u',
     WORKGROUP_SIZE: workgroup,
   });
-  const expected = Array.from(a, (code, i) =>
-    addInt8Reference(rule, code, b[i % period], p, q, { ...y, low: -128, high: 127 }),
-  );
+  const table = new Map<number, number>();
+  const expected = Array.from(a, (code, i) => {
+    const pair = code * 256 + b[i % period];
+    const known = table.get(pair);
+    if (known !== undefined) return known;
+    const sum = addInt8Reference(rule, code, b[i % period], p, q, { ...y, low: -128, high: 127 });
+    table.set(pair, sum);
+    return sum;
+  });
   return firstDifference(new Int8Array(output), expected);
 }
 

@@ -26,7 +26,7 @@ async function multiply(M: number, N: number, K: number, pairs: [number, number]
     ...{ a, b, pairs: Uint32Array.from(pairs.flat()) },
     aZeros: Int32Array.from(aZeros, (zero) => zero + 128),
     bZeros: Int32Array.from(bZeros, (zero) => zero + 128),
-    multipliers: prepareMultipliers('tflite-double', 1, scales, 1),
+    multipliers: prepareMultipliers('ort-f32', 1, scales, 1),
   };
   const sums = await dispatch(gpu.runtime, matmulInteger, inputs, { output: count * 4 }, params, {
     OUTPUT: '0u',
@@ -34,7 +34,7 @@ async function multiply(M: number, N: number, K: number, pairs: [number, number]
   });
   const codes = await dispatch(gpu.runtime, matmulInteger, inputs, { output: count }, params, {
     OUTPUT: '1u',
-    REQUANTIZE: await requantizeConstant(gpu.runtime, 'tflite-double'),
+    REQUANTIZE: await requantizeConstant(gpu.runtime, 'ort-f32'),
     WORKGROUP_SIZE: workgroup,
   });
   const shape = { M, N, K, pairs };
@@ -51,7 +51,7 @@ async function multiply(M: number, N: number, K: number, pairs: [number, number]
     firstDifference(
       new Int8Array(codes.output),
       Array.from(expected, (sum, i) =>
-        requantizeReference('tflite-double', sum, { ...settings, weightScale: scales[i % N] }),
+        requantizeReference('ort-f32', sum, { ...settings, weightScale: scales[i % N] }),
       ),
     ),
   ];

@@ -70,7 +70,7 @@ async function runSubject(
       if (reason) throw new Error(`it disagrees with our fp32: ${reason}`);
     }
     const { gpuTime, run } = opened;
-    const timing = gpuTime ? await sample(gpuTime, quick) : await measure(run, { quick });
+    const timing = gpuTime ? await sample(gpuTime, quick) : await measure(run, quick);
     return {
       ...timing,
       clock: opened.clock ?? 'wall',

@@ -14,26 +14,27 @@ export interface Timing {
   cpuMs?: number;
 }
 
-export interface TimingOptions {
-  /** Fewer, shorter runs. */
-  quick?: boolean;
-}
-
 /** Past this a run is so long that a second warm-up teaches nothing, and more samples cost minutes. */
 const SLOW_MS = 10_000;
 
 /**
- * Times `run` (milliseconds it reports itself, or the wall clock around it) after one warm-up that is thrown away.
+ * Times `run` by the wall clock, after one warm-up that is thrown away.
  *
  * @example
  * const { medianMs } = await measure(() => session.run(images));
  */
-export async function measure(run: () => Promise<unknown>, { quick = false }: TimingOptions = {}): Promise<Timing> {
-  return sample(async () => {
+export async function measure(run: () => Promise<unknown>, quick = false): Promise<Timing> {
+  let cpu = 0;
+  let runs = 0;
+  const timing = await sample(async () => {
+    const before = cpuMilliseconds();
     const start = performance.now();
     await run();
-    return performance.now() - start;
+    const wall = performance.now() - start;
+    if (runs++ > 0) cpu += cpuMilliseconds() - before;
+    return wall;
   }, quick);
+  return { ...timing, ...(cpu > 0 && { cpuMs: cpu / timing.runs }) };
 }
 
 /** As {@link measure}, of a function that returns its own milliseconds. */
@@ -45,11 +46,9 @@ export async function sample(run: () => Promise<number>, quick = false): Promise
   const least = warmUp >= SLOW_MS ? 2 : warmUp >= 1000 || quick ? 3 : 5;
   const most = warmUp >= SLOW_MS ? 2 : 50;
   const times: number[] = [];
-  const before = cpuMilliseconds();
   const first = performance.now();
   while (times.length < least || (times.length < most && performance.now() - first < target)) times.push(await run());
-  const spent = cpuMilliseconds() - before;
-  return { ...summarize(times), ...(spent > 0 && { cpuMs: spent / times.length }) };
+  return summarize(times);
 }
 
 function cpuMilliseconds(): number {

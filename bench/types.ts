@@ -66,6 +66,29 @@ export interface Results {
   ceilings: Ceilings;
   cases: Entry[];
   refused: Refusal[];
+  /** Only in a report for tuning (`--gpu-report`). */
+  gpu?: GpuDetails;
+}
+
+/** What `lloyd bench --gpu-report` adds. */
+export interface GpuDetails {
+  features: string[];
+  limits: Record<string, number>;
+  subgroupMatrixConfigs: Record<string, number | string>[];
+  /** Images a forward of the profiles. */
+  batch: number;
+  /** Every dispatch of a VGG forward, by precision. */
+  profiles: Record<
+    string,
+    {
+      layer: string;
+      kernel: string;
+      milliseconds: number;
+      gops: number;
+      workgroups: readonly number[];
+      specialization: Readonly<Record<string, number | string>>;
+    }[]
+  >;
 }
 
 /** What cases are given: a runtime, and the model's data by whatever way the platform has. */
@@ -92,6 +115,8 @@ export interface Opened {
   clock?: Entry['clock'];
   /** The integer output to hash. */
   output?(): Promise<ArrayBuffer | ArrayBufferView>;
+  /** What the CPU twin makes of the same input, bit for bit: the tests hold `output` against it. */
+  expected?(): ArrayBufferView;
   /** The float output, for peers to be held against. */
   logits?(): Promise<Float32Array>;
   note?: string;
@@ -119,7 +144,7 @@ export interface BenchCase {
 export type PeerWork =
   | { kind: 'vgg'; batches: readonly number[] }
   | { kind: 'conv2d'; shape: ConvCase }
-  | { kind: 'kmeans'; clusters: number; iterations: number };
+  | { kind: 'kmeans'; layers: number; clusters: number; iterations: number };
 
 /** A 3x3-like convolution with `same` padding and stride 1; names as in the case's own name. */
 export interface ConvCase {

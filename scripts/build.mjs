@@ -48,7 +48,10 @@ console.error(`built dist in ${((performance.now() - started) / 1000).toFixed(1)
 
 function writeDeclarations() {
   const compiler = `${root}/node_modules/typescript/bin/tsc`;
-  const tsc = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+  const tsc = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], {
+    cwd: root,
+    stdio: 'inherit',
+  });
   if (tsc.status === 0) return;
   console.error('the declarations could not be written; dist is incomplete');
   process.exit(1);

@@ -38,7 +38,15 @@ export function isStale() {
   const stamp = join(root, 'dist/.stamp');
   if (!existsSync(stamp)) return true;
   const built = statSync(stamp).mtimeMs;
-  const inputs = ['src', 'shaders', 'bench', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
+  const inputs = [
+    'src',
+    'shaders',
+    'bench',
+    'scripts',
+    'package.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+  ];
   return inputs.some((path) => newest(join(root, path)) > built);
 }
 

@@ -15,7 +15,7 @@
 // No search and no atomics an element: a thread compares its four elements with all thresholds and keeps, a
 // threshold, how many elements lie above and their sum. Those cumulative totals become a cluster's by subtracting the
 // next one. That is 15 compares for an element where a binary search needs 4, but without a branch, a gather or an
-// atomic: on lavapipe 3 to 4 times faster than kmeans-accumulate-wide for 16 centroids, and all of it stays in
+// atomic: on lavapipe three times faster than kmeans-accumulate-wide for 16 centroids, and all of it stays in
 // registers (THRESHOLDS is a const because only consts size function-scope arrays).
 // A round is STEPS * 4 = 64 elements a thread, below 2^25 each: a u32 sum is safe until 127. After a round it moves
 // into 64 bits (low, high). Workgroup memory: 16 clusters x 3 words = 192 bytes.

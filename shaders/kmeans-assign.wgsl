@@ -12,7 +12,7 @@
 //
 // A code is found in two levels: 15 compares with pivots in registers, every 16th threshold, then four steps of a
 // binary search between two pivots in workgroup memory (1 KiB). With 16 clusters and fewer the pivots are all the
-// thresholds and nothing is left to search. Eight binary steps instead were 4 times slower for 16 clusters on lavapipe.
+// thresholds and nothing is left to search. Eight binary steps instead were three times slower for 16 clusters on lavapipe.
 //
 // A value exactly between two centroids belongs to the lower one. Equal centroids: the first takes the elements, so
 // that the codebook's repeated tail is never used.

@@ -14,23 +14,26 @@ export function vggCases(size: Size): BenchCase[] {
   const precisions = size === 'tiny' ? (['int8'] as const) : PRECISIONS;
   const batches = BATCHES[size];
   const subjects = batches.flatMap((batch) => precisions.map((precision) => vggSubject(precision, batch)));
-  return [{ name: 'vgg-forward', subjects, peers: { kind: 'vgg', batches } }];
+  const forward: BenchCase = { name: 'vgg-forward', subjects, peers: { kind: 'vgg', batches } };
+  if (size !== 'gpu') return [forward];
+  const stream = precisions.map((precision) => vggSubject(precision, 1000, 10_000));
+  return [forward, { name: 'vgg-stream(images=10000)', subjects: stream }];
 }
 
-/** Our VGG at one precision and batch. */
-export function vggSubject(precision: Precision, batch: number): Subject {
-  return { implementation: 'lloyd', precision, batch, open: (context) => openVgg(context, precision, batch) };
+/** Our VGG at one precision and batch; more images than a batch overlap their transfers with compute. */
+function vggSubject(precision: Precision, batch: number, images = batch): Subject {
+  return { implementation: 'lloyd', precision, batch, open: (context) => openVgg(context, precision, batch, images) };
 }
 
-async function openVgg(context: BenchContext, precision: Precision, batch: number): Promise<Opened> {
+async function openVgg(context: BenchContext, precision: Precision, batch: number, images: number): Promise<Opened> {
   const model = await context.model();
-  const session = await compile(context.runtime, await atPrecision(context, model, precision), { batch });
-  const pixels = await context.images(batch);
+  const session = await compile(context.runtime, await quantizedVgg(context, precision), { batch });
+  const pixels = await context.images(images);
   const run = () => session.run(pixels);
   const integer = precision === 'int8' || precision === 'int4';
   return {
-    work: { amount: batch, unit: 'images/s' },
-    bound: { ceiling: integer ? 'int8Gops' : 'f32GFlops', amount: 2 * batch * macsPerImage(model) },
+    work: { amount: images, unit: 'images/s' },
+    bound: { ceiling: integer ? 'int8Gops' : 'f32GFlops', amount: 2 * images * macsPerImage(model) },
     run,
     logits: run,
     // The logits are int32 accumulators times one float each: exact, so their bits are the integers' own.
@@ -49,18 +52,20 @@ export function macsPerImage(model: Model): number {
 
 const quantized = new WeakMap<BenchContext, Map<Precision, Promise<Model | QuantizedModel>>>();
 
-function atPrecision(context: BenchContext, model: Model, precision: Precision): Promise<Model | QuantizedModel> {
+/** The VGG at a precision, quantized once a run. */
+export function quantizedVgg(context: BenchContext, precision: Precision): Promise<Model | QuantizedModel> {
   const known = quantized.get(context) ?? new Map<Precision, Promise<Model | QuantizedModel>>();
   quantized.set(context, known);
   let promise = known.get(precision);
   if (!promise) {
-    promise = quantize(context, model, precision);
+    promise = quantize(context, precision);
     known.set(precision, promise);
   }
   return promise;
 }
 
-async function quantize(context: BenchContext, model: Model, precision: Precision): Promise<Model | QuantizedModel> {
+async function quantize(context: BenchContext, precision: Precision): Promise<Model | QuantizedModel> {
+  const model = await context.model();
   if (precision === 'fp32') return model;
   if (precision === 'kmeans-4') return quantizeModel(context.runtime, model, { method: 'kmeans', bits: 4 });
   const bits = precision === 'int8' ? 8 : 4;

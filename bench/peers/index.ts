@@ -1,6 +1,7 @@
 import type { BenchCase, Subject } from '../types.ts';
+import { kmeansPeers } from './kmeans.ts';
 import { ortVgg } from './ort.ts';
-import { tfjsVgg } from './tfjs.ts';
+import { tfjsConv, tfjsVgg } from './tfjs.ts';
 
 /** Everybody else who can do a case's work; the packages load when a subject is opened. */
 export function peersOf({ peers }: BenchCase): readonly Subject[] {
@@ -12,6 +13,10 @@ export function peersOf({ peers }: BenchCase): readonly Subject[] {
         tfjsVgg('wasm', batch),
         ortVgg('cpu', batch),
       ]);
+    case 'conv2d':
+      return [tfjsConv(peers.shape)];
+    case 'kmeans':
+      return kmeansPeers(peers);
     default:
       return [];
   }

@@ -3,7 +3,8 @@ import { dirname, sep } from 'node:path';
 import { installNavigatorGpu } from '../../src/node/device.ts';
 import { deviceDescriptor } from '../../src/gpu/device.ts';
 import { macsPerImage } from '../cases/vgg.ts';
-import type { BenchContext, Opened, Subject } from '../types.ts';
+import { seeded } from '../random.ts';
+import type { BenchContext, ConvCase, Opened, Subject } from '../types.ts';
 import { foldVgg, toFloats, toHwio } from './folded.ts';
 
 type Tf = typeof import('@tensorflow/tfjs');
@@ -55,6 +56,34 @@ async function openVgg(context: BenchContext, backend: 'webgpu' | 'wasm', batch:
     close() {
       for (const { filter, bias } of layers) tf.dispose([filter, bias]);
       tf.dispose([matrix, offset]);
+    },
+  };
+}
+
+/** One `fused.conv2d` with operands on the GPU already; its result is not read back. */
+export function tfjsConv({ N, H, C, O, K }: ConvCase): Subject {
+  return {
+    implementation: 'tfjs-webgpu',
+    precision: 'fp32',
+    batch: N,
+    async open(context) {
+      const tf = await startWebgpu(context);
+      const random = seeded(N + H + C);
+      const x = tf.tensor4d(random.floats(N * H * H * C), [N, H, H, C]);
+      const filter = tf.tensor4d(random.floats(K * K * C * O, 0.1), [K, K, C, O]);
+      const operations = 2 * N * H * H * K * K * C * O;
+      const run = async () => {
+        const y = tf.fused.conv2d({ x, filter, strides: 1, pad: 'same', activation: 'linear' });
+        // tfjs submits when it is asked for data: one element of the result is data that depends on all of it.
+        await tf.tidy(() => tf.slice(y, [0, 0, 0, 0], [1, 1, 1, 1])).data();
+        y.dispose();
+      };
+      return {
+        work: { amount: operations, unit: 'GFLOP/s' },
+        bound: { ceiling: 'f32GFlops', amount: operations },
+        run,
+        close: () => tf.dispose([x, filter]),
+      };
     },
   };
 }

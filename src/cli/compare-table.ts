@@ -10,7 +10,10 @@ const HEADINGS =
 export function comparisonLines({ rows, images }: Comparison): string[] {
   // An image of 30 is three points: a second decimal would only pretend.
   const digits = images < 1000 ? 1 : 2;
-  return alignTable(columns(HEADINGS), rows.map((row) => cellsOf(row, digits)));
+  return alignTable(
+    columns(HEADINGS),
+    rows.map((row) => cellsOf(row, digits)),
+  );
 }
 
 /** Cells of one row; a row that was not measured says why in place of its accuracy. */

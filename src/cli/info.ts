@@ -80,12 +80,10 @@ async function printPlan(
     const entries = session.plan();
     context.print();
     const lines = alignTable(
-      columns('step, layer, kernel, specialization, workgroups, MACs, reads, writes').map(
-        (column, i) => ({
-          ...column,
-          align: [0, 4, 5].includes(i) ? 'right' : 'left',
-        }),
-      ),
+      columns('step, layer, kernel, specialization, workgroups, MACs, reads, writes').map((column, i) => ({
+        ...column,
+        align: [0, 4, 5].includes(i) ? 'right' : 'left',
+      })),
       entries.map((entry) => [
         String(entry.step),
         entry.layer,

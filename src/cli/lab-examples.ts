@@ -7,8 +7,31 @@ import type { LabCheck, LabSection } from './lab-report.ts';
 import { matrices } from './svg.ts';
 
 const KMEANS_INPUT = Float32Array.of(
-  -0.3747, 0.0874, 0.32, -0.4868, 0.4404, -0.0402, 0.2322, -0.2024, -0.4986, 0.1814, 0.3102, -0.3942, -0.203, 0.0883,
-  -0.4741, -0.1592, -0.0777, -0.3946, -0.2128, 0.2675, 0.0611, -0.1933, -0.435, 0.2928, -0.1087,
+  -0.3747,
+  0.0874,
+  0.32,
+  -0.4868,
+  0.4404,
+  -0.0402,
+  0.2322,
+  -0.2024,
+  -0.4986,
+  0.1814,
+  0.3102,
+  -0.3942,
+  -0.203,
+  0.0883,
+  -0.4741,
+  -0.1592,
+  -0.0777,
+  -0.3946,
+  -0.2128,
+  0.2675,
+  0.0611,
+  -0.1933,
+  -0.435,
+  0.2928,
+  -0.1087,
 );
 
 /** Question 1: 2-bit k-means of a 5 x 5 tensor. */
@@ -47,15 +70,47 @@ export async function kmeansExample(runtime: Runtime): Promise<LabSection> {
 }
 
 const LINEAR_INPUT = Float32Array.of(
-  0.0523, 0.6364, -0.0968, -0.002, 0.194, 0.75, 0.5507, 0.6188, -0.1734, 0.4677, -0.0669, 0.3836, 0.4297, 0.6267,
-  -0.0695, 0.1536, -0.0038, 0.6075, 0.6817, 0.0601, 0.6446, -0.25, 0.5376, -0.2226, 0.2333,
+  0.0523,
+  0.6364,
+  -0.0968,
+  -0.002,
+  0.194,
+  0.75,
+  0.5507,
+  0.6188,
+  -0.1734,
+  0.4677,
+  -0.0669,
+  0.3836,
+  0.4297,
+  0.6267,
+  -0.0695,
+  0.1536,
+  -0.0038,
+  0.6075,
+  0.6817,
+  0.0601,
+  0.6446,
+  -0.25,
+  0.5376,
+  -0.2226,
+  0.2333,
 );
 const LINEAR_CODES = [-1, 1, -1, -1, 0, 1, 1, 1, -2, 0, -1, 0, 0, 1, -1, -1, -1, 1, 1, -1, 1, -2, 1, -2, 0];
 
 /** Question 4: 2-bit linear quantization of a 5 x 5 tensor with scale 1/3 and zero point -1. */
 export async function linearExample(runtime: Runtime): Promise<LabSection> {
-  const given = await linearQuantize(runtime, LINEAR_INPUT, { bits: 2, shape: [5, 5], scale: 1 / 3, zeroPoint: -1 });
-  const chosen = await linearQuantize(runtime, LINEAR_INPUT, { bits: 2, shape: [5, 5], scheme: 'asymmetric' });
+  const given = await linearQuantize(runtime, LINEAR_INPUT, {
+    bits: 2,
+    shape: [5, 5],
+    scale: 1 / 3,
+    zeroPoint: -1,
+  });
+  const chosen = await linearQuantize(runtime, LINEAR_INPUT, {
+    bits: 2,
+    shape: [5, 5],
+    scheme: 'asymmetric',
+  });
   const after = await linearDequantize(runtime, given);
   return {
     title: 'Linear: the 5 x 5 example at 2 bits',
@@ -66,7 +121,10 @@ export async function linearExample(runtime: Runtime): Promise<LabSection> {
     checks: [
       equal('codes', given.codes, LINEAR_CODES),
       equal('codes, with scale and zero point chosen', chosen.codes, LINEAR_CODES),
-      { name: 'scale 1/3, zero point -1', passed: chosen.scale[0] === Math.fround(1 / 3) && chosen.zeroPoint[0] === -1 },
+      {
+        name: 'scale 1/3, zero point -1',
+        passed: chosen.scale[0] === Math.fround(1 / 3) && chosen.zeroPoint[0] === -1,
+      },
     ],
     pictures: [
       {
@@ -82,17 +140,104 @@ export async function linearExample(runtime: Runtime): Promise<LabSection> {
 }
 
 const FC_INPUT = Float32Array.of(
-  0.6118, 0.7288, 0.8511, 0.2849, 0.8427, 0.7435, 0.4014, 0.2794, 0.3676, 0.2426, 0.1612, 0.7684, 0.6038, 0.04, 0.224,
-  0.4237, 0.6565, 0.6878, 0.467, 0.347, 0.2281, 0.8074, 0.0178, 0.3999, 0.1863, 0.3567, 0.6104, 0.0497, 0.0577, 0.299,
-  0.6687, 0.8626,
+  0.6118,
+  0.7288,
+  0.8511,
+  0.2849,
+  0.8427,
+  0.7435,
+  0.4014,
+  0.2794,
+  0.3676,
+  0.2426,
+  0.1612,
+  0.7684,
+  0.6038,
+  0.04,
+  0.224,
+  0.4237,
+  0.6565,
+  0.6878,
+  0.467,
+  0.347,
+  0.2281,
+  0.8074,
+  0.0178,
+  0.3999,
+  0.1863,
+  0.3567,
+  0.6104,
+  0.0497,
+  0.0577,
+  0.299,
+  0.6687,
+  0.8626,
 );
 const FC_WEIGHT = Float32Array.of(
-  0.12626, -0.14752, 0.08191, 0.24982, -0.10495, -0.19227, -0.1855, -0.157, 0.27624, -0.43835, 0.05101, -0.1202,
-  -0.20344, 0.10202, -0.20799, 0.24112, -0.38216, -0.28047, 0.085238, -0.42504, -0.20952, 0.32018, -0.33619, 0.20219,
-  0.089233, -0.10124, 0.11467, 0.20091, 0.11438, -0.42427, 0.10178, -0.00030941, -0.018837, -0.21256, -0.45285, 0.20949,
-  -0.38684, -0.171, -0.45331, -0.20433, -0.20038, -0.053757, 0.18997, -0.36866, 0.055484, 0.15643, -0.23538, 0.21103,
-  -0.26875, 0.24984, -0.23514, 0.25527, 0.20322, 0.37675, 0.061563, 0.17201, 0.33541, -0.33555, -0.43349, 0.43043,
-  -0.20498, -0.18366, -0.091553, -0.41168,
+  0.12626,
+  -0.14752,
+  0.08191,
+  0.24982,
+  -0.10495,
+  -0.19227,
+  -0.1855,
+  -0.157,
+  0.27624,
+  -0.43835,
+  0.05101,
+  -0.1202,
+  -0.20344,
+  0.10202,
+  -0.20799,
+  0.24112,
+  -0.38216,
+  -0.28047,
+  0.085238,
+  -0.42504,
+  -0.20952,
+  0.32018,
+  -0.33619,
+  0.20219,
+  0.089233,
+  -0.10124,
+  0.11467,
+  0.20091,
+  0.11438,
+  -0.42427,
+  0.10178,
+  -0.00030941,
+  -0.018837,
+  -0.21256,
+  -0.45285,
+  0.20949,
+  -0.38684,
+  -0.171,
+  -0.45331,
+  -0.20433,
+  -0.20038,
+  -0.053757,
+  0.18997,
+  -0.36866,
+  0.055484,
+  0.15643,
+  -0.23538,
+  0.21103,
+  -0.26875,
+  0.24984,
+  -0.23514,
+  0.25527,
+  0.20322,
+  0.37675,
+  0.061563,
+  0.17201,
+  0.33541,
+  -0.33555,
+  -0.43349,
+  0.43043,
+  -0.20498,
+  -0.18366,
+  -0.091553,
+  -0.41168,
 );
 const FC_BIAS = Float32Array.of(0.1954, -0.2756, 0.3113, 0.1149, 0.4274, 0.2429, -0.1721, -0.2502);
 const FC_INPUT_QPARAMS = { scale: 0.281600009649992, zeroPoint: -2 };
@@ -104,7 +249,11 @@ const FC_OUTPUT = [
 /** Question 8: a fully connected layer in 2-bit integers; the products are summed by the library's integer matmul. */
 export async function fullyConnectedExample(runtime: Runtime): Promise<LabSection> {
   const [batch, inputs, outputs] = [4, 8, 8];
-  const input = await linearQuantize(runtime, FC_INPUT, { bits: 2, shape: [batch, inputs], ...FC_INPUT_QPARAMS });
+  const input = await linearQuantize(runtime, FC_INPUT, {
+    bits: 2,
+    shape: [batch, inputs],
+    ...FC_INPUT_QPARAMS,
+  });
   const weight = await linearQuantize(runtime, FC_WEIGHT, { bits: 2, shape: [outputs, inputs], axis: 0 });
   const bias = Int32Array.from(FC_BIAS, (b, o) =>
     roundHalfToEven(Math.fround(b / Math.fround(weight.scale[o] * FC_INPUT_QPARAMS.scale))),
@@ -115,7 +264,10 @@ export async function fullyConnectedExample(runtime: Runtime): Promise<LabSectio
     return sum;
   };
   const folded = bias.map((b, o) => b - rowSum(o) * FC_INPUT_QPARAMS.zeroPoint);
-  const transposed = Int8Array.from({ length: inputs * outputs }, (_, i) => weight.codes[(i % outputs) * inputs + Math.floor(i / outputs)]);
+  const transposed = Int8Array.from(
+    { length: inputs * outputs },
+    (_, i) => weight.codes[(i % outputs) * inputs + Math.floor(i / outputs)],
+  );
   const [product] = await runOperator(
     runtime,
     'MatMulInteger',
@@ -128,7 +280,9 @@ export async function fullyConnectedExample(runtime: Runtime): Promise<LabSectio
   const codes = Array.from(product.data as Int32Array, (sum, i) => {
     const o = i % outputs;
     const multiplier = Math.fround((FC_INPUT_QPARAMS.scale * weight.scale[o]) / FC_OUTPUT_QPARAMS.scale);
-    const code = roundHalfToEven(Math.fround(Math.fround((sum + folded[o]) * multiplier) + FC_OUTPUT_QPARAMS.zeroPoint));
+    const code = roundHalfToEven(
+      Math.fround(Math.fround((sum + folded[o]) * multiplier) + FC_OUTPUT_QPARAMS.zeroPoint),
+    );
     return Math.min(Math.max(code, -2), 1) + 0;
   });
   return {

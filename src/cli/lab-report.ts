@@ -30,7 +30,11 @@ export function sectionText({ title, lines, table, checks = [] }: LabSection, nu
 }
 
 /** Writes report.md and its pictures; each file whole or not at all, the report last. */
-export async function writeReport(folder: string, heading: readonly string[], sections: readonly LabSection[]) {
+export async function writeReport(
+  folder: string,
+  heading: readonly string[],
+  sections: readonly LabSection[],
+) {
   await mkdir(folder, { recursive: true });
   for (const { pictures = [] } of sections) {
     for (const { file, svg } of pictures) await writeAtomically(join(folder, file), svg);
@@ -40,7 +44,9 @@ export async function writeReport(folder: string, heading: readonly string[], se
     '',
     ...lines,
     ...(table ? ['', ...markdownTable(table.columns, table.rows)] : []),
-    ...(checks.length > 0 ? ['', ...checks.map(({ name, passed }) => `- ${passed ? 'ok' : '**failed**'}: ${name}`)] : []),
+    ...(checks.length > 0
+      ? ['', ...checks.map(({ name, passed }) => `- ${passed ? 'ok' : '**failed**'}: ${name}`)]
+      : []),
     ...pictures.flatMap(({ file }) => ['', `![${title}](${file})`]),
     '',
   ]);

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import { type Comparison, type CompareRowName, compareModel, labSizeBytes } from '../model/compare.ts';
+import { type CompareRowName, type Comparison, compareModel, labSizeBytes } from '../model/compare.ts';
 import { type ConvLayer, fuseGraph } from '../model/fuse.ts';
 import type { Model } from '../model/graph.ts';
 import { foldedWeights, quantizeModel } from '../model/precision.ts';
@@ -21,7 +21,15 @@ import { columns, decibels, mebibytes, percent, significant, thousands } from '.
 import { loadFloatModel, loadTrainedRows, portablePath } from './weights.ts';
 
 const TEST_IMAGES = 10_000;
-const ROWS = ['fp32', 'kmeans-8', 'kmeans-4', 'kmeans-2', 'kmeans-4-qat', 'kmeans-2-qat', 'linear-8'] as const;
+const ROWS = [
+  'fp32',
+  'kmeans-8',
+  'kmeans-4',
+  'kmeans-2',
+  'kmeans-4-qat',
+  'kmeans-2-qat',
+  'linear-8',
+] as const;
 
 /** Top-1 % over published solutions of the lab, on the lab's own weights. */
 const PUBLISHED: Partial<Record<CompareRowName, string>> = {
@@ -73,7 +81,12 @@ export async function run(context: Context): Promise<void> {
     context.note(`wrote ${out}/report.md`);
   }
   const steps = sections.map(({ title, lines, checks: own }) => ({ title, lines, checks: own ?? [] }));
-  await context.writeJson({ ...comparison, steps, commit: await findCommit(), date: new Date().toISOString() });
+  await context.writeJson({
+    ...comparison,
+    steps,
+    commit: await findCommit(),
+    date: new Date().toISOString(),
+  });
   check(failed === 0, 'every check of the lab must pass', `${failed} failed`, 'see the lines marked FAIL');
 }
 
@@ -84,7 +97,11 @@ function sizeSection(model: Model): LabSection {
     lines: ['Every parameter, batch norm and biases included, at the target width.'],
     table: {
       columns: columns('bits, size MiB, published MiB'),
-      rows: rows.map(({ bits, published }) => [String(bits), mebibytes(labSizeBytes(model, bits)), published.toFixed(2)]),
+      rows: rows.map(({ bits, published }) => [
+        String(bits),
+        mebibytes(labSizeBytes(model, bits)),
+        published.toFixed(2),
+      ]),
     },
     checks: rows.map(({ bits, published }) => ({
       name: `${published.toFixed(2)} MiB at ${bits} bit`,
@@ -100,7 +117,9 @@ function convsOf(model: Model): ConvLayer[] {
 /** Weights of every layer by k-means at 4 and 2 bits, with the histograms the lab draws. */
 async function layerSection(runtime: Runtime, model: Model): Promise<LabSection> {
   const convs = convsOf(model);
-  const histograms = [{ bits: 32, panels: convs.map(({ name, weight }) => ({ title: name, values: weight })) }];
+  const histograms = [
+    { bits: 32, panels: convs.map(({ name, weight }) => ({ title: name, values: weight })) },
+  ];
   const sqnr: Record<number, string[]> = {};
   for (const bits of [4, 2]) {
     const quantized = await quantizeModel(runtime, model, { method: 'kmeans', bits });
@@ -155,7 +174,12 @@ function scaleSection(model: Model): LabSection {
       return Math.max(most, 5e-7) / 127;
     }).sort((a, b) => a - b);
     const [low, middle, high] = [scales[0], scales[scales.length >> 1], scales[scales.length - 1]];
-    return [layer.name, String(scales.length), ...[low, middle, high].map((s) => s.toExponential(2)), (high / low).toFixed(1)];
+    return [
+      layer.name,
+      String(scales.length),
+      ...[low, middle, high].map((s) => s.toExponential(2)),
+      (high / low).toFixed(1),
+    ];
   });
   return {
     title: 'Per-channel scales of the int8 weights',
@@ -176,7 +200,9 @@ async function measure(
   const perImage = data.test.images.length / data.test.count;
   const { profile } = runtime.adapter;
   const speeds = await measureSpeeds(runtime, model, data.test.images);
-  const float = ROWS.filter((name) => !name.startsWith('linear') && (!name.endsWith('-qat') || trained[name])).length;
+  const float = ROWS.filter(
+    (name) => !name.startsWith('linear') && (!name.endsWith('-qat') || trained[name]),
+  ).length;
   const images =
     asked === undefined ? affordableImages(profile, speeds, { float, integer: 1 }, 32) : data.test.count;
   const calibration = asked === undefined ? affordableCalibration(profile, speeds) : 256;
@@ -208,7 +234,12 @@ function accuracySection({ rows, images }: Comparison): LabSection {
     .filter((row) => row.accuracy !== undefined)
     .map((row) => ({
       label: `${row.name}: ${percent(row.accuracy)} %`,
-      series: row.method === 'linear' ? 'linear, integers only' : row.name.endsWith('-qat') ? 'k-means, fine-tuned' : 'k-means',
+      series:
+        row.method === 'linear'
+          ? 'linear, integers only'
+          : row.name.endsWith('-qat')
+            ? 'k-means, fine-tuned'
+            : 'k-means',
       x: row.sizeBytes / 2 ** 20,
       y: row.accuracy as number,
       low: row.accuracyLow,
@@ -232,7 +263,9 @@ function accuracySection({ rows, images }: Comparison): LabSection {
         PUBLISHED[row.name] ?? '-',
       ]),
     },
-    pictures: [{ file: 'accuracy.svg', svg: scatterPlot('Accuracy over size', 'size, MiB', 'top-1, %', points) }],
+    pictures: [
+      { file: 'accuracy.svg', svg: scatterPlot('Accuracy over size', 'size, MiB', 'top-1, %', points) },
+    ],
   };
 }
 
@@ -259,7 +292,9 @@ function speedSection({ rows }: Comparison): LabSection {
 /** The lab's last question, answered by what was measured here. */
 function tradeOffs({ rows }: Comparison): LabSection {
   const of = (name: CompareRowName) => rows.find((row) => row.name === name && row.status === 'ok');
-  const [fp32, four, two, twoQat, int8] = (['fp32', 'kmeans-4', 'kmeans-2', 'kmeans-2-qat', 'linear-8'] as const).map(of);
+  const [fp32, four, two, twoQat, int8] = (
+    ['fp32', 'kmeans-4', 'kmeans-2', 'kmeans-2-qat', 'linear-8'] as const
+  ).map(of);
   const lines: string[] = [];
   if (four && two) {
     lines.push(

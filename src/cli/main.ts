@@ -14,11 +14,6 @@ const GLOBAL_OPTIONS = [
 
 /** Runs one command line (without node and script) and returns the exit code; nothing is thrown. */
 export async function runCli(argv: readonly string[]): Promise<number> {
-  // `lloyd ... | head` closes the pipe early: there is nobody left to tell.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
-  });
   const controller = new AbortController();
   const interrupt = () => {
     if (controller.signal.aborted) process.exit(130);
@@ -111,8 +106,13 @@ function parse(cli: CAC, argv: readonly string[]) {
     check(!Array.isArray(options[key]), `--${dashed(key)} may be given once`, options[key]);
   }
   matched.checkOptionValue();
-  matched.checkRequiredArgs();
-  matched.checkUnusedArgs();
+  if (parsed.args.length !== matched.args.length) {
+    throw new LloydError(
+      `${matched.name} takes ${matched.args.map(({ value }) => `<${value}>`).join(' ') || 'no arguments'}`,
+      parsed.args.join(' ') || undefined,
+      `${parsed.args.length === 0 ? 'received no arguments; ' : ''}see lloyd ${matched.name} --help`,
+    );
+  }
   const command = commands.find((candidate) => nameOf(candidate) === matched.name) as Command;
   return { command, args: parsed.args.map(String), options };
 }

@@ -109,7 +109,7 @@ export function layerErrors(quantized: QuantizedModel): LayerError[] {
     if (!layer) return [];
     const exact = layer.method === 'kmeans' ? conv.weight : foldedWeights(conv);
     const row = layer.method === 'linear' ? layer.codes.length / layer.scale.length : 0;
-    const valueOf = (i: number) =>
+    const meaning = (i: number) =>
       layer.method === 'kmeans'
         ? layer.codebook[layer.codes[i]]
         : layer.codes[i] * layer.scale[Math.floor(i / row)];
@@ -117,7 +117,7 @@ export function layerErrors(quantized: QuantizedModel): LayerError[] {
     let noise = 0;
     for (let i = 0; i < exact.length; i++) {
       signal += exact[i] ** 2;
-      noise += (exact[i] - valueOf(i)) ** 2;
+      noise += (exact[i] - meaning(i)) ** 2;
     }
     return {
       layer: conv.name,

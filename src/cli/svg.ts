@@ -27,19 +27,31 @@ export function picture(width: number, height: number, title: string, body: read
 }
 
 /** Points by series over a logarithmic x axis in powers of two, y in percent. */
-export function scatterPlot(title: string, xLabel: string, yLabel: string, points: readonly PlotPoint[]): string {
+export function scatterPlot(
+  title: string,
+  xLabel: string,
+  yLabel: string,
+  points: readonly PlotPoint[],
+): string {
   const [width, height] = [720, 400];
   const [left, right, top, bottom] = [60, 20, 40, 50];
   const exponents = points.map(({ x }) => Math.log2(x));
   const [first, last] = [Math.floor(Math.min(...exponents)), Math.ceil(Math.max(...exponents))];
-  const xOf = (x: number) => left + ((Math.log2(x) - first + 0.25) / (last - first + 0.5)) * (width - left - right);
+  const xOf = (x: number) =>
+    left + ((Math.log2(x) - first + 0.25) / (last - first + 0.5)) * (width - left - right);
   const yOf = (y: number) => height - bottom - y * (height - top - bottom);
   const body: string[] = [label(left, 22, title, 15, 'start', INK, 600)];
   for (let y = 0; y <= 1.0001; y += 0.2) {
-    body.push(line(left, yOf(y), width - right, yOf(y), FAINT), label(left - 8, yOf(y) + 4, `${Math.round(y * 100)}`, 12, 'end'));
+    body.push(
+      line(left, yOf(y), width - right, yOf(y), FAINT),
+      label(left - 8, yOf(y) + 4, `${Math.round(y * 100)}`, 12, 'end'),
+    );
   }
   for (let e = first; e <= last; e++) {
-    body.push(line(xOf(2 ** e), top, xOf(2 ** e), height - bottom, FAINT), label(xOf(2 ** e), height - bottom + 18, `${2 ** e}`, 12));
+    body.push(
+      line(xOf(2 ** e), top, xOf(2 ** e), height - bottom, FAINT),
+      label(xOf(2 ** e), height - bottom + 18, `${2 ** e}`, 12),
+    );
   }
   body.push(label((left + width) / 2, height - 10, xLabel, 13));
   body.push(`<g transform="rotate(-90 16 ${height / 2})">${label(16, height / 2, yLabel, 13)}</g>`);
@@ -50,8 +62,11 @@ export function scatterPlot(title: string, xLabel: string, yLabel: string, point
     const path = own.map(({ x, y }) => `${fixed(xOf(x))},${fixed(yOf(y))}`).join(' ');
     body.push(`<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2" opacity="0.5"/>`);
     for (const { x, y, low, high, label: text } of own) {
-      if (low !== undefined && high !== undefined) body.push(line(xOf(x), yOf(low), xOf(x), yOf(high), colour));
-      body.push(`<circle cx="${fixed(xOf(x))}" cy="${fixed(yOf(y))}" r="5" fill="${colour}"><title>${escapeXml(text)}</title></circle>`);
+      if (low !== undefined && high !== undefined)
+        body.push(line(xOf(x), yOf(low), xOf(x), yOf(high), colour));
+      body.push(
+        `<circle cx="${fixed(xOf(x))}" cy="${fixed(yOf(y))}" r="5" fill="${colour}"><title>${escapeXml(text)}</title></circle>`,
+      );
     }
     body.push(
       `<circle cx="${width - 190}" cy="${height - bottom - 20 - 20 * (series.length - 1 - s)}" r="5" fill="${colour}"/>`,
@@ -82,7 +97,9 @@ export function histogramGrid(
     const bars = [...counts].flatMap((count, bin) => {
       const height = (count / most) * h;
       if (count === 0) return [];
-      return [`M${fixed(x0 + (bin / bins) * w)} ${fixed(y0 + h)}v${fixed(-height)}h${fixed(w / bins)}V${fixed(y0 + h)}z`];
+      return [
+        `M${fixed(x0 + (bin / bins) * w)} ${fixed(y0 + h)}v${fixed(-height)}h${fixed(w / bins)}V${fixed(y0 + h)}z`,
+      ];
     });
     body.push(
       `<path d="${bars.join('')}" fill="${COLOURS[0]}"/>`,
@@ -121,7 +138,15 @@ export function matrices(
   return picture(x0, height, title, body);
 }
 
-function label(x: number, y: number, text: string, size: number, anchor = 'middle', fill = INK, weight = 400): string {
+function label(
+  x: number,
+  y: number,
+  text: string,
+  size: number,
+  anchor = 'middle',
+  fill = INK,
+  weight = 400,
+): string {
   return `<text x="${fixed(x)}" y="${fixed(y)}" font-size="${size}" font-weight="${weight}" text-anchor="${anchor}" fill="${fill}" ${FONT}>${escapeXml(text)}</text>`;
 }
 
@@ -133,5 +158,8 @@ function line(x1: number, y1: number, x2: number, y2: number, colour: string): s
 const fixed = (value: number) => String(Math.round(value * 100) / 100);
 
 function escapeXml(text: string): string {
-  return text.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] as string);
+  return text.replace(
+    /[&<>"]/g,
+    (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] as string,
+  );
 }

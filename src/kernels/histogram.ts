@@ -6,7 +6,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  *
  * @example
  * const count = await histogram.create(device);
- * count.bind({ fixed, chunks, spans, edges, bins }, { chunkCount: 12 }).encode(pass);
+ * count.bind({ fixed, chunks, ranges, cells, edges, bins }, { chunkCount: 12 }).encode(pass);
  */
 export const histogram = defineKernel({
   name: 'histogram',
@@ -14,7 +14,8 @@ export const histogram = defineKernel({
   bindings: {
     fixed: { access: 'read', type: 'u32' },
     chunks: { access: 'read', type: 'vec4u' },
-    spans: { access: 'read', type: 'vec2u' },
+    ranges: { access: 'read', type: 'vec4u' },
+    cells: { access: 'read', type: 'u32' },
     edges: { access: 'read', type: 'u32' },
     bins: { access: 'write', type: 'atomic<u32>' },
   },

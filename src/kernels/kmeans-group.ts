@@ -6,7 +6,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  *
  * @example
  * const group = await kmeansGroup.create(device);
- * group.bind({ fixed, chunks, spans, edges, cursors, grouped }, { chunkCount: 12 }).encode(pass);
+ * group.bind({ fixed, chunks, ranges, cells, edges, cursors, grouped }, { chunkCount: 12 }).encode(pass);
  */
 export const kmeansGroup = defineKernel({
   name: 'kmeans-group',
@@ -14,7 +14,8 @@ export const kmeansGroup = defineKernel({
   bindings: {
     fixed: { access: 'read', type: 'u32' },
     chunks: { access: 'read', type: 'vec4u' },
-    spans: { access: 'read', type: 'vec2u' },
+    ranges: { access: 'read', type: 'vec4u' },
+    cells: { access: 'read', type: 'u32' },
     edges: { access: 'read', type: 'u32' },
     cursors: { access: 'write', type: 'atomic<u32>' },
     grouped: { access: 'write', type: 'u32' },

@@ -63,6 +63,11 @@ export async function runOperator(
   attributes: Attributes = {},
   { requantize = 'ort-f32', overflow = 'saturate' }: OperatorOptions = {},
 ): Promise<Tensor[]> {
+  check(
+    typeof attributes === 'object' && attributes !== null && !Array.isArray(attributes),
+    `${opType}: attributes must be an object`,
+    attributes,
+  );
   checkRule(requantize);
   check(['saturate', 'wrap'].includes(overflow), 'overflow must be saturate or wrap', overflow);
   const wrap = overflow === 'wrap';

@@ -2,7 +2,7 @@ import type { Call } from '../gpu/kernel.ts';
 import type { Runtime, Scope } from '../gpu/runtime.ts';
 import { kmeansGroup } from '../kernels/kmeans-group.ts';
 import { kmeansTotals } from '../kernels/kmeans-totals.ts';
-import { chooseEdges, countBins, type EdgedBins, joinEdges } from './kmeans-bins.ts';
+import { chooseEdges, countBins, type EdgedBins, firstsOf, joinEdges, lookUpTables } from './kmeans-bins.ts';
 import type { Slab } from './kmeans-lloyd.ts';
 import { FIXED_ZERO, type Segment } from './kmeans-segments.ts';
 
@@ -30,7 +30,17 @@ export async function binnedStep(
   if (mixed > 0) {
     const group = await kmeansGroup.create(runtime.device);
     const cursors = scope.upload(starts, 'kmeans cursors');
-    const shared = { spans, edges, cursors, grouped };
+    const tables = lookUpTables(
+      bins.map((own) => own.edges),
+      firstsOf(joinedSpans),
+    );
+    const shared = {
+      ranges: scope.upload(tables.ranges),
+      cells: scope.upload(tables.cells),
+      edges,
+      cursors,
+      grouped,
+    };
     runtime.submit(
       slabs.map(({ fixed, chunks, chunkCount }) =>
         scope.keep(group.bind({ fixed, chunks, ...shared }, { chunkCount })),

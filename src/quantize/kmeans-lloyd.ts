@@ -199,8 +199,8 @@ async function directStep(
 }
 
 /**
- * Binning costs some ten passes on a software adapter and a hundred on a GPU. It is out for many small segments, which
- * a pass reads as fast as their bins, and for starts that are optimal and settle within a few iterations.
+ * Binning costs some ten passes on a software adapter, and a readback, for which a GPU could do hundreds. It is out for
+ * many small segments, which a pass reads as fast as their bins, and for starts that are optimal and settle at once.
  */
 function worthBinning(
   { adapter }: Runtime,
@@ -211,7 +211,7 @@ function worthBinning(
   const [{ elements }] = slabs;
   if (slabs.length > 1 || elements > 2 ** 28) return false;
   if (tuning.binned !== undefined) return tuning.binned;
-  const worth = adapter.profile === 'cpu' && init !== 'optimal' && maxIterations > 10;
+  const worth = adapter.profile === 'cpu' && init !== 'optimal' && maxIterations > 16;
   return worth && !tuning.wide && elements / segments >= 4096;
 }
 

@@ -1,10 +1,16 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import type { Tensor } from '../gpu/tensor.ts';
 import { codebookDecode } from '../kernels/codebook-decode.ts';
-import { initialCentroids, KMEANS_INITS, type KmeansInit } from './kmeans-init.ts';
+import { initialCentroids, type KmeansInit } from './kmeans-init.ts';
 import { iterate, type KmeansTuning, uploadSlabs } from './kmeans-lloyd.ts';
 import { optimalCentroids } from './kmeans-optimal.ts';
+import {
+  type KmeansOptions,
+  type KmeansSettings,
+  type KmeansWeights,
+  resolveOptions,
+  toFloat32,
+} from './kmeans-options.ts';
 import {
   checkFinite,
   fromFixed,
@@ -17,32 +23,7 @@ import {
   splitGroups,
 } from './kmeans-segments.ts';
 
-export type { KmeansGranularity, KmeansInit, KmeansTuning };
-
-/** Options of {@link kmeans}. Give `bits` or `clusters`. */
-export interface KmeansOptions {
-  /** Width of a code, 1 to 8: 2^bits clusters. */
-  bits?: number;
-  /** Number of clusters, 2 to 256, where it should not be a power of two. */
-  clusters?: number;
-  /** Where to start; `'kmeans++'` unless given. `'optimal'` is the global optimum, and needs no seed. */
-  init?: KmeansInit;
-  /** Seed of `'random'` and `'kmeans++'`, an integer from 0 to 2^32 - 1; 0 unless given. */
-  seed?: number;
-  /** At most this many Lloyd iterations, 300 unless given. */
-  maxIterations?: number;
-  /**
-   * Stop once no centroid moves by more than this fraction of the group's scale, the power of two above its largest
-   * magnitude. 0, the default, iterates until nothing moves: each centroid is then the mean of its members.
-   */
-  tolerance?: number;
-  /** Which elements share a codebook: all of them unless given. */
-  granularity?: KmeansGranularity;
-  /** Shape of the weights, which `perAxis` needs; a Tensor brings its own. */
-  shape?: readonly number[];
-  /** Sizes that change no result. */
-  tuning?: KmeansTuning;
-}
+export type { KmeansGranularity, KmeansInit, KmeansOptions, KmeansTuning, KmeansWeights };
 
 /** Codes, and the codebooks that give them a value. */
 export interface KmeansResult {
@@ -59,9 +40,6 @@ export interface KmeansResult {
   /** The codebook of element i is `floor(i / groupStride) mod groups`. */
   groupStride: number;
 }
-
-/** Weights to cluster: float32 values, or a float32 or float16 tensor. */
-export type KmeansWeights = Float32Array | Tensor;
 
 /**
  * Clusters scalar weights around k centroids: Lloyd's algorithm on the GPU, or the global optimum.
@@ -176,77 +154,6 @@ export async function kmeansDequantize(
   return output;
 }
 
-interface Settings {
-  clusters: number;
-  init: KmeansInit;
-  seed: number;
-  maxIterations: number;
-  tolerance: number;
-  granularity: KmeansGranularity;
-  tuning: KmeansTuning;
-}
-
-function resolveOptions(options: Omit<KmeansOptions, 'shape'>): Settings {
-  const { bits, init = 'kmeans++', seed = 0, maxIterations = 300, tolerance = 0 } = options ?? {};
-  const { granularity = 'perTensor', tuning = {} } = options ?? {};
-  check(
-    bits !== undefined || options?.clusters !== undefined,
-    'kmeans needs bits (1 to 8) or clusters (2 to 256)',
-    'neither',
-  );
-  if (bits !== undefined) {
-    check(Number.isInteger(bits) && bits >= 1 && bits <= 8, 'bits must be an integer from 1 to 8', bits);
-  }
-  const clusters = options.clusters ?? 2 ** (bits as number);
-  check(
-    Number.isInteger(clusters) && clusters >= 2 && clusters <= 256,
-    'clusters must be an integer from 2 to 256',
-    clusters,
-    'a code is at most 8 bits wide',
-  );
-  check(
-    bits === undefined || clusters <= 2 ** bits,
-    `${bits} bits number at most ${2 ** (bits ?? 0)} clusters`,
-    clusters,
-    'give bits or clusters, not both',
-  );
-  check(KMEANS_INITS.includes(init), `init must be one of ${KMEANS_INITS.join(', ')}`, init);
-  check(
-    Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32,
-    'seed must be an integer from 0 to 2^32 - 1',
-    seed,
-  );
-  check(
-    Number.isInteger(maxIterations) && maxIterations >= 1,
-    'maxIterations must be a positive integer',
-    maxIterations,
-  );
-  check(tolerance >= 0 && tolerance <= 1, 'tolerance must be a number from 0 to 1', tolerance);
-  return { clusters, init, seed, maxIterations, tolerance, granularity, tuning };
-}
-
-function toFloat32(weights: KmeansWeights, name: string): Float32Array {
-  if (weights instanceof Float32Array) return weights;
-  const data = weights?.data;
-  if (weights?.dtype === 'float32' && data instanceof Float32Array) return data;
-  check(
-    weights?.dtype === 'float16' && data instanceof Uint16Array,
-    `${name} must be a Float32Array, or a tensor of float32 (Float32Array) or float16 (Uint16Array)`,
-    weights?.dtype ?? weights,
-    'convert them to float32 first',
-  );
-  const values = new Float32Array(data.length);
-  for (let i = 0; i < data.length; i++) {
-    const exponent = (data[i] >>> 10) & 31;
-    const significand = data[i] & 1023;
-    const special = significand ? Number.NaN : Number.POSITIVE_INFINITY;
-    const normal = (1024 + significand) * 2 ** (exponent - 25);
-    const magnitude = exponent === 31 ? special : exponent === 0 ? significand * 2 ** -24 : normal;
-    values[i] = data[i] >>> 15 ? -magnitude : magnitude;
-  }
-  return values;
-}
-
 interface Solved {
   codebook: Float32Array;
   codes: Uint8Array;
@@ -257,7 +164,7 @@ interface Solved {
 function* partition(
   { device }: Runtime,
   segments: readonly Segment[],
-  { clusters, init }: Settings,
+  { clusters, init }: KmeansSettings,
 ): Generator<Segment[]> {
   const limit = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
   let part: Segment[] = [];
@@ -276,7 +183,11 @@ function* partition(
   if (part.length > 0) yield part;
 }
 
-async function solve(runtime: Runtime, segments: readonly Segment[], settings: Settings): Promise<Solved[]> {
+async function solve(
+  runtime: Runtime,
+  segments: readonly Segment[],
+  settings: KmeansSettings,
+): Promise<Solved[]> {
   const { clusters, init, seed, tuning } = settings;
   return runtime.scope(async (scope) => {
     const slabs = await uploadSlabs(runtime, scope, segments, tuning);

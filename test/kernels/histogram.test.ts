@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { histogram } from '../../src/kernels/histogram.ts';
+import { lookUpTables } from '../../src/quantize/kmeans-bins.ts';
 import { histogram as twin } from '../../src/reference/histogram.ts';
 import { chunkTable, guardedWords, layChunks, tiedElements } from '../support/kmeans.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
@@ -25,6 +26,10 @@ test.each([
   const lists = edgeCounts.map((count, segment) => (count === 0 ? [] : makeEdges(count, segment)));
   const spans = lists.map((own, segment) => [lists.slice(0, segment).flat().length, own.length] as const);
   const edges = Uint32Array.from(lists.flat());
+  const tables = lookUpTables(
+    lists.map((own) => Uint32Array.from(own)),
+    spans.map(([first]) => first),
+  );
   const expected = twin(fixed, chunks, spans, edges, new Uint32Array(edges.length * 3));
   const actual = await runtime.scope(async (scope) => {
     const kernel = await histogram.create(runtime.device);
@@ -32,7 +37,8 @@ test.each([
     const buffers = {
       fixed: scope.upload(fixed),
       chunks: scope.upload(chunkTable(chunks)),
-      spans: scope.upload(Uint32Array.from(spans.flat())),
+      ranges: scope.upload(tables.ranges),
+      cells: scope.upload(tables.cells),
       edges: scope.upload(edges),
       bins: bins.slice,
     };

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { kmeansGroup } from '../../src/kernels/kmeans-group.ts';
+import { lookUpTables } from '../../src/quantize/kmeans-bins.ts';
 import { LEFT_OUT, kmeansGroup as twin } from '../../src/reference/kmeans-group.ts';
 import { chunkTable, guardedWords, layChunks, tiedElements } from '../support/kmeans.ts';
 import { useRuntime } from '../support/runtime.ts';
@@ -17,6 +18,10 @@ test.each([
   const own = [1, 2 ** 24 - 2 ** 22, 2 ** 24, 2 ** 24 + 12345, 2 ** 25];
   const spans = sizes.map((_, segment) => [segment * own.length, own.length] as const);
   const edges = Uint32Array.from(sizes.flatMap(() => own));
+  const tables = lookUpTables(
+    sizes.map(() => Uint32Array.from(own)),
+    spans.map(([first]) => first),
+  );
   // The third bin of each segment is left out; the others start one after the other.
   const size = (segment: number, bin: number) => {
     const values = chunks
@@ -42,7 +47,8 @@ test.each([
     const buffers = {
       fixed: scope.upload(fixed),
       chunks: scope.upload(chunkTable(chunks)),
-      spans: scope.upload(Uint32Array.from(spans.flat())),
+      ranges: scope.upload(tables.ranges),
+      cells: scope.upload(tables.cells),
       edges: scope.upload(edges),
       cursors: moved.slice,
       grouped: grouped.slice,

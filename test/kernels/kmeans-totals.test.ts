@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { defineKernel } from '../../src/gpu/kernel.ts';
 import { kmeansGroup } from '../../src/kernels/kmeans-group.ts';
 import { kmeansTotals } from '../../src/kernels/kmeans-totals.ts';
+import { lookUpTables } from '../../src/quantize/kmeans-bins.ts';
 import { histogram } from '../../src/reference/histogram.ts';
 import { kmeansAccumulate } from '../../src/reference/kmeans-accumulate.ts';
 import { kmeansGroup as groupTwin, LEFT_OUT } from '../../src/reference/kmeans-group.ts';
@@ -47,6 +48,10 @@ function binned(sizes: number[], binCount: number, clusters: number) {
 async function group(sizes: number[], binCount: number, clusters: number) {
   const { runtime } = gpu;
   const { chunks, fixed, spans, edges, starts } = binned(sizes, binCount, clusters);
+  const tables = lookUpTables(
+    spans.map(([first, count]) => edges.slice(first, first + count - 1)),
+    spans.map(([first]) => first),
+  );
   return runtime.scope(async (scope) => {
     const kernel = await kmeansGroup.create(runtime.device);
     const [cursors, grouped] = [
@@ -56,7 +61,8 @@ async function group(sizes: number[], binCount: number, clusters: number) {
     const buffers = {
       fixed: scope.upload(fixed),
       chunks: scope.upload(chunkTable(chunks)),
-      spans: scope.upload(Uint32Array.from(spans.flat())),
+      ranges: scope.upload(tables.ranges),
+      cells: scope.upload(tables.cells),
       edges: scope.upload(edges),
       cursors: cursors.slice,
       grouped: grouped.slice,

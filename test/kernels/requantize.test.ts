@@ -1,11 +1,19 @@
 import { describe, expect, test } from 'vitest';
+import { requantize } from '../../src/kernels/requantize.ts';
 import { prepareMultipliers, requantizeConstant, requantizeRules } from '../../src/quantize/requantize.ts';
 import { type RequantizeRule, requantizeReference } from '../../src/reference/requantize.ts';
+import { dispatch, firstDifference } from '../support/dispatch.ts';
 import { kernelForRule, REQUANTIZE_CHOICES } from '../support/requantize.ts';
 import { seeded, THOROUGH, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
-const COUNT = THOROUGH ? 1_000_000 : 50_000;
+const COUNT = THOROUGH ? 1_000_000 : 100_000;
+
+/** Zero points and ranges, each for its share of the pairs; the wide range shows the last bits of large results. */
+const outputs = [
+  [-(2 ** 23) + 1, 2 ** 23 - 1],
+  [-128, 127],
+].flatMap(([low, high]) => [0, 3, -128, 127].map((zeroPoint) => ({ zeroPoint, low, high })));
 
 describe('requantize', () => {
   for (const rule of requantizeRules) {
@@ -17,24 +25,15 @@ describe('requantize', () => {
             `${rule}: native f32 is not bit-equal on ${runtime.adapter.name}, so it is not used`,
           );
         }
-        const cases = randomCases(rule, COUNT);
         const wrong: unknown[] = [];
-        for (const range of [
-          [-(2 ** 23) + 1, 2 ** 23 - 1],
-          [-128, 127],
-        ] as const) {
-          for (const zeroPoint of [0, 3, -128, 127]) {
-            const codes = await kernelForRule(runtime, value, cases, {
-              zeroPoint,
-              low: range[0],
-              high: range[1],
-            });
-            for (let i = 0; i < cases.accumulators.length && wrong.length < 5; i++) {
-              const settings = { ...cases.settings(i), zeroPoint, low: range[0], high: range[1] };
-              const expected = requantizeReference(rule, cases.accumulators[i], settings);
-              if (codes[i] !== expected)
-                wrong.push({ accumulator: cases.accumulators[i], ...settings, code: codes[i], expected });
-            }
+        for (const [chunk, output] of outputs.entries()) {
+          const cases = randomCases(rule, COUNT / outputs.length, chunk);
+          const codes = await kernelForRule(runtime, value, cases, output);
+          for (let i = 0; i < codes.length && wrong.length < 5; i++) {
+            const accumulator = cases.accumulators[i];
+            const settings = { ...cases.settings(i), ...output };
+            const expected = requantizeReference(rule, accumulator, settings);
+            if (codes[i] !== expected) wrong.push({ accumulator, ...settings, code: codes[i], expected });
           }
         }
         expect(wrong).toEqual([]);
@@ -44,8 +43,8 @@ describe('requantize', () => {
 });
 
 /** Accumulators of every size and multipliers of every size, half of them powers of two, so that ties abound. */
-function randomCases(rule: RequantizeRule, count: number) {
-  const random = seeded(7);
+function randomCases(rule: RequantizeRule, count: number, seed: number) {
+  const random = seeded(7 + seed);
   const accumulators = new Int32Array(count);
   const scales = new Float32Array(count * 3);
   const multipliers = new Uint32Array(count * 2);
@@ -83,3 +82,67 @@ function randomCases(rule: RequantizeRule, count: number) {
   });
   return { accumulators, multipliers, settings };
 }
+
+describe('requantize, packed', () => {
+  for (const count of [1, 3, 4, 5, 255, 256, 257]) {
+    test(`tail(count=${count})`, async () => {
+      const accumulators = Int32Array.from(seeded(count).ties(count, 3, 4000));
+      const multipliers = prepareMultipliers('xnn-rndnu', 0.5, Float32Array.of(0.25, 0.125, 0.3), 8);
+      const params = { count, channels: 3, channelStride: 2, zeroPoint: 3, low: 0, high: 255 };
+      const inputs = { accumulators, multipliers };
+      const constants = { REQUANTIZE: '5u', PACKED: '1u' };
+      const { codes } = await dispatch(gpu.runtime, requantize, inputs, { codes: count }, params, constants);
+      const expected = Array.from(accumulators, (accumulator, i) => {
+        const weightScale = [0.25, 0.125, 0.3][(i >> 1) % 3];
+        const settings = { inputScale: 0.5, weightScale, outputScale: 8, zeroPoint: 3, low: 0, high: 255 };
+        return requantizeReference('xnn-rndnu', accumulator, settings);
+      });
+      expect(firstDifference(new Uint8Array(codes), expected)).toBe(-1);
+    });
+  }
+
+  test('bad input is refused', () => {
+    expect(() => prepareMultipliers('fast' as 'lab', 1, Float32Array.of(1), 1)).toThrow(
+      /requantize must be one of/,
+    );
+    expect(() => prepareMultipliers('lab', 0, Float32Array.of(1), 1)).toThrow(
+      /inputScale must be a positive finite float32; received 0/,
+    );
+    expect(() => prepareMultipliers('lab', 1, Float32Array.of(1, Number.NaN), 1)).toThrow(
+      /weightScale .*received NaN/,
+    );
+    expect(() => prepareMultipliers('lab', 1e30, Float32Array.of(1e30), 1)).toThrow(/must fit float32/);
+  });
+});
+
+test('onnx-ref rounds the sum with the zero point to 53 bits, as float64 does', async () => {
+  // accumulator * mantissa close to 2^53, so the product close to 1/2: the zero point pushes those units out of the sum.
+  const count = THOROUGH ? 1_000_000 : 100_000;
+  const random = seeded(11);
+  const accumulators = new Int32Array(count);
+  const scales = new Float32Array(count);
+  for (let i = 0; i < count; i++) {
+    const mantissa = random.integer(2 ** 23, 2 ** 24 - 1);
+    const nearest = Math.round(2 ** 53 / mantissa);
+    accumulators[i] = (nearest + random.integer(0, 1)) * (i % 2 ? 1 : -1);
+    scales[i] = mantissa * 2 ** -54;
+  }
+  const multipliers = new Uint32Array(count * 2);
+  for (let i = 0; i < count; i++)
+    multipliers.set(prepareMultipliers('onnx-ref', 1, scales.subarray(i, i + 1), 1), i * 2);
+  let rounded = 0;
+  for (const zeroPoint of [30001, -30002, 127, -3, 1, 0]) {
+    const output = { zeroPoint, low: -32768, high: 32767 };
+    const codes = await kernelForRule(gpu.runtime, '2u', { accumulators, multipliers }, output);
+    const expected = Array.from(accumulators, (accumulator, i) => {
+      const settings = { inputScale: 1, weightScale: scales[i], outputScale: 1, ...output };
+      const code = requantizeReference('onnx-ref', accumulator, settings);
+      // Near +-1/2, the exact sum lies above or below the tie as the product does.
+      const exact = Math.abs(accumulator * scales[i]) > 0.5 ? Math.sign(accumulator) : 0;
+      if (accumulator * scales[i] !== 0.5 * Math.sign(accumulator) && code !== zeroPoint + exact) rounded++;
+      return code;
+    });
+    expect(firstDifference(codes, expected)).toBe(-1);
+  }
+  expect(rounded, 'sums that float64 rounded to a tie').toBeGreaterThan(100);
+});

@@ -1,0 +1,159 @@
+import type { Tensor } from '../../src/gpu/tensor.ts';
+import { buildExecutor } from '../../src/model/executor.ts';
+import type { GraphNode, Model } from '../../src/model/graph.ts';
+import { lowerFloat } from '../../src/model/lower-float.ts';
+import { lowerInt8 } from '../../src/model/lower-int8.ts';
+import type { CodebookLayer, QuantizedModel } from '../../src/model/precision.ts';
+import { conv2dAccumulators } from '../../src/reference/conv2d-int8.ts';
+import { requantizeReference } from '../../src/reference/requantize.ts';
+import { seeded } from '../random.ts';
+import type { BenchCase, BenchContext, ConvCase, Opened } from '../types.ts';
+import { timedCalls } from './timed.ts';
+
+/** One convolution (`same` padding, stride 1) or linear layer over a batch of N images of H x H x C. */
+export interface LayerCase extends ConvCase {
+  kind: 'conv2d' | 'linear';
+  name: string;
+}
+
+type LayerPrecision = 'fp32' | 'kmeans-4' | 'int8' | 'int4';
+
+/** Chosen so that seeded inputs and weights use most of the output's codes. */
+const INPUT = { scale: 1 / 64, zeroPoint: 3 };
+const WEIGHT_SCALE = 1 / 64;
+const LAYER = 'layer';
+
+/** A layer as a model's session runs it: lowered, tiled and bound by the same code. */
+export function layerCase(layer: LayerCase, precisions: readonly LayerPrecision[]): BenchCase {
+  return {
+    name: layer.name,
+    subjects: precisions.map((precision) => ({
+      implementation: 'lloyd',
+      precision,
+      batch: layer.N,
+      open: (context) => openLayer(context, layer, precision),
+    })),
+  };
+}
+
+async function openLayer({ runtime }: BenchContext, layer: LayerCase, precision: LayerPrecision): Promise<Opened> {
+  const { N, H, C, O, K } = layer;
+  const pixels = seeded(N + H + C).bytes(N * H * H * C);
+  const { model, quantized } = layerModel(layer, precision);
+  const integer = quantized !== null;
+  const lowered = integer
+    ? await lowerInt8(runtime, quantized, N)
+    : lowerFloat(runtime, model, codebookOf(layer, precision), N);
+  const step = lowered.steps.findLast(({ name }) => name === LAYER)!;
+  const { output } = step.operands;
+  if (!('tensor' in output)) throw new Error(`${layer.name}: its output is not an activation`);
+  const executor = await buildExecutor(runtime, lowered, new Set([output.tensor, lowered.logits.tensor]));
+  const { call, data } = executor.entry(pixels);
+  executor.write(data);
+  runtime.submit([call, ...executor.calls]);
+  await runtime.idle();
+  const own = executor.calls.filter((_, index) => lowered.steps[index].name === LAYER);
+  const { stop, ...timed } = await timedCalls(runtime, own);
+  const operations = 2 * N * H * H * K * K * C * O;
+  const { buffer } = executor.arena.buffer(output);
+  return {
+    ...timed,
+    work: { amount: operations, unit: integer ? 'GOP/s' : 'GFLOP/s' },
+    bound: { ceiling: integer ? 'int8Gops' : 'f32GFlops', amount: operations },
+    ...(integer && {
+      output: () => runtime.read(buffer, output.byteLength),
+      expected: () => expectedCodes(layer, quantized, pixels),
+    }),
+    close() {
+      stop();
+      executor.destroy();
+    },
+  };
+}
+
+function layerModel(layer: LayerCase, precision: LayerPrecision): { model: Model; quantized: QuantizedModel | null } {
+  const { kind, N, H, C, O, K } = layer;
+  const before = (K - 1) >> 1;
+  const node: GraphNode =
+    kind === 'linear'
+      ? { op: 'linear', name: LAYER, inputs: ['input'], outFeatures: O }
+      : {
+          op: 'conv2d',
+          name: LAYER,
+          inputs: ['input'],
+          kernel: [K, K],
+          outChannels: O,
+          pads: [before, before, K - 1 - before, K - 1 - before],
+        };
+  // The last layer's int32 sums become float logits; with a (1x1, untimed) pool after it the layer requantizes, as
+  // every convolution but the classifier does.
+  const tail: GraphNode = { op: 'averagePool', name: 'tail', inputs: [LAYER], kernel: [1, 1], strides: [1, 1] };
+  const count = O * C * K * K;
+  const random = seeded(O + C + K + N);
+  const dims = kind === 'linear' ? [O, C] : [O, C, K, K];
+  const integer = precision === 'int8' || precision === 'int4';
+  const weight: Tensor = { dtype: 'float32', dims, data: integer ? new Float32Array(count) : random.floats(count, 0.1) };
+  const model: Model = {
+    graph: {
+      name: layer.name,
+      input: { name: 'input', height: H, width: H, channels: C },
+      nodes: integer ? [node, tail] : [node],
+      output: integer ? 'tail' : LAYER,
+    },
+    parameters: new Map([
+      [`${LAYER}.weight`, weight],
+      [`${LAYER}.bias`, { dtype: 'float32', dims: [O], data: new Float32Array(O) }],
+    ]),
+  };
+  if (!integer) return { model, quantized: null };
+  const bits = precision === 'int8' ? 8 : 4;
+  const codes = random.int8s(count).map((code) => code >> (8 - bits));
+  const scale = new Float32Array(O).fill(WEIGHT_SCALE * 2 ** (8 - bits));
+  const outputScale = Math.fround(Math.sqrt(C * K * K) * 0.7);
+  const quantized: QuantizedModel = {
+    model,
+    method: 'linear',
+    bits,
+    requantize: 'ort-f32',
+    layers: new Map([[LAYER, { method: 'linear', bits, codes, scale }]]),
+    activations: new Map([
+      ['input', INPUT],
+      [LAYER, { scale: outputScale, zeroPoint: -5 }],
+      ['tail', { scale: outputScale, zeroPoint: -5 }],
+    ]),
+  };
+  return { model, quantized };
+}
+
+function codebookOf({ O, C, K, N }: LayerCase, precision: LayerPrecision): Map<string, CodebookLayer> {
+  if (precision !== 'kmeans-4') return new Map();
+  const random = seeded(O + C + K + N);
+  const codebook = random.floats(16, 0.1).sort();
+  const codes = random.bytes(O * C * K * K).map((byte) => byte >> 4);
+  return new Map([[LAYER, { method: 'kmeans', bits: 4, codes, codebook }]]);
+}
+
+/** The CPU twin's bytes: NHWC codes, channels padded to whole words with what their zero bias gives. */
+function expectedCodes({ kind, N, H, C, O, K }: LayerCase, quantized: QuantizedModel, pixels: Uint8Array): Int8Array {
+  const weights = quantized.layers.get(LAYER)!;
+  const { scale: outputScale, zeroPoint } = quantized.activations.get(LAYER)!;
+  const before = kind === 'linear' ? 0 : (K - 1) >> 1;
+  const after = kind === 'linear' ? 0 : K - 1 - before;
+  // A pixel enters as its code, shifted to int8.
+  const input = Int8Array.from(pixels, (pixel) => pixel - 128);
+  const accumulators = conv2dAccumulators(input, weights.codes as Int8Array, new Int32Array(O), INPUT.zeroPoint, {
+    batch: N,
+    height: H,
+    width: H,
+    inChannels: C,
+    outChannels: O,
+    kernel: [K, K],
+    strides: [1, 1],
+    dilations: [1, 1],
+    pads: [before, before, after, after],
+    groups: 1,
+  });
+  const weightScale = WEIGHT_SCALE * 2 ** (8 - quantized.bits);
+  const settings = { inputScale: INPUT.scale, weightScale, outputScale, zeroPoint, low: -128, high: 127 };
+  return Int8Array.from(accumulators, (sum) => requantizeReference('ort-f32', sum, settings));
+}

@@ -1,0 +1,50 @@
+import { compile } from '../src/model/session.ts';
+import { quantizedVgg } from './cases/vgg.ts';
+import type { BenchContext, GpuDetails } from './types.ts';
+
+const LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupsPerDimension',
+  'maxStorageBuffersPerShaderStage',
+] as const;
+
+/** What tuning for an adapter starts from: its features and limits, and where each precision's forward spends its time. */
+export async function gpuDetails(context: BenchContext, batch: number): Promise<GpuDetails> {
+  const { device } = context.runtime;
+  const info = device.adapterInfo as GPUAdapterInfo & { subgroupMatrixConfigs?: Iterable<object> };
+  const profiles: GpuDetails['profiles'] = {};
+  for (const precision of ['fp32', 'kmeans-4', 'int8', 'int4'] as const) {
+    const session = await compile(context.runtime, await quantizedVgg(context, precision), { batch });
+    try {
+      const plan = session.plan();
+      const images = await context.images(batch);
+      await session.profile(images);
+      const times = await session.profile(images);
+      if (!times) continue;
+      profiles[precision] = times.map(({ layer, kernel, milliseconds }, index) => ({
+        layer,
+        kernel,
+        milliseconds,
+        gops: milliseconds > 0 ? (2 * plan[index].macs) / milliseconds / 1e6 : 0,
+        workgroups: plan[index].workgroups,
+        specialization: plan[index].specialization,
+      }));
+    } finally {
+      session.destroy();
+    }
+  }
+  return {
+    features: [...device.features].sort(),
+    limits: Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]])),
+    // Plain copies: Dawn's objects do not serialize.
+    subgroupMatrixConfigs: Array.from(info.subgroupMatrixConfigs ?? [], (config) => {
+      const { M, N, K, componentType, resultComponentType } = config as Record<string, number | string>;
+      return { M, N, K, componentType, resultComponentType };
+    }),
+    batch,
+    profiles,
+  };
+}

@@ -1,0 +1,109 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { findPackageRoot, writeAtomically } from '../src/cli/files.ts';
+import { check } from '../src/gpu/errors.ts';
+import type { Runtime } from '../src/gpu/runtime.ts';
+import { benchCases } from './cases/index.ts';
+import { measureCeilings } from './ceilings.ts';
+import { gpuDetails } from './gpu-details.ts';
+import { describeRun, nodeContext } from './node.ts';
+import { peersOf } from './peers/index.ts';
+import { compareResults, formatCeilings, formatEntry, formatRatios, formatRefusal, heading } from './report.ts';
+import { label, matches, runCases } from './run.ts';
+import type { Results, Size } from './types.ts';
+
+/** What `lloyd bench` was asked for. */
+export interface BenchOptions {
+  filter?: string;
+  peers?: boolean;
+  quick?: boolean;
+  /** Every case at a graphics card's sizes, peers included, and what is known of the adapter. */
+  gpuReport?: boolean;
+  /** With `gpuReport`: the same steps at the smallest sizes, to try them on any adapter. */
+  small?: boolean;
+  print(line: string): void;
+  signal?: AbortSignal;
+}
+
+/** Runs the benches in Node and prints them as they come. */
+export async function runBench(runtime: Runtime, options: BenchOptions): Promise<Results> {
+  const { filter, quick = false, gpuReport = false, small = false, print, signal } = options;
+  const size: Size = gpuReport ? (small ? 'tiny' : 'gpu') : quick ? 'quick' : 'standard';
+  const cases = benchCases(size);
+  const context = nodeContext(runtime, size);
+  const withPeers = options.peers || gpuReport;
+  checkFilter(filter, size);
+  const ceilings = await measureCeilings(runtime.device, small || runtime.adapter.profile === 'cpu');
+  const description = await describeRun(runtime, ceilings);
+  print(formatCeilings(description));
+  let last = '';
+  const under = (entry: { name: string; batch: number }) => {
+    const title = heading(entry);
+    if (title !== last) print(`\n${title}`);
+    last = title;
+  };
+  const { cases: entries, refused } = await runCases(context, cases, {
+    ceilings,
+    quick: quick || small,
+    filter,
+    signal,
+    ...(withPeers && { peersOf }),
+    onEntry(entry) {
+      under(entry);
+      print(formatEntry(entry));
+    },
+    onRefusal(refusal) {
+      under(refusal);
+      print(formatRefusal(refusal));
+    },
+  });
+  const ratios = formatRatios(entries);
+  if (ratios.length > 0) print(`\n${ratios.join('\n')}`);
+  const details = gpuReport ? { gpu: await gpuDetails(context, small ? 1 : 1000) } : {};
+  return { ...description, cases: entries, refused, ...details };
+}
+
+/** `lloyd bench --compare A.json B.json`. */
+export async function compareFiles(before: string, after: string): Promise<string[]> {
+  const [was, is] = await Promise.all([before, after].map(readResults));
+  return compareResults(was, is);
+}
+
+/** Where this adapter's results are kept: `bench/results/<adapter>.json`. */
+export async function resultsPath({ adapter }: Pick<Results, 'adapter'>): Promise<string> {
+  const slug = adapter
+    .toLowerCase()
+    .replace(/\(.*?\)/g, ' ')
+    .replace(/[^a-z0-9.]+/g, '-')
+    .replace(/^-+|-+$/g, '');
+  return join(await findPackageRoot(), 'bench', 'results', `${slug}.json`);
+}
+
+export async function writeResults(path: string, results: Results): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeAtomically(path, `${JSON.stringify(results, null, 2)}\n`);
+}
+
+async function readResults(path: string): Promise<Results> {
+  const text = await readFile(path, 'utf8').catch((cause: Error) => {
+    check(false, '--compare takes two results files', `${path} (${cause.message})`);
+  });
+  let results: Partial<Results> | undefined;
+  try {
+    results = JSON.parse(text ?? '');
+  } catch {
+    results = undefined;
+  }
+  check(Array.isArray(results?.cases), '--compare takes two files that lloyd bench --json wrote', path);
+  return results as Results;
+}
+
+/** A filter that selects nothing would end at once and look like success. */
+function checkFilter(filter: string | undefined, size: Size): void {
+  if (!filter) return;
+  const labels = benchCases(size).flatMap((benchCase) =>
+    [...benchCase.subjects, ...peersOf(benchCase)].map((subject) => label({ name: benchCase.name, ...subject })),
+  );
+  const names = [...new Set(benchCases(size).map(({ name }) => name))];
+  check(labels.some((each) => matches(each, filter)), `the filter must match a case: ${names.join(' ')}`, filter);
+}

@@ -1,0 +1,56 @@
+// Bundled and served by bench/browser.ts; runs inside the page. The data comes from the same server.
+import { createRuntime } from '../src/gpu/runtime.ts';
+import { readSafetensors } from '../src/io/safetensors.ts';
+import type { Tensor } from '../src/gpu/tensor.ts';
+import type { Model } from '../src/model/graph.ts';
+import { vgg } from '../src/model/vgg.ts';
+import { benchCases } from './cases/index.ts';
+import { measureCeilings } from './ceilings.ts';
+import type { PageRequest, PageResults } from './browser.ts';
+import { runCases } from './run.ts';
+import type { BenchContext } from './types.ts';
+
+async function fetchBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  const response = await fetch(path);
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** What the page's `report` function, which Puppeteer puts there, is told. */
+declare function report(line: string): Promise<void>;
+
+async function runBench({ size, filter }: PageRequest): Promise<PageResults> {
+  const runtime = await createRuntime();
+  try {
+    let model: Promise<Model> | undefined;
+    const load = async () => {
+      const { tensors } = readSafetensors(await fetchBytes('/weights.safetensors'));
+      return vgg({ parameters: tensors as ReadonlyMap<string, Tensor> });
+    };
+    const context: BenchContext = {
+      runtime,
+      size,
+      model: () => (model ??= load()),
+      images: (count) => fetchBytes(`/images?count=${count}`),
+    };
+    const ceilings = await measureCeilings(runtime.device, runtime.adapter.profile === 'cpu');
+    const results = await runCases(context, benchCases(size), {
+      ceilings,
+      quick: size === 'quick' || size === 'tiny',
+      filter,
+      onEntry: (entry) => void report(JSON.stringify({ entry })),
+      onRefusal: (refusal) => void report(JSON.stringify({ refusal })),
+    });
+    const { vendor, architecture, description } = runtime.device.adapterInfo;
+    return {
+      adapter: runtime.adapter.name,
+      driver: [vendor, architecture, description].filter(Boolean).join(' / '),
+      ceilings,
+      ...results,
+    };
+  } finally {
+    runtime.destroy();
+  }
+}
+
+Object.assign(globalThis, { runBench });

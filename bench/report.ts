@@ -1,0 +1,83 @@
+import type { Entry, Refusal, Results } from './types.ts';
+
+/** A measurement as a person reads it: `1.23 s (1.20 s to 1.31 s, 5 runs)`. */
+export function formatEntry(entry: Entry): string {
+  const { implementation, precision, medianMs, minMs, maxMs, runs, clock, throughput, ceilingShare, note } = entry;
+  const range = `${formatMs(minMs)} to ${formatMs(maxMs)}, ${runs} runs${clock === 'timestamp' ? ', GPU time' : ''}`;
+  const share = ceilingShare === null ? '' : `, ${(ceilingShare * 100).toFixed(ceilingShare < 0.1 ? 1 : 0)} % of the ceiling`;
+  const rate = `${formatNumber(throughput.value)} ${throughput.unit}`;
+  const line = `  ${implementation.padEnd(12)} ${precision.padEnd(9)} ${formatMs(medianMs).padStart(9)}  (${range})  ${rate}${share}`;
+  return note ? `${line}\n    ${note}` : line;
+}
+
+export function formatRefusal({ implementation, precision, reason }: Refusal): string {
+  return `  ${implementation.padEnd(12)} ${precision.padEnd(9)} none: ${reason}`;
+}
+
+/** The heading of the entries with this name and batch. */
+export function heading({ name, batch }: Pick<Entry, 'name' | 'batch'>): string {
+  return name.includes('(') || batch === 1 ? (name.includes('(') ? name : `${name}, batch 1`) : `${name}, batch ${batch}`;
+}
+
+/** How many times faster each of our entries is than every peer's, and than our own fp32. */
+export function formatRatios(entries: readonly Entry[]): string[] {
+  const lines: string[] = [];
+  for (const own of entries) {
+    if (own.implementation !== 'lloyd') continue;
+    const rivals = entries.filter(
+      (other) =>
+        other.name === own.name &&
+        other.batch === own.batch &&
+        (other.implementation !== 'lloyd' || (other.precision === 'fp32' && own.precision !== 'fp32')),
+    );
+    if (rivals.length === 0) continue;
+    const ratios = rivals.map((other) => {
+      const who = other.implementation === 'lloyd' ? 'our fp32' : other.implementation;
+      return `${formatNumber(other.medianMs / own.medianMs)} x ${who}`;
+    });
+    lines.push(`${heading(own)}: ${own.precision} runs at ${ratios.join(', ')}`);
+  }
+  return lines;
+}
+
+export function formatCeilings({ adapter, driver, ceilings }: Pick<Results, 'adapter' | 'driver' | 'ceilings'>): string {
+  const { f32GFlops, int8Gops, copyGBps } = ceilings;
+  const rates = [`f32 ${formatNumber(f32GFlops)} GFLOP/s`, `int8 ${formatNumber(int8Gops)} GOP/s`, `copy ${formatNumber(copyGBps)} GB/s`];
+  return `${adapter} (${driver})\nceilings: ${rates.join(', ')}`;
+}
+
+/** What moved from one results file to another. */
+export function compareResults(before: Results, after: Results): string[] {
+  const lines: string[] = [];
+  if (before.adapter !== after.adapter) lines.push(`adapters differ: ${before.adapter}, then ${after.adapter}`);
+  lines.push(`${before.commit} (${before.date}) -> ${after.commit} (${after.date})`);
+  const key = ({ name, implementation, precision, batch }: Entry) => `${name} ${implementation} ${precision} batch=${batch}`;
+  const earlier = new Map(before.cases.map((entry) => [key(entry), entry]));
+  for (const entry of after.cases) {
+    const was = earlier.get(key(entry));
+    earlier.delete(key(entry));
+    if (!was) {
+      lines.push(`  ${key(entry)}: new, ${formatMs(entry.medianMs)}`);
+      continue;
+    }
+    const ratio = was.medianMs / entry.medianMs;
+    // Ranges that overlap may be noise; those that do not are said to have moved.
+    const moved = entry.minMs > was.maxMs ? 'slower' : entry.maxMs < was.minMs ? 'faster' : 'within noise';
+    const hash = was.hash && entry.hash && was.hash !== entry.hash ? '; ANOTHER RESULT' : '';
+    const times = `${formatMs(was.medianMs)} -> ${formatMs(entry.medianMs)}`;
+    lines.push(`  ${key(entry)}: ${times}, ${formatNumber(ratio)} x (${moved})${hash}`);
+  }
+  for (const gone of earlier.keys()) lines.push(`  ${gone}: gone`);
+  return lines;
+}
+
+export function formatMs(ms: number): string {
+  if (ms >= 1000) return `${(ms / 1000).toPrecision(3)} s`;
+  if (ms >= 1) return `${ms.toPrecision(3)} ms`;
+  return `${(ms * 1000).toPrecision(3)} us`;
+}
+
+function formatNumber(value: number): string {
+  if (value >= 100) return Math.round(value).toString();
+  return value.toPrecision(value >= 10 ? 3 : 2);
+}

@@ -1,0 +1,207 @@
+// The command line without an adapter: what it refuses, in one line, before any work; what its helpers write.
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { affordableCalibration, affordableImages } from '../../src/cli/budget.ts';
+import type { CompareReport } from '../../src/cli/compare.ts';
+import { comparisonLines, notesOn, recordedLines, spread } from '../../src/cli/compare-table.ts';
+import { closest } from '../../src/cli/errors.ts';
+import { checkWritable, writeAtomically } from '../../src/cli/files.ts';
+import { runCli } from '../../src/cli/main.ts';
+import { imageCount, integer, layerBits } from '../../src/cli/options.ts';
+import { alignTable, columns } from '../../src/cli/table.ts';
+import type { CompareRow } from '../../src/model/compare.ts';
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lloyd-cli-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Runs a command line and gathers what it says. */
+async function lloyd(...argv: string[]) {
+  let out = '';
+  let err = '';
+  const hearing = (hear: (text: string) => void) => (text: unknown) => {
+    hear(String(text));
+    return true;
+  };
+  const toOut = hearing((text) => {
+    out += text;
+  });
+  const toErr = hearing((text) => {
+    err += text;
+  });
+  const spies = [
+    vi.spyOn(process.stdout, 'write').mockImplementation(toOut),
+    vi.spyOn(process.stderr, 'write').mockImplementation(toErr),
+    vi.spyOn(console, 'info').mockImplementation(toOut),
+    vi.spyOn(console, 'log').mockImplementation(toOut),
+  ];
+  try {
+    const code = await runCli(argv);
+    return { code, out, err };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
+
+describe('refusals are one line and exit code 1', () => {
+  test.each([
+    [['comparr'], /commands are compare, .*received "comparr"; did you mean compare\?/],
+    [['compare', '--imges', '3'], /compare has no such option; received "--imges"; did you mean --images\?/],
+    [['compare', '--images', '0'], /--images must be an integer of at least 1; received 0/],
+    [['compare', '--images', 'some'], /--images must be a positive integer or 'all'; received "some"/],
+    [['compare', '--rows', 'kmeans-3'], /--rows are fp32, .*received "kmeans-3"/],
+    [['compare', '--requantize', 'round'], /--requantize must be one of ort-f32, .*received "round"/],
+    [['compare', '--json', '/no/such/folder/x.json'], /--json must name a file in an existing folder/],
+    [['compare', '--weights', '/no/such.safetensors'], /the input must be a readable file; .*no such file/],
+    [['compare', '--batch', '8', '--batch', '9'], /--batch may be given once/],
+    [['quantize', 'in.safetensors'], /quantize needs a file to write; received "no --out"; add -o/],
+    [['quantize'], /quantize takes <input>; received no arguments; see lloyd quantize --help/],
+    [['compare', 'vgg.safetensors'], /compare takes no arguments; received "vgg.safetensors"/],
+    [['info', '--plan', 'resnet'], /--plan must be MODEL\/PRECISION/],
+    [['info', '--adapter', 'cuda'], /--adapter must be one of auto, system, swiftshader; received "cuda"/],
+  ])('lloyd %j', async (argv, message) => {
+    const { code, err } = await lloyd(...argv);
+    expect(err).toMatch(message);
+    expect(err.trim().split('\n')).toHaveLength(1);
+    expect(code).toBe(1);
+  });
+
+  test('a file that is no model', async () => {
+    const path = join(folder, 'damaged.safetensors');
+    await writeFile(path, new Uint8Array(20));
+    const { code, err } = await lloyd('evaluate', path);
+    expect([code, err.trim().split('\n').length]).toEqual([1, 1]);
+  });
+});
+
+describe('help', () => {
+  test.each(['compare', 'quantize', 'evaluate', 'lab', 'conformance', 'info'])(
+    '%s --help shows --json',
+    async (name) => {
+      const { code, out } = await lloyd(name, '--help');
+      expect(code).toBe(0);
+      expect(out).toContain('--json <file>');
+      expect(out).toContain('Examples:');
+    },
+  );
+});
+
+describe('options', () => {
+  test('--images, integers and their bounds', () => {
+    expect([imageCount(undefined), imageCount('all'), imageCount(30)]).toEqual([
+      undefined,
+      Number.POSITIVE_INFINITY,
+      30,
+    ]);
+    expect(integer('--seed', 0, 0)).toBe(0);
+    for (const wrong of ['', true, 1.5, '3x'])
+      expect(() => integer('--n', wrong)).toThrow(/--n must be an integer/);
+  });
+
+  test('--layers takes names and patterns, and refuses what matches nothing', () => {
+    const names = ['backbone.conv0', 'backbone.conv1', 'classifier'];
+    expect(layerBits('backbone.*=4, classifier=8', names)).toEqual({
+      'backbone.conv0': 4,
+      'backbone.conv1': 4,
+      classifier: 8,
+    });
+    expect(() => layerBits('backboneXconv0=4', names)).toThrow(/only the model's layers: backbone.conv0/);
+    expect(() => layerBits('classifier', names)).toThrow(/name=bits/);
+  });
+
+  test('closest offers a likely word only', () => {
+    expect(closest('quantise', ['compare', 'quantize'])).toBe('quantize');
+    expect(closest('frobnicate', ['compare', 'quantize'])).toBeUndefined();
+  });
+});
+
+describe('files', () => {
+  test('are written whole, and nothing else is left or touched', async () => {
+    const path = join(folder, 'out.json');
+    await writeFile(join(folder, 'mine.tmp'), 'kept');
+    await writeAtomically(path, 'first');
+    await writeAtomically(path, 'second');
+    expect(await readFile(path, 'utf8')).toBe('second');
+    await expect(writeAtomically(folder, 'a folder is in the way')).rejects.toThrow();
+    expect((await readdir(folder)).filter((name) => name.endsWith('.part'))).toEqual([]);
+    expect(await readFile(join(folder, 'mine.tmp'), 'utf8')).toBe('kept');
+  });
+
+  test('a folder in place of a file is refused', async () => {
+    await expect(checkWritable('--json', folder)).rejects.toThrow(/--json must name a file; received/);
+  });
+});
+
+describe('the time budget', () => {
+  const networks = { float: 6, integer: 3 };
+  test('takes the whole test set on a GPU, about a minute on a CPU, never less than sixteen images', () => {
+    expect(affordableImages('gpu', { float: 1, integer: 1 }, networks, 32)).toBe(10_000);
+    // 6 / 4 + 3 / 8 seconds an image: 32 of them take a minute.
+    expect(affordableImages('cpu', { float: 4, integer: 8 }, networks, 32)).toBe(32);
+    expect(affordableImages('cpu', { float: 0.1, integer: 0.1 }, networks, 32)).toBe(16);
+    expect(affordableImages('cpu', { float: 40, integer: 80 }, networks, 32) % 32).toBe(0);
+  });
+
+  test('calibrates on fewer images where the adapter is slow', () => {
+    expect(affordableCalibration('gpu', { float: 1, integer: 1 })).toBe(256);
+    expect(affordableCalibration('cpu', { float: 4, integer: 8 })).toBe(64);
+    expect(affordableCalibration('cpu', { float: 0.1, integer: 1 })).toBe(32);
+  });
+});
+
+describe('tables', () => {
+  const row: CompareRow = {
+    name: 'kmeans-4',
+    method: 'kmeans',
+    bits: 4,
+    status: 'ok',
+    accuracy: 0.9156,
+    accuracyLow: 0.91,
+    accuracyHigh: 0.921,
+    agreement: 0.95,
+    logitSqnrDb: Number.POSITIVE_INFINITY,
+    sizeBytes: 4.4 * 2 ** 20,
+    fileBytes: 4.45 * 2 ** 20,
+    gpuBytes: 10 * 2 ** 20,
+    imagesPerSecond: 12.34,
+  };
+  const missing: CompareRow = {
+    name: 'linear-4-qat',
+    method: 'linear',
+    bits: 4,
+    status: 'not trained',
+    sizeBytes: 1,
+  };
+  const comparison = { adapter: { software: 'lavapipe' }, images: 32, model: 'vgg', rows: [row, missing] };
+
+  test('line up, and say what was not measured', () => {
+    const lines = comparisonLines(comparison as unknown as CompareReport);
+    expect(lines[2]).toMatch(
+      /^kmeans-4 .* 91\.6 .* 91\.0-92\.1 .* 95\.0 .* exact .* 4\.40 .* 4\.45 .* 10\.00 .* 12\.3$/,
+    );
+    expect(lines[3]).toMatch(/^linear-4-qat +not trained/);
+    expect(notesOn(comparison as unknown as CompareReport).join('\n')).toContain('not trained');
+    expect(alignTable(columns('a, bb'), [['x', '1']])).toEqual(['a  bb', '-  --', 'x   1']);
+  });
+
+  test('label the recorded figures, of the rows asked for only', () => {
+    const report = {
+      ...comparison,
+      images: 10_000,
+      date: '2030-01-02T00:00:00Z',
+    } as unknown as CompareReport;
+    const lines = recordedLines(report, ['kmeans-4']).join('\n');
+    expect(lines).toContain('recorded: the same weights on 10,000 test images (lavapipe, 2030-01-02)');
+    expect(lines).toContain('91.56');
+    expect(recordedLines(report, ['fp32']).join('\n')).not.toContain('kmeans-4');
+  });
+
+  test('the interval narrows with the images', () => {
+    expect(Number(spread(30))).toBeGreaterThan(8);
+    expect(Number(spread(10_000))).toBeLessThan(0.6);
+  });
+});

@@ -43,7 +43,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     },
   });
   if (!results) {
-    console.error('there is no Chromium here: install Chrome, set PUPPETEER_EXECUTABLE_PATH, or npm install @sparticuz/chromium');
+    console.error(
+      'there is no Chromium here: install Chrome, set PUPPETEER_EXECUTABLE_PATH, or npm install @sparticuz/chromium',
+    );
     return 1;
   }
   console.log(`\n${formatCeilings(results)}, ${results.platform}`);

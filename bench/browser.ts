@@ -45,7 +45,9 @@ export async function benchInBrowser(options: BrowserOptions): Promise<Results |
     const browser = await launch({ executablePath, args, env, headless: true, protocolTimeout: 0 });
     try {
       const page = await browser.newPage();
-      page.on('pageerror', (error) => console.error(`the page: ${error instanceof Error ? error.message : error}`));
+      page.on('pageerror', (error) =>
+        console.error(`the page: ${error instanceof Error ? error.message : error}`),
+      );
       await page.exposeFunction('report', (line: string) => {
         const { entry, refusal } = JSON.parse(line);
         if (entry) options.onEntry?.(entry);
@@ -54,7 +56,8 @@ export async function benchInBrowser(options: BrowserOptions): Promise<Results |
       await page.goto(`http://127.0.0.1:${port}/`);
       const request: PageRequest = { size: options.size, filter: options.filter };
       const results = (await page.evaluate(
-        (asked) => (globalThis as unknown as { runBench(request: PageRequest): Promise<PageResults> }).runBench(asked),
+        (asked) =>
+          (globalThis as unknown as { runBench(request: PageRequest): Promise<PageResults> }).runBench(asked),
         request,
       )) as PageResults;
       const { adapter, driver, ceilings, cases, refused } = results;
@@ -98,20 +101,26 @@ async function bundlePage(folder: string): Promise<string> {
   return readFile(join(folder, 'page.js'), 'utf8');
 }
 
-const PAGE = '<!doctype html><meta charset="utf-8"><title>lloyd bench</title><script type="module" src="/page.js"></script>';
+const PAGE =
+  '<!doctype html><meta charset="utf-8"><title>lloyd bench</title><script type="module" src="/page.js"></script>';
 
 async function serve(script: string): Promise<Server> {
   const weights = join(await findPackageRoot(), 'weights', 'vgg-cifar10.safetensors');
   const server = createServer(async (request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
-    const send = (type: string, body: string | Uint8Array) => response.setHeader('content-type', type).end(body);
+    const send = (type: string, body: string | Uint8Array) =>
+      response.setHeader('content-type', type).end(body);
     try {
       if (pathname === '/') send('text/html', PAGE);
       else if (pathname === '/page.js') send('text/javascript', script);
       else if (pathname === '/weights.safetensors') send('application/octet-stream', await readFile(weights));
       else if (pathname === '/images') {
         const count = Number(searchParams.get('count'));
-        check(Number.isInteger(count) && count > 0 && count <= 10_000, 'count must be from 1 to 10000', count);
+        check(
+          Number.isInteger(count) && count > 0 && count <= 10_000,
+          'count must be from 1 to 10000',
+          count,
+        );
         send('application/octet-stream', (await benchImages(count)).images);
       } else response.writeHead(404).end();
     } catch (error) {
@@ -119,7 +128,9 @@ async function serve(script: string): Promise<Server> {
     }
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => reject(new LloydError('the page needs a free local port', cause.message)));
+    server.once('error', (cause) =>
+      reject(new LloydError('the page needs a free local port', cause.message)),
+    );
     server.listen(0, '127.0.0.1', resolve);
   });
   return server;

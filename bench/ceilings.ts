@@ -3,7 +3,13 @@ import type { Ceilings } from './types.ts';
 const sumOf = (terms: readonly string[]) => terms.join(' + ');
 
 /** Independent chains with distinct seeds (a compiler merges equal ones), so that latency does not bound the rate. */
-function chains(type: 'f32' | 'i32', count: number, rounds: number, seed: string, step: (a: string) => string): string {
+function chains(
+  type: 'f32' | 'i32',
+  count: number,
+  rounds: number,
+  seed: string,
+  step: (a: string) => string,
+): string {
   const names = Array.from({ length: count }, (_, k) => `a${k}`);
   return `
 @group(0) @binding(0) var<storage, read_write> sink: array<${type}>;

@@ -8,7 +8,14 @@ import { measureCeilings } from './ceilings.ts';
 import { gpuDetails } from './gpu-details.ts';
 import { describeRun, nodeContext } from './node.ts';
 import { peersOf } from './peers/index.ts';
-import { compareResults, formatCeilings, formatEntry, formatRatios, formatRefusal, heading } from './report.ts';
+import {
+  compareResults,
+  formatCeilings,
+  formatEntry,
+  formatRatios,
+  formatRefusal,
+  heading,
+} from './report.ts';
 import { label, matches, runCases } from './run.ts';
 import type { Results, Size } from './types.ts';
 
@@ -102,8 +109,14 @@ async function readResults(path: string): Promise<Results> {
 function checkFilter(filter: string | undefined, size: Size): void {
   if (!filter) return;
   const labels = benchCases(size).flatMap((benchCase) =>
-    [...benchCase.subjects, ...peersOf(benchCase)].map((subject) => label({ name: benchCase.name, ...subject })),
+    [...benchCase.subjects, ...peersOf(benchCase)].map((subject) =>
+      label({ name: benchCase.name, ...subject }),
+    ),
   );
   const names = [...new Set(benchCases(size).map(({ name }) => name))];
-  check(labels.some((each) => matches(each, filter)), `the filter must match a case: ${names.join(' ')}`, filter);
+  check(
+    labels.some((each) => matches(each, filter)),
+    `the filter must match a case: ${names.join(' ')}`,
+    filter,
+  );
 }

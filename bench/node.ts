@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findCommit, findPackageRoot } from '../src/cli/files.ts';
 import type { Runtime } from '../src/gpu/runtime.ts';
-import { readSafetensors } from '../src/io/safetensors.ts';
 import type { Tensor } from '../src/gpu/tensor.ts';
+import { readSafetensors } from '../src/io/safetensors.ts';
 import type { Model } from '../src/model/graph.ts';
 import { vgg } from '../src/model/vgg.ts';
 import { cacheFolder, exists } from '../src/node/cache.ts';
@@ -41,7 +41,10 @@ export async function benchImages(
 }
 
 /** Everything of a results file but its cases. */
-export async function describeRun(runtime: Runtime, ceilings: Ceilings): Promise<Omit<Results, 'cases' | 'refused'>> {
+export async function describeRun(
+  runtime: Runtime,
+  ceilings: Ceilings,
+): Promise<Omit<Results, 'cases' | 'refused'>> {
   const { device, adapter } = runtime;
   const { vendor, architecture, description } = device.adapterInfo;
   return {

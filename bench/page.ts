@@ -1,12 +1,12 @@
 // Bundled and served by bench/browser.ts; runs inside the page. The data comes from the same server.
 import { createRuntime } from '../src/gpu/runtime.ts';
-import { readSafetensors } from '../src/io/safetensors.ts';
 import type { Tensor } from '../src/gpu/tensor.ts';
+import { readSafetensors } from '../src/io/safetensors.ts';
 import type { Model } from '../src/model/graph.ts';
 import { vgg } from '../src/model/vgg.ts';
+import type { PageRequest, PageResults } from './browser.ts';
 import { benchCases } from './cases/index.ts';
 import { measureCeilings } from './ceilings.ts';
-import type { PageRequest, PageResults } from './browser.ts';
 import { runCases } from './run.ts';
 import type { BenchContext } from './types.ts';
 

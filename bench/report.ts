@@ -2,9 +2,13 @@ import type { Entry, Refusal, Results } from './types.ts';
 
 /** A measurement as a person reads it: `1.23 s (1.20 s to 1.31 s, 5 runs)`. */
 export function formatEntry(entry: Entry): string {
-  const { implementation, precision, medianMs, minMs, maxMs, runs, clock, throughput, ceilingShare, note } = entry;
+  const { implementation, precision, medianMs, minMs, maxMs, runs, clock, throughput, ceilingShare, note } =
+    entry;
   const range = `${formatMs(minMs)} to ${formatMs(maxMs)}, ${runs} runs${clock === 'timestamp' ? ', GPU time' : ''}`;
-  const share = ceilingShare === null ? '' : `, ${(ceilingShare * 100).toFixed(ceilingShare < 0.1 ? 1 : 0)} % of the ceiling`;
+  const share =
+    ceilingShare === null
+      ? ''
+      : `, ${(ceilingShare * 100).toFixed(ceilingShare < 0.1 ? 1 : 0)} % of the ceiling`;
   const rate = `${formatNumber(throughput.value)} ${throughput.unit}`;
   const line = `  ${implementation.padEnd(12)} ${precision.padEnd(9)} ${formatMs(medianMs).padStart(9)}  (${range})  ${rate}${share}`;
   return note ? `${line}\n    ${note}` : line;
@@ -16,7 +20,11 @@ export function formatRefusal({ implementation, precision, reason }: Refusal): s
 
 /** The heading of the entries with this name and batch. */
 export function heading({ name, batch }: Pick<Entry, 'name' | 'batch'>): string {
-  return name.includes('(') || batch === 1 ? (name.includes('(') ? name : `${name}, batch 1`) : `${name}, batch ${batch}`;
+  return name.includes('(') || batch === 1
+    ? name.includes('(')
+      ? name
+      : `${name}, batch 1`
+    : `${name}, batch ${batch}`;
 }
 
 /** How many times faster each of our entries is than every peer's, and than our own fp32. */
@@ -40,18 +48,28 @@ export function formatRatios(entries: readonly Entry[]): string[] {
   return lines;
 }
 
-export function formatCeilings({ adapter, driver, ceilings }: Pick<Results, 'adapter' | 'driver' | 'ceilings'>): string {
+export function formatCeilings({
+  adapter,
+  driver,
+  ceilings,
+}: Pick<Results, 'adapter' | 'driver' | 'ceilings'>): string {
   const { f32GFlops, int8Gops, copyGBps } = ceilings;
-  const rates = [`f32 ${formatNumber(f32GFlops)} GFLOP/s`, `int8 ${formatNumber(int8Gops)} GOP/s`, `copy ${formatNumber(copyGBps)} GB/s`];
+  const rates = [
+    `f32 ${formatNumber(f32GFlops)} GFLOP/s`,
+    `int8 ${formatNumber(int8Gops)} GOP/s`,
+    `copy ${formatNumber(copyGBps)} GB/s`,
+  ];
   return `${adapter} (${driver})\nceilings: ${rates.join(', ')}`;
 }
 
 /** What moved from one results file to another. */
 export function compareResults(before: Results, after: Results): string[] {
   const lines: string[] = [];
-  if (before.adapter !== after.adapter) lines.push(`adapters differ: ${before.adapter}, then ${after.adapter}`);
+  if (before.adapter !== after.adapter)
+    lines.push(`adapters differ: ${before.adapter}, then ${after.adapter}`);
   lines.push(`${before.commit} (${before.date}) -> ${after.commit} (${after.date})`);
-  const key = ({ name, implementation, precision, batch }: Entry) => `${name} ${implementation} ${precision} batch=${batch}`;
+  const key = ({ name, implementation, precision, batch }: Entry) =>
+    `${name} ${implementation} ${precision} batch=${batch}`;
   const earlier = new Map(before.cases.map((entry) => [key(entry), entry]));
   for (const entry of after.cases) {
     const was = earlier.get(key(entry));

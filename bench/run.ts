@@ -66,7 +66,10 @@ async function runSubject(
   const opened = await subject.open(context);
   try {
     if (opened.logits && subject.implementation !== 'lloyd') {
-      const reason = disagreement(await opened.logits(), await reference(context, benchCase, subject, expected));
+      const reason = disagreement(
+        await opened.logits(),
+        await reference(context, benchCase, subject, expected),
+      );
       if (reason) throw new Error(`it disagrees with our fp32: ${reason}`);
     }
     const { gpuTime, run } = opened;
@@ -75,7 +78,9 @@ async function runSubject(
       ...timing,
       clock: opened.clock ?? 'wall',
       throughput: throughput(opened, timing.medianMs),
-      ceilingShare: opened.bound ? opened.bound.amount / timing.medianMs / 1e6 / ceilings[opened.bound.ceiling] : null,
+      ceilingShare: opened.bound
+        ? opened.bound.amount / timing.medianMs / 1e6 / ceilings[opened.bound.ceiling]
+        : null,
       ...(opened.output && { hash: await sha256(await opened.output()) }),
       ...(opened.note && { note: opened.note }),
     };

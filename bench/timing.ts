@@ -47,7 +47,8 @@ export async function sample(run: () => Promise<number>, quick = false): Promise
   const most = warmUp >= SLOW_MS ? 2 : 50;
   const times: number[] = [];
   const first = performance.now();
-  while (times.length < least || (times.length < most && performance.now() - first < target)) times.push(await run());
+  while (times.length < least || (times.length < most && performance.now() - first < target))
+    times.push(await run());
   return summarize(times);
 }
 
@@ -68,7 +69,10 @@ export function gpuTimer(runtime: Runtime, calls: readonly Call[], repeats: numb
   const { device } = runtime;
   const stamps = device.features.has('timestamp-query');
   const querySet = stamps ? device.createQuerySet({ type: 'timestamp', count: 2 }) : null;
-  const resolved = device.createBuffer({ size: 16, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC });
+  const resolved = device.createBuffer({
+    size: 16,
+    usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+  });
   return {
     clock: stamps ? ('timestamp' as const) : ('wall' as const),
     async time(): Promise<number> {

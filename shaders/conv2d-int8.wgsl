@@ -17,7 +17,9 @@
 // workgroup memory, which is what a CPU adapter wants (a workgroup-tiled kernel was 3 to 5 times slower on lavapipe).
 // One workgroup is WORKGROUP_SIZE such pixel tiles of the same channels, so the weight loads are uniform in it.
 // With POOL, pixels are enumerated window by window, so a thread owns whole 2x2 windows.
-// 16 x 8 on lavapipe: 128 i32 accumulators a thread, 27 to 31 Gop/s; 8 x 8 gave 13 to 18.
+// 16 x 8 on lavapipe: 128 i32 accumulators a thread, 27 to 31 Gop/s; 8 x 8 gave 13 to 18. The two weight vectors have
+// names and no array: an inner loop over TILE_VECTORS stays a loop there, with its accumulators in memory, and
+// costs a factor of three.
 //
 // DOT 1 multiplies in f32 for adapters whose dot4I8Packed is emulated (SwiftShader: 1.4 against 6.6 Gop/s). It is
 // exact: |product| <= 2^14, so 1,024 of them stay below 2^24; sums move to i32 after every 256 words.
@@ -91,6 +93,10 @@ fn locate(index: u32) -> Pixel {
     i32(x * params.stride_width) - i32(params.pad_left));
 }
 
+fn unpack_columns(b: vec4u) -> mat4x4f {
+  return mat4x4f(vec4f(unpack4xI8(b.x)), vec4f(unpack4xI8(b.y)), vec4f(unpack4xI8(b.z)), vec4f(unpack4xI8(b.w)));
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count: vec3u,
   @builtin(local_invocation_index) local: u32) {
@@ -123,15 +129,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
       }
       if (DOT == 0u) {
         for (var word = 0u; word < params.group_words; word++) {
-          var b: array<vec4u, TILE_VECTORS>;
-          for (var v = 0u; v < TILE_VECTORS; v++) {
-            b[v] = load_weights(at + v);
-          }
+          let b0 = load_weights(at);
+          let b1 = load_weights(at + min(1u, TILE_VECTORS - 1u));
           at += TILE_VECTORS;
           for (var i = 0u; i < TILE_PIXELS; i++) {
             let a = select(params.pad_word, input[base[i] + word], inside[i]);
-            for (var v = 0u; v < TILE_VECTORS; v++) {
-              total[i * TILE_VECTORS + v] += dot_int(a, b[v]);
+            total[i * TILE_VECTORS] += dot_int(a, b0);
+            if (TILE_VECTORS == 2u) {
+              total[i * TILE_VECTORS + TILE_VECTORS - 1u] += dot_int(a, b1);
             }
           }
         }
@@ -143,20 +148,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
             part[i] = vec4f();
           }
           for (var word = start; word < min(start + 256u, params.group_words); word++) {
-            var b: array<vec4f, TILE_VECTORS * 4u>;
-            for (var v = 0u; v < TILE_VECTORS; v++) {
-              let w = load_weights(at + v);
-              b[v * 4u] = vec4f(unpack4xI8(w.x));
-              b[v * 4u + 1u] = vec4f(unpack4xI8(w.y));
-              b[v * 4u + 2u] = vec4f(unpack4xI8(w.z));
-              b[v * 4u + 3u] = vec4f(unpack4xI8(w.w));
-            }
+            let b0 = unpack_columns(load_weights(at));
+            let b1 = unpack_columns(load_weights(at + min(1u, TILE_VECTORS - 1u)));
             at += TILE_VECTORS;
             for (var i = 0u; i < TILE_PIXELS; i++) {
               let a = vec4f(unpack4xI8(select(params.pad_word, input[base[i] + word], inside[i])));
-              for (var v = 0u; v < TILE_VECTORS; v++) {
-                part[i * TILE_VECTORS + v] += vec4f(dot(a, b[v * 4u]), dot(a, b[v * 4u + 1u]),
-                  dot(a, b[v * 4u + 2u]), dot(a, b[v * 4u + 3u]));
+              part[i * TILE_VECTORS] += a * b0;
+              if (TILE_VECTORS == 2u) {
+                part[i * TILE_VECTORS + TILE_VECTORS - 1u] += a * b1;
               }
             }
           }

@@ -55,15 +55,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
   var total: array<vec4i, TILE_PIXELS * TILE_VECTORS>;
   var at = tile * params.input_words * TILE_VECTORS;
   for (var word = 0u; word < params.input_words; word++) {
-    var b: array<vec4u, TILE_VECTORS>;
-    for (var v = 0u; v < TILE_VECTORS; v++) {
-      b[v] = load_weights(at + v);
-    }
+    let b0 = load_weights(at);
+    let b1 = load_weights(at + min(1u, TILE_VECTORS - 1u));
     at += TILE_VECTORS;
     for (var i = 0u; i < TILE_PIXELS; i++) {
       let a = input[base[i] + word];
-      for (var v = 0u; v < TILE_VECTORS; v++) {
-        total[i * TILE_VECTORS + v] += dot_int(a, b[v]);
+      total[i * TILE_VECTORS] += dot_int(a, b0);
+      if (TILE_VECTORS == 2u) {
+        total[i * TILE_VECTORS + TILE_VECTORS - 1u] += dot_int(a, b1);
       }
     }
   }

@@ -7,5 +7,11 @@ import { vggCases } from './vgg.ts';
 
 /** Every case at a size, in the order they run. */
 export function benchCases(size: Size): BenchCase[] {
-  return [...vggCases(size), ...convCases(size), ...matmulCases(size), ...kmeansCases(size), ...linearCases(size)];
+  return [
+    ...vggCases(size),
+    ...convCases(size),
+    ...matmulCases(size),
+    ...kmeansCases(size),
+    ...linearCases(size),
+  ];
 }

@@ -84,7 +84,10 @@ async function openIteration(context: BenchContext, layers: number, options: Kme
 
 /** Codes and codebook bits of every tensor. */
 function joined(results: readonly KmeansResult[]): Uint8Array {
-  const parts = results.flatMap(({ codes, codebook }) => [codes, new Uint8Array(codebook.buffer, codebook.byteOffset, codebook.byteLength)]);
+  const parts = results.flatMap(({ codes, codebook }) => [
+    codes,
+    new Uint8Array(codebook.buffer, codebook.byteOffset, codebook.byteLength),
+  ]);
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {

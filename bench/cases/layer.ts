@@ -36,7 +36,11 @@ export function layerCase(layer: LayerCase, precisions: readonly LayerPrecision[
   };
 }
 
-async function openLayer({ runtime }: BenchContext, layer: LayerCase, precision: LayerPrecision): Promise<Opened> {
+async function openLayer(
+  { runtime }: BenchContext,
+  layer: LayerCase,
+  precision: LayerPrecision,
+): Promise<Opened> {
   const { N, H, C, O, K } = layer;
   const pixels = seeded(N + H + C).bytes(N * H * H * C);
   const { model, quantized } = layerModel(layer, precision);
@@ -71,7 +75,10 @@ async function openLayer({ runtime }: BenchContext, layer: LayerCase, precision:
   };
 }
 
-function layerModel(layer: LayerCase, precision: LayerPrecision): { model: Model; quantized: QuantizedModel | null } {
+function layerModel(
+  layer: LayerCase,
+  precision: LayerPrecision,
+): { model: Model; quantized: QuantizedModel | null } {
   const { kind, N, H, C, O, K } = layer;
   const before = (K - 1) >> 1;
   const node: GraphNode =
@@ -87,12 +94,22 @@ function layerModel(layer: LayerCase, precision: LayerPrecision): { model: Model
         };
   // The last layer's int32 sums become float logits; with a (1x1, untimed) pool after it the layer requantizes, as
   // every convolution but the classifier does.
-  const tail: GraphNode = { op: 'averagePool', name: 'tail', inputs: [LAYER], kernel: [1, 1], strides: [1, 1] };
+  const tail: GraphNode = {
+    op: 'averagePool',
+    name: 'tail',
+    inputs: [LAYER],
+    kernel: [1, 1],
+    strides: [1, 1],
+  };
   const count = O * C * K * K;
   const random = seeded(O + C + K + N);
   const dims = kind === 'linear' ? [O, C] : [O, C, K, K];
   const integer = precision === 'int8' || precision === 'int4';
-  const weight: Tensor = { dtype: 'float32', dims, data: integer ? new Float32Array(count) : random.floats(count, 0.1) };
+  const weight: Tensor = {
+    dtype: 'float32',
+    dims,
+    data: integer ? new Float32Array(count) : random.floats(count, 0.1),
+  };
   const model: Model = {
     graph: {
       name: layer.name,
@@ -134,25 +151,35 @@ function codebookOf({ O, C, K, N }: LayerCase, precision: LayerPrecision): Map<s
 }
 
 /** The CPU twin's bytes: NHWC codes, channels padded to whole words with what their zero bias gives. */
-function expectedCodes({ kind, N, H, C, O, K }: LayerCase, quantized: QuantizedModel, pixels: Uint8Array): Int8Array {
+function expectedCodes(
+  { kind, N, H, C, O, K }: LayerCase,
+  quantized: QuantizedModel,
+  pixels: Uint8Array,
+): Int8Array {
   const weights = quantized.layers.get(LAYER)!;
   const { scale: outputScale, zeroPoint } = quantized.activations.get(LAYER)!;
   const before = kind === 'linear' ? 0 : (K - 1) >> 1;
   const after = kind === 'linear' ? 0 : K - 1 - before;
   // A pixel enters as its code, shifted to int8.
   const input = Int8Array.from(pixels, (pixel) => pixel - 128);
-  const accumulators = conv2dAccumulators(input, weights.codes as Int8Array, new Int32Array(O), INPUT.zeroPoint, {
-    batch: N,
-    height: H,
-    width: H,
-    inChannels: C,
-    outChannels: O,
-    kernel: [K, K],
-    strides: [1, 1],
-    dilations: [1, 1],
-    pads: [before, before, after, after],
-    groups: 1,
-  });
+  const accumulators = conv2dAccumulators(
+    input,
+    weights.codes as Int8Array,
+    new Int32Array(O),
+    INPUT.zeroPoint,
+    {
+      batch: N,
+      height: H,
+      width: H,
+      inChannels: C,
+      outChannels: O,
+      kernel: [K, K],
+      strides: [1, 1],
+      dilations: [1, 1],
+      pads: [before, before, after, after],
+      groups: 1,
+    },
+  );
   const weightScale = WEIGHT_SCALE * 2 ** (8 - quantized.bits);
   const settings = { inputScale: INPUT.scale, weightScale, outputScale, zeroPoint, low: -128, high: 127 };
   return Int8Array.from(accumulators, (sum) => requantizeReference('ort-f32', sum, settings));

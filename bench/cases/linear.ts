@@ -25,7 +25,10 @@ interface Weights {
 export function linearCases(size: Size): BenchCase[] {
   const [rows, columns] = SHAPES[size];
   const shape = `(rows=${rows},columns=${columns},bits=8)`;
-  const of = (name: string, open: (context: BenchContext, weights: Weights) => Promise<Opened>): BenchCase => ({
+  const of = (
+    name: string,
+    open: (context: BenchContext, weights: Weights) => Promise<Opened>,
+  ): BenchCase => ({
     name: `${name}${shape}`,
     subjects: [
       {
@@ -36,7 +39,11 @@ export function linearCases(size: Size): BenchCase[] {
       },
     ],
   });
-  return [of('quantize-linear', openQuantize), of('dequantize-linear', openDequantize), of('reduce-min-max', openReduce)];
+  return [
+    of('quantize-linear', openQuantize),
+    of('dequantize-linear', openDequantize),
+    of('reduce-min-max', openReduce),
+  ];
 }
 
 function makeWeights(rows: number, columns: number): Weights {
@@ -75,7 +82,10 @@ async function openReduce({ runtime }: BenchContext, weights: Weights): Promise<
   const { rows, columns, values } = weights;
   const options = { bits: 8, shape: [rows, columns], axis: 0 };
   const held = await hold(runtime, /reduce/, (own) => linearQuantize(own, values, options));
-  return { ...(await memoryBound(runtime, held, values.length * 4)), output: async () => (await held.release()).scale };
+  return {
+    ...(await memoryBound(runtime, held, values.length * 4)),
+    output: async () => (await held.release()).scale,
+  };
 }
 
 async function memoryBound(

@@ -28,10 +28,17 @@ export function matmulCases(size: Size): BenchCase[] {
     {
       name: `matmul-int8(M=${M},N=${N},K=${K})`,
       subjects: [
-        { implementation: 'lloyd', precision: 'int8', batch: M, open: (context) => openInt8(context, [M, N, K]) },
+        {
+          implementation: 'lloyd',
+          precision: 'int8',
+          batch: M,
+          open: (context) => openInt8(context, [M, N, K]),
+        },
       ],
     },
-    layerCase({ kind: 'linear', name: `matmul(M=${M},N=${N},K=${K})`, N: M, H: 1, C: K, O: N, K: 1 }, ['fp32']),
+    layerCase({ kind: 'linear', name: `matmul(M=${M},N=${N},K=${K})`, N: M, H: 1, C: K, O: N, K: 1 }, [
+      'fp32',
+    ]),
   ]);
 }
 
@@ -47,7 +54,8 @@ async function openInt8({ runtime }: BenchContext, [M, N, K]: Shape): Promise<Op
     work: { amount: operations, unit: 'GOP/s' },
     bound: { ceiling: 'int8Gops', amount: operations },
     output: async () => (await held.release()).data,
-    expected: () => matmulAccumulators(a.data as Int8Array, b.data as Int8Array, new Int32Array(N), 0, [M, K, N]),
+    expected: () =>
+      matmulAccumulators(a.data as Int8Array, b.data as Int8Array, new Int32Array(N), 0, [M, K, N]),
     async close() {
       stop();
       await held.release();

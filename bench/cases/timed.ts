@@ -19,5 +19,10 @@ export async function timedCalls(
   once.close();
   const repeats = Math.max(1, Math.min(MOST_REPEATS, Math.ceil(SAMPLE_MS / Math.max(estimate, 1e-3))));
   const timer = gpuTimer(runtime, calls, repeats);
-  return { run: () => timer.time(), gpuTime: () => timer.time(), clock: timer.clock, stop: () => timer.close() };
+  return {
+    run: () => timer.time(),
+    gpuTime: () => timer.time(),
+    clock: timer.clock,
+    stop: () => timer.close(),
+  };
 }

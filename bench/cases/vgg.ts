@@ -5,7 +5,12 @@ import { compile } from '../../src/model/session.ts';
 import type { BenchCase, BenchContext, Opened, Size, Subject } from '../types.ts';
 import activations from './vgg-activations.json';
 
-const BATCHES: Record<Size, readonly number[]> = { tiny: [1], quick: [1, 8], standard: [32, 1], gpu: [1000, 32, 1] };
+const BATCHES: Record<Size, readonly number[]> = {
+  tiny: [1],
+  quick: [1, 8],
+  standard: [32, 1],
+  gpu: [1000, 32, 1],
+};
 const PRECISIONS = ['fp32', 'kmeans-4', 'int8', 'int4'] as const;
 type Precision = (typeof PRECISIONS)[number];
 
@@ -22,10 +27,20 @@ export function vggCases(size: Size): BenchCase[] {
 
 /** Our VGG at one precision and batch; more images than a batch overlap their transfers with compute. */
 function vggSubject(precision: Precision, batch: number, images = batch): Subject {
-  return { implementation: 'lloyd', precision, batch, open: (context) => openVgg(context, precision, batch, images) };
+  return {
+    implementation: 'lloyd',
+    precision,
+    batch,
+    open: (context) => openVgg(context, precision, batch, images),
+  };
 }
 
-async function openVgg(context: BenchContext, precision: Precision, batch: number, images: number): Promise<Opened> {
+async function openVgg(
+  context: BenchContext,
+  precision: Precision,
+  batch: number,
+  images: number,
+): Promise<Opened> {
   const model = await context.model();
   const session = await compile(context.runtime, await quantizedVgg(context, precision), { batch });
   const pixels = await context.images(images);

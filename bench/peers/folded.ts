@@ -4,7 +4,14 @@ import { foldedWeights } from '../../src/model/precision.ts';
 
 /** A VGG as every peer wants it: convolutions with batch norm folded in, then one average pool and a classifier. */
 export interface FoldedVgg {
-  convs: { name: string; outputs: number; inputs: number; weight: Float32Array; bias: Float32Array; pool: boolean }[];
+  convs: {
+    name: string;
+    outputs: number;
+    inputs: number;
+    weight: Float32Array;
+    bias: Float32Array;
+    pool: boolean;
+  }[];
   classifier: { outputs: number; inputs: number; weight: Float32Array; bias: Float32Array };
   input: { height: number; width: number; channels: number };
 }
@@ -16,7 +23,14 @@ export function foldVgg(model: Model): FoldedVgg {
     if (layer.kind !== 'conv2d') continue;
     const { name, pool, shift, inputShape, outputShape } = layer;
     const weight = foldedWeights(layer);
-    convs.push({ name, outputs: outputShape.channels, inputs: inputShape.channels, weight, bias: shift, pool });
+    convs.push({
+      name,
+      outputs: outputShape.channels,
+      inputs: inputShape.channels,
+      weight,
+      bias: shift,
+      pool,
+    });
   }
   const classifier = convs.pop()!;
   return { convs, classifier, input: model.graph.input };
@@ -28,7 +42,8 @@ export function toHwio(weight: Float32Array, outputs: number, inputs: number, ke
   const area = kernel * kernel;
   for (let o = 0; o < outputs; o++) {
     for (let i = 0; i < inputs; i++) {
-      for (let k = 0; k < area; k++) result[(k * inputs + i) * outputs + o] = weight[(o * inputs + i) * area + k];
+      for (let k = 0; k < area; k++)
+        result[(k * inputs + i) * outputs + o] = weight[(o * inputs + i) * area + k];
     }
   }
   return result;

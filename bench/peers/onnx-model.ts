@@ -27,11 +27,17 @@ export function vggOnnx({ convs, classifier, input }: FoldedVgg, batch: number):
     last = add.node('AveragePool', [last], { kernel_shape: [2, 2], strides: [2, 2] });
     last = add.node('Flatten', [last], { axis: 1 });
     const { outputs, inputs, weight, bias } = classifier;
-    return add.node('Gemm', [last, add.constant([outputs, inputs], weight), add.constant([outputs], bias)], { transB: 1 });
+    return add.node('Gemm', [last, add.constant([outputs, inputs], weight), add.constant([outputs], bias)], {
+      transB: 1,
+    });
   });
 }
 
-function onnxModel(inputDims: readonly number[], outputDims: readonly number[], build: (add: Builder) => string): Uint8Array {
+function onnxModel(
+  inputDims: readonly number[],
+  outputDims: readonly number[],
+  build: (add: Builder) => string,
+): Uint8Array {
   const graph: Uint8Array[] = [];
   let names = 0;
   const last = build({
@@ -45,7 +51,14 @@ function onnxModel(inputDims: readonly number[], outputDims: readonly number[], 
     constant(dims, data) {
       const name = `c${names++}`;
       const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-      graph.push(message(5, [...dims.map((size) => integer(1, size)), integer(2, FLOAT), text(8, name), field(9, [raw])]));
+      graph.push(
+        message(5, [
+          ...dims.map((size) => integer(1, size)),
+          integer(2, FLOAT),
+          text(8, name),
+          field(9, [raw]),
+        ]),
+      );
       return name;
     },
   });

@@ -31,7 +31,9 @@ async function openVgg(context: BenchContext, provider: 'webgpu' | 'cpu', batch:
   const run = async () => (await session.run({ x })).y.data as Float32Array;
   return {
     work: { amount: batch, unit: 'images/s' },
-    ...(provider === 'webgpu' && { bound: { ceiling: 'f32GFlops' as const, amount: 2 * batch * macsPerImage(model) } }),
+    ...(provider === 'webgpu' && {
+      bound: { ceiling: 'f32GFlops' as const, amount: 2 * batch * macsPerImage(model) },
+    }),
     run,
     logits: run,
     note: 'input already NCHW floats',

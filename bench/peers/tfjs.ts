@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
-import { installNavigatorGpu } from '../../src/node/device.ts';
 import { deviceDescriptor } from '../../src/gpu/device.ts';
+import { installNavigatorGpu } from '../../src/node/device.ts';
 import { macsPerImage } from '../cases/vgg.ts';
 import { seeded } from '../random.ts';
 import type { BenchContext, ConvCase, Opened, Subject } from '../types.ts';
@@ -49,7 +49,9 @@ async function openVgg(context: BenchContext, backend: 'webgpu' | 'wasm', batch:
   };
   return {
     work: { amount: batch, unit: 'images/s' },
-    ...(backend === 'webgpu' && { bound: { ceiling: 'f32GFlops' as const, amount: 2 * batch * macsPerImage(model) } }),
+    ...(backend === 'webgpu' && {
+      bound: { ceiling: 'f32GFlops' as const, amount: 2 * batch * macsPerImage(model) },
+    }),
     run,
     logits: run,
     note: 'input already floats',

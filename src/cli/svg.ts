@@ -104,7 +104,7 @@ export function histogramGrid(
     body.push(
       `<path d="${bars.join('')}" fill="${COLOURS[0]}"/>`,
       line(x0, y0 + h, x0 + w, y0 + h, INK),
-      label(x0, y0 - 4 + 10, `${name}, within ±${extreme.toPrecision(3)}`, 11, 'start'),
+      label(x0, y0 + h + 14, `${name}, within ±${extreme.toPrecision(3)}`, 11, 'start'),
     );
   }
   const rows = Math.ceil(panels.length / columns);

@@ -43,7 +43,7 @@ export const conv2dInt8Kernel = defineKernel({
   overrides: { WORKGROUP_SIZE: { default: 32, allowed: [8, 16, 32, 64] } },
   constants: {
     TILE_PIXELS: ['4u', '8u', '16u'],
-    TILE_VECTORS: ['1u', '2u', '4u'],
+    TILE_VECTORS: ['1u', '2u'],
     POOL: ['0u', '1u'],
     OUTPUT: ['0u', '1u', '2u'],
     DOT: ['0u', '1u'],

@@ -28,7 +28,7 @@ export const matmulInt8Kernel = defineKernel({
   overrides: { WORKGROUP_SIZE: { default: 32, allowed: [8, 16, 32, 64] } },
   constants: {
     TILE_PIXELS: ['4u', '8u', '16u'],
-    TILE_VECTORS: ['1u', '2u', '4u'],
+    TILE_VECTORS: ['1u', '2u'],
     OUTPUT: ['0u', '1u', '2u'],
     WEIGHT_BITS: ['8u', '4u', '2u'],
     REQUANTIZE: [],

@@ -1,12 +1,13 @@
 import { check } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
+import { type Tensor as FileTensor, toFloat32 } from '../io/tensor.ts';
 import type { Graph, GraphNode, Model } from './graph.ts';
 import { parameterShapes } from './parameters.ts';
 
 /** Options of {@link vgg}. */
 export interface VggOptions {
   /** A state dict with the lab's names: `backbone.conv0.weight`, `backbone.bn0.running_mean`, `classifier.bias`, ... */
-  parameters?: ReadonlyMap<string, Tensor>;
+  parameters?: ReadonlyMap<string, Tensor | FileTensor>;
   /** Divides every channel count, for small networks in tests and demonstrations. */
   widthDivisor?: number;
   classes?: number;
@@ -67,7 +68,7 @@ export function vgg({ parameters, widthDivisor = 1, classes = 10 }: VggOptions =
   return { graph, parameters: parameters ? checked(graph, parameters) : zeros(graph) };
 }
 
-function checked(graph: Graph, parameters: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+function checked(graph: Graph, parameters: ReadonlyMap<string, Tensor | FileTensor>): Map<string, Tensor> {
   const kept = new Map<string, Tensor>();
   for (const [name, dims] of parameterShapes(graph)) {
     const tensor = parameters.get(name);
@@ -81,7 +82,10 @@ function checked(graph: Graph, parameters: ReadonlyMap<string, Tensor>): Map<str
       `${graph.name}: ${name} must have the shape ${dims.join(' x ')}`,
       tensor.dims.join(' x '),
     );
-    kept.set(name, tensor);
+    // Checkpoints also come in float64 and bfloat16; the kernels take float32, and float16 is kept for its size.
+    const isFloat = tensor.dtype === 'float32' || tensor.dtype === 'float16';
+    const data = isFloat ? tensor.data : toFloat32(tensor as FileTensor);
+    kept.set(name, { dtype: isFloat ? tensor.dtype : 'float32', dims, data } as Tensor);
   }
   return kept;
 }

@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest';
+import { benchCases } from '../../bench/cases/index.ts';
+import { disagreement } from '../../bench/compare-logits.ts';
+import { nodeContext } from '../../bench/node.ts';
+import { runCases, sha256 } from '../../bench/run.ts';
+import type { BenchContext } from '../../bench/types.ts';
+import { useRuntime } from '../support/runtime.ts';
+
+const gpu = useRuntime();
+const bytesOf = (data: ArrayBuffer | ArrayBufferView) =>
+  ArrayBuffer.isView(data)
+    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    : new Uint8Array(data);
+
+describe('what the benches time is right', () => {
+  // The same case objects that are timed at larger sizes; the model's own forward has its tests elsewhere.
+  const subjects = benchCases('tiny').flatMap(({ name, subjects: own }) =>
+    own.map((subject) => ({ label: `${name} ${subject.precision}`, subject })),
+  );
+
+  test.each(subjects.filter(({ label }) => !label.startsWith('vgg')))('$label', async ({ subject }) => {
+    const opened = await subject.open(nodeContext(gpu.runtime, 'tiny'));
+    try {
+      await opened.run();
+      const expected = opened.expected?.();
+      const output = opened.output && bytesOf(await opened.output());
+      if (expected) expect(output).toEqual(bytesOf(expected));
+      if (opened.output) expect(output!.some((byte) => byte !== output![0])).toBe(true);
+    } finally {
+      await opened.close();
+    }
+  });
+
+  test('every case of integers has a twin or is compared by its hash', () => {
+    expect(subjects.map(({ label }) => label.split('(')[0])).toEqual(
+      expect.arrayContaining([
+        'conv2d-int8',
+        'matmul-int8',
+        'kmeans',
+        'quantize-linear',
+        'dequantize-linear',
+      ]),
+    );
+  });
+});
+
+describe('the runner', () => {
+  const context = () => ({ runtime: gpu.runtime, size: 'tiny' }) as unknown as BenchContext;
+  const ceilings = { f32GFlops: 10, int8Gops: 10, copyGBps: 10 };
+  const subject = (implementation: 'lloyd' | 'tfjs-webgpu', logits: number[]) => ({
+    implementation,
+    precision: 'fp32',
+    batch: 1,
+    open: async () => ({
+      work: { amount: 1, unit: 'images/s' as const },
+      bound: { ceiling: 'f32GFlops' as const, amount: 1e6 },
+      run: async () => {},
+      logits: async () => Float32Array.from(logits),
+      output: async () => Int32Array.from(logits),
+      close: () => {},
+    }),
+  });
+  const run = (peer: number[], filter?: string) =>
+    runCases(context(), [{ name: 'c', subjects: [subject('lloyd', [3, 4])] }], {
+      ceilings,
+      quick: true,
+      filter,
+      peersOf: () => [subject('tfjs-webgpu', peer)],
+    });
+
+  test('accepts a peer that agrees and refuses one that does not', async () => {
+    expect((await run([3, 4.001])).cases).toHaveLength(2);
+    const { cases, refused } = await run([3, 4.1]);
+    expect(cases).toHaveLength(1);
+    expect(refused).toMatchObject([
+      { implementation: 'tfjs-webgpu', reason: expect.stringContaining('disagrees') },
+    ]);
+    expect((await run([3, Number.NaN])).refused).toHaveLength(1);
+    expect((await run([3])).refused).toHaveLength(1);
+  });
+
+  test('takes words of the label as filter, and hashes outputs', async () => {
+    const { cases } = await run([3, 4], 'lloyd fp32');
+    expect(cases.map(({ implementation }) => implementation)).toEqual(['lloyd']);
+    expect(cases[0].hash).toBe(await sha256(Int32Array.of(3, 4)));
+    expect(cases[0].hash).toMatch(/^[0-9a-f]{64}$/);
+    expect(cases[0].runs).toBeGreaterThanOrEqual(3);
+  });
+
+  test('disagreement() names the first output', () => {
+    expect(disagreement([1, 2], [1, 2])).toBeNull();
+    expect(disagreement([1, 2.1], [1, 2])).toMatch(/output 1 is 2.1 instead of 2/);
+  });
+});

@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest';
+import { compareResults, formatEntry, formatMs, formatRatios } from '../../bench/report.ts';
+import { summarize } from '../../bench/timing.ts';
+import type { Entry, Results } from '../../bench/types.ts';
+
+const entry = (over: Partial<Entry>): Entry => ({
+  name: 'vgg-forward',
+  implementation: 'lloyd',
+  precision: 'fp32',
+  batch: 32,
+  medianMs: 2000,
+  minMs: 1900,
+  maxMs: 2100,
+  runs: 5,
+  clock: 'wall',
+  throughput: { value: 16, unit: 'images/s' },
+  ceilingShare: 0.25,
+  ...over,
+});
+const results = (cases: Entry[], over: Partial<Results> = {}): Results => ({
+  adapter: 'a',
+  driver: 'd',
+  commit: 'c',
+  date: '2026-01-01',
+  platform: 'node',
+  images: 'seeded',
+  ceilings: { f32GFlops: 1, int8Gops: 1, copyGBps: 1 },
+  cases,
+  refused: [],
+  ...over,
+});
+
+describe('summarize', () => {
+  test('gives the median of odd and even counts, and the range', () => {
+    expect(summarize([3, 1, 2])).toEqual({ medianMs: 2, minMs: 1, maxMs: 3, runs: 3 });
+    expect(summarize([4, 1, 2, 3]).medianMs).toBe(2.5);
+  });
+});
+
+describe('the printed report', () => {
+  test('shows median, range, rate and share', () => {
+    expect(formatEntry(entry({}))).toBe(
+      '  lloyd        fp32         2.00 s  (1.90 s to 2.10 s, 5 runs)  16.0 images/s, 25 % of the ceiling',
+    );
+    expect(formatMs(0.5)).toBe('500 us');
+  });
+
+  test('says how many times faster, against peers and our own fp32, within a batch', () => {
+    const lines = formatRatios([
+      entry({}),
+      entry({ precision: 'int8', medianMs: 1000 }),
+      entry({ implementation: 'tfjs-webgpu', medianMs: 15_000 }),
+      entry({ implementation: 'ort-webgpu', medianMs: 1, batch: 1 }),
+    ]);
+    expect(lines).toEqual([
+      'vgg-forward, batch 32: fp32 runs at 7.5 x tfjs-webgpu',
+      'vgg-forward, batch 32: int8 runs at 2.0 x our fp32, 15.0 x tfjs-webgpu',
+    ]);
+  });
+});
+
+describe('compare', () => {
+  test('tells what moved beyond its range, what came and went, and another result', () => {
+    const before = results([
+      entry({ hash: 'x' }),
+      entry({ precision: 'int4' }),
+      entry({ precision: 'int8' }),
+    ]);
+    const after = results([
+      entry({ medianMs: 1000, minMs: 900, maxMs: 1100, hash: 'y' }),
+      entry({ precision: 'int8', medianMs: 2050 }),
+      entry({ precision: 'int2' }),
+    ]);
+    const text = compareResults(before, after).join('\n');
+    expect(text).toContain('lloyd fp32 batch=32: 2.00 s -> 1.00 s, 2.0 x (faster); ANOTHER RESULT');
+    expect(text).toContain('lloyd int8 batch=32: 2.00 s -> 2.05 s, 0.98 x (within noise)');
+    expect(text).toContain('int2 batch=32: new');
+    expect(text).toContain('int4 batch=32: gone');
+  });
+
+  test('says so when the adapters differ', () => {
+    expect(compareResults(results([]), results([], { adapter: 'b' }))[0]).toContain('adapters differ');
+  });
+});

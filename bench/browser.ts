@@ -94,6 +94,7 @@ async function bundlePage(folder: string): Promise<string> {
     build: {
       target: 'es2023',
       outDir: folder,
+      emptyOutDir: false,
       minify: false,
       lib: { entry: join(root, 'bench/page.ts'), formats: ['es'], fileName: () => 'page.js' },
     },

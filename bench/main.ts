@@ -64,7 +64,7 @@ export async function runBench(runtime: Runtime, options: BenchOptions): Promise
       print(formatRefusal(refusal));
     },
   });
-  const ratios = formatRatios(entries);
+  const ratios = formatRatios(entries, runtime.adapter.profile === 'cpu');
   if (ratios.length > 0) print(`\n${ratios.join('\n')}`);
   const details = gpuReport ? { gpu: await gpuDetails(context, small ? 1 : 1000) } : {};
   return { ...description, cases: entries, refused, ...details };

@@ -27,8 +27,13 @@ export function heading({ name, batch }: Pick<Entry, 'name' | 'batch'>): string 
     : `${name}, batch ${batch}`;
 }
 
-/** How many times faster each of our entries is than every peer's, and than our own fp32. */
-export function formatRatios(entries: readonly Entry[]): string[] {
+/**
+ * How many times faster each of our entries is than every peer's, and than our own fp32.
+ *
+ * @param software whether the adapter is this process's own threads: the ratio of processor times, which other load on
+ *   the machine hardly touches, then follows in parentheses
+ */
+export function formatRatios(entries: readonly Entry[], software = false): string[] {
   const lines: string[] = [];
   for (const own of entries) {
     if (own.implementation !== 'lloyd') continue;
@@ -41,7 +46,11 @@ export function formatRatios(entries: readonly Entry[]): string[] {
     if (rivals.length === 0) continue;
     const ratios = rivals.map((other) => {
       const who = other.implementation === 'lloyd' ? 'our fp32' : other.implementation;
-      return `${formatNumber(other.medianMs / own.medianMs)} x ${who}`;
+      const cpu =
+        software && own.cpuMs && other.cpuMs
+          ? ` (${formatNumber(other.cpuMs / own.cpuMs)} x by processor time)`
+          : '';
+      return `${formatNumber(other.medianMs / own.medianMs)} x ${who}${cpu}`;
     });
     lines.push(`${heading(own)}: ${own.precision} runs at ${ratios.join(', ')}`);
   }

@@ -24,15 +24,16 @@ export async function runCases(
   const entries: Entry[] = [];
   const refused: Refusal[] = [];
   for (const benchCase of cases) {
-    const expected = new Map<number, Promise<Float32Array>>();
-    for (const subject of [...benchCase.subjects, ...(options.peersOf?.(benchCase, context) ?? [])]) {
+    const fp32 = new Map<number, Promise<Float32Array>>();
+    const subjects = [...benchCase.subjects, ...(options.peersOf?.(benchCase, context) ?? [])];
+    for (const subject of byBatch(subjects)) {
       options.signal?.throwIfAborted();
       const { implementation, precision, batch } = subject;
       const key = { name: benchCase.name, implementation, precision, batch };
       if (!matches(label(key), options.filter)) continue;
       options.onStart?.(label(key));
       try {
-        const entry = { ...key, ...(await runSubject(context, benchCase, subject, expected, options)) };
+        const entry = { ...key, ...(await runSubject(context, benchCase, subject, fp32, options)) };
         entries.push(entry);
         options.onEntry?.(entry);
       } catch (error) {
@@ -56,20 +57,28 @@ export function matches(subject: string, filter = ''): boolean {
   return words.every((word) => within.includes(word));
 }
 
+/** Batches in the order they first appear, so that what is compared ran at nearly the same time. */
+function byBatch(subjects: readonly Subject[]): Subject[] {
+  const batches = [...new Set(subjects.map(({ batch }) => batch))];
+  return batches.flatMap((batch) => subjects.filter((subject) => subject.batch === batch));
+}
+
 async function runSubject(
   context: BenchContext,
   benchCase: BenchCase,
   subject: Subject,
-  expected: Map<number, Promise<Float32Array>>,
+  fp32: Map<number, Promise<Float32Array>>,
   { ceilings, quick }: RunOptions,
 ): Promise<Omit<Entry, 'name' | 'implementation' | 'precision' | 'batch'>> {
+  const { implementation, precision, batch } = subject;
   const opened = await subject.open(context);
   try {
-    if (opened.logits && subject.implementation !== 'lloyd') {
-      const reason = disagreement(
-        await opened.logits(),
-        await reference(context, benchCase, subject, expected),
-      );
+    // The warm-up, whose result is checked where there is one to check.
+    const logits = opened.logits && (await opened.logits()).slice();
+    if (!logits) await (opened.gpuTime ?? opened.run)();
+    else if (implementation === 'lloyd' && precision === 'fp32') fp32.set(batch, Promise.resolve(logits));
+    else if (implementation !== 'lloyd') {
+      const reason = disagreement(logits, await reference(context, benchCase, batch, fp32));
       if (reason) throw new Error(`it disagrees with our fp32: ${reason}`);
     }
     const { gpuTime, run } = opened;
@@ -89,26 +98,26 @@ async function runSubject(
   }
 }
 
-/** Our own fp32 output of the same work, once a batch size. */
+/** Our own fp32 output of the same work; made here where the filter left that subject out. */
 function reference(
   context: BenchContext,
   benchCase: BenchCase,
-  { batch }: Subject,
-  expected: Map<number, Promise<Float32Array>>,
+  batch: number,
+  fp32: Map<number, Promise<Float32Array>>,
 ): Promise<Float32Array> {
-  let promise = expected.get(batch);
+  let promise = fp32.get(batch);
   if (!promise) {
     promise = (async () => {
       const own = benchCase.subjects.find((each) => each.precision === 'fp32' && each.batch === batch);
-      if (!own) throw new Error('there is no fp32 of ours to hold it against');
-      const opened = await own.open(context);
+      const opened = await own?.open(context);
+      if (!opened?.logits) throw new Error('there is no fp32 of ours to hold it against');
       try {
-        return (await opened.logits!()).slice();
+        return (await opened.logits()).slice();
       } finally {
         await opened.close();
       }
     })();
-    expected.set(batch, promise);
+    fp32.set(batch, promise);
   }
   return promise;
 }

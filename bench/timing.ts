@@ -14,39 +14,38 @@ export interface Timing {
   cpuMs?: number;
 }
 
-/** Past this a run is so long that a second warm-up teaches nothing, and more samples cost minutes. */
+/** Past this a run is so long that more than two samples cost minutes. */
 const SLOW_MS = 10_000;
 
 /**
- * Times `run` by the wall clock, after one warm-up that is thrown away.
+ * Times `run` by the wall clock. Its warm-up is the caller's, and is needed: the first run compiles shaders, which takes
+ * seconds on a software adapter.
  *
  * @example
+ * await session.run(images);
  * const { medianMs } = await measure(() => session.run(images));
  */
 export async function measure(run: () => Promise<unknown>, quick = false): Promise<Timing> {
-  let cpu = 0;
-  let runs = 0;
+  const before = cpuMilliseconds();
   const timing = await sample(async () => {
-    const before = cpuMilliseconds();
     const start = performance.now();
     await run();
-    const wall = performance.now() - start;
-    if (runs++ > 0) cpu += cpuMilliseconds() - before;
-    return wall;
+    return performance.now() - start;
   }, quick);
-  return { ...timing, ...(cpu > 0 && { cpuMs: cpu / timing.runs }) };
+  const cpuMs = (cpuMilliseconds() - before) / timing.runs;
+  return { ...timing, ...(cpuMs > 0 && { cpuMs }) };
 }
 
 /** As {@link measure}, of a function that returns its own milliseconds. */
 export async function sample(run: () => Promise<number>, quick = false): Promise<Timing> {
-  const started = performance.now();
-  await run();
-  const warmUp = performance.now() - started;
-  const target = quick ? 300 : 1500;
-  const least = warmUp >= SLOW_MS ? 2 : warmUp >= 1000 || quick ? 3 : 5;
-  const most = warmUp >= SLOW_MS ? 2 : 50;
   const times: number[] = [];
   const first = performance.now();
+  times.push(await run());
+  // The first run says how many there can be.
+  const estimate = performance.now() - first;
+  const least = estimate >= SLOW_MS ? 2 : estimate >= 1000 || quick ? 3 : 5;
+  const most = estimate >= SLOW_MS ? 2 : 50;
+  const target = quick ? 300 : 1500;
   while (times.length < least || (times.length < most && performance.now() - first < target))
     times.push(await run());
   return summarize(times);

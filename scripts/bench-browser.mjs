@@ -20,6 +20,7 @@ try {
     build: {
       target: 'es2023',
       outDir: folder,
+      emptyOutDir: false,
       minify: false,
       ssr: 'bench/browser-main.ts',
       rolldownOptions: {

@@ -61,7 +61,7 @@ async function openQuantize({ runtime }: BenchContext, weights: Weights): Promis
   return {
     ...(await memoryBound(runtime, held, values.length * 5)),
     output: async () => (await held.release()).codes,
-    expected: () => Int8Array.from(quantizeLinear(values, scale, zeroPoint, layout, -127, 127)),
+    expected: () => Int8Array.from(quantizeLinear(values, scale, zeroPoint, layout, -128, 127)),
   };
 }
 

@@ -7,7 +7,7 @@ import activations from './vgg-activations.json';
 
 const BATCHES: Record<Size, readonly number[]> = {
   tiny: [1],
-  quick: [1, 8],
+  quick: [1, 4],
   standard: [32, 1],
   gpu: [1000, 32, 1],
 };
@@ -16,7 +16,7 @@ type Precision = (typeof PRECISIONS)[number];
 
 /** The whole network, pixels in and logits out, at every precision and batch size. */
 export function vggCases(size: Size): BenchCase[] {
-  const precisions = size === 'tiny' ? (['int8'] as const) : PRECISIONS;
+  const precisions = size === 'tiny' ? (['fp32', 'int8'] as const) : PRECISIONS;
   const batches = BATCHES[size];
   const subjects = batches.flatMap((batch) => precisions.map((precision) => vggSubject(precision, batch)));
   const forward: BenchCase = { name: 'vgg-forward', subjects, peers: { kind: 'vgg', batches } };

@@ -43,7 +43,7 @@ async function openPeer(
     work: { amount: elements * iterations, unit: 'Mweights/s' },
     run,
     gpuTime: run,
-    note: stride > 1 ? `timed on every ${stride}th weight and multiplied by ${factor.toFixed(2)}` : undefined,
+    note: stride > 1 ? `timed on one weight in ${stride} and multiplied by ${factor.toFixed(2)}` : undefined,
     close: () => {},
   };
 }

@@ -2,10 +2,7 @@ import { LloydError } from '../gpu/errors.ts';
 import type { Context } from './command.ts';
 import { text } from './options.ts';
 
-// commands.ts declares it with the options read here:
-//   usage: 'bench [filter]', options: ['--peers', ...], ['--quick', ...], ['--compare <file>', ...], ['--gpu-report', ...],
-//   ['--small', ...]; `--compare A.json B.json` arrives as option A.json and positional B.json.
-
+// `--compare A.json B.json` arrives as the option A.json and the filter B.json.
 /** `lloyd bench`: times the kernels and the model on this adapter, beside other libraries on request. */
 export async function run(context: Context): Promise<void> {
   const { options, print, signal } = context;

@@ -80,6 +80,24 @@ export const commands: readonly Command[] = [
     load: () => import('./conformance.ts'),
   },
   {
+    usage: 'bench [filter]',
+    description: 'Time the kernels and the VGG on this adapter, beside other libraries on request',
+    options: [
+      ['--peers', 'Also time tfjs, ONNX Runtime and k-means libraries on the same work (dev installs only)'],
+      ['--quick', 'A short set'],
+      ['--compare <file>', "What moved since: 'lloyd bench --compare BEFORE.json AFTER.json'"],
+      ['--gpu-report', "Every case at a graphics card's sizes, with per-layer profiles, into bench/results"],
+      ['--small', 'With --gpu-report: the same steps at the smallest sizes, to try them anywhere'],
+    ],
+    examples: [
+      'lloyd bench --quick',
+      'lloyd bench vgg-forward --peers --json bench.json',
+      "lloyd bench 'vgg-forward int8 batch=32'",
+      'lloyd bench --compare before.json after.json',
+    ],
+    load: () => import('./bench.ts'),
+  },
+  {
     usage: 'info',
     description: 'The adapter, its features and limits; with --plan, the dispatches of a compiled model',
     options: [

@@ -127,29 +127,21 @@ async function chooseSize(
   const perImage = test.images.length / test.count;
   const calibrationCount = calibration.length / perImage;
   const { profile } = runtime.adapter;
-  if (profile === 'gpu') return { images: test.count, calibration: calibrationCount, chosen: '' };
+  // Asked for by number, the result must not depend on how busy the machine is.
+  if (profile === 'gpu' || asked !== undefined) {
+    return { images: test.count, calibration: calibrationCount, chosen: '' };
+  }
   const speeds = await measureSpeeds(runtime, model, test.images);
   context.signal.throwIfAborted();
   const measured = rows.filter((name) => !name.endsWith('-qat') || trained[name]);
   const integer = measured.filter((name) => name.startsWith('linear-')).length;
-  const images =
-    asked === undefined
-      ? affordableImages(profile, speeds, { float: measured.length - integer, integer }, batch)
-      : test.count;
+  const images = affordableImages(profile, speeds, { float: measured.length - integer, integer }, batch);
   const chosen =
-    asked === undefined && images < test.count
+    images < test.count
       ? `about a minute at the ${significant(speeds.float)} images/s (fp32) and ` +
         `${significant(speeds.integer)} (int8) measured here; --images N takes more`
       : '';
-  return {
-    images,
-    // Asked for by number, the result must not depend on how busy the machine was.
-    calibration:
-      asked === undefined
-        ? Math.min(calibrationCount, affordableCalibration(profile, speeds))
-        : calibrationCount,
-    chosen,
-  };
+  return { images, calibration: Math.min(calibrationCount, affordableCalibration(profile, speeds)), chosen };
 }
 
 async function measureRows(

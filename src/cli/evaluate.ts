@@ -68,7 +68,7 @@ async function affordable(
 ) {
   const { profile } = runtime.adapter;
   if (profile === 'gpu') return TEST_IMAGES;
-  const speed = await imagesPerSecond(runtime, network, images.subarray(0, 4 * 3072));
+  const speed = await imagesPerSecond(runtime, network, images.subarray(0, 2 * 3072));
   return affordableImages(profile, { float: speed, integer: speed }, { float: 1, integer: 0 }, batch);
 }
 
@@ -83,23 +83,28 @@ async function evaluate(
   const progress = createProgress(labels.length);
   const perImage = images.length / labels.length;
   try {
-    await session.run(images.subarray(0, perImage));
-    const started = performance.now();
     let right = 0;
+    let seconds = 0;
+    let timed = 0;
     for (let first = 0; first < labels.length; first += 4 * batch) {
       signal.throwIfAborted();
       progress.update(first, 'images');
       const count = Math.min(4 * batch, labels.length - first);
+      const started = performance.now();
       const logits = await session.run(images.subarray(first * perImage, (first + count) * perImage));
+      // The first run pays for the driver's own compilation: it counts only alone.
+      if (first > 0 || labels.length <= 4 * batch) {
+        seconds += (performance.now() - started) / 1000;
+        timed += count;
+      }
       right += topOne(logits, session.classes).filter((top, i) => top === labels[first + i]).length;
     }
-    const seconds = (performance.now() - started) / 1000;
     const [accuracyLow, accuracyHigh] = wilson(right, labels.length);
     return {
       accuracy: right / labels.length,
       accuracyLow,
       accuracyHigh,
-      imagesPerSecond: labels.length / seconds,
+      imagesPerSecond: timed / seconds,
       gpuBytes: session.gpuBytes.total,
     };
   } finally {

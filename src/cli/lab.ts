@@ -198,14 +198,15 @@ async function measure(
   const trained = await loadTrainedRows(path);
   const data = await loadImages(Math.min(asked ?? TEST_IMAGES, TEST_IMAGES), 256);
   const perImage = data.test.images.length / data.test.count;
-  const { profile } = runtime.adapter;
-  const speeds = await measureSpeeds(runtime, model, data.test.images);
-  const float = ROWS.filter(
-    (name) => !name.startsWith('linear') && (!name.endsWith('-qat') || trained[name]),
-  ).length;
-  const images =
-    asked === undefined ? affordableImages(profile, speeds, { float, integer: 1 }, 32) : data.test.count;
-  const calibration = asked === undefined ? affordableCalibration(profile, speeds) : 256;
+  let images = data.test.count;
+  let calibration = 256;
+  if (asked === undefined) {
+    const { profile } = runtime.adapter;
+    const speeds = await measureSpeeds(runtime, model, data.test.images);
+    const networks = ROWS.filter((name) => !name.endsWith('-qat') || trained[name]);
+    images = affordableImages(profile, speeds, { float: networks.length - 1, integer: 1 }, 32);
+    calibration = affordableCalibration(profile, speeds);
+  }
   const progress = createProgress(ROWS.length * images);
   let finished = 0;
   try {

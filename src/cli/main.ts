@@ -106,9 +106,11 @@ function parse(cli: CAC, argv: readonly string[]) {
     check(!Array.isArray(options[key]), `--${dashed(key)} may be given once`, options[key]);
   }
   matched.checkOptionValue();
-  if (parsed.args.length !== matched.args.length) {
+  const least = matched.args.filter(({ required }) => required).length;
+  if (parsed.args.length < least || parsed.args.length > matched.args.length) {
+    const names = matched.args.map(({ value, required }) => (required ? `<${value}>` : `[${value}]`));
     throw new LloydError(
-      `${matched.name} takes ${matched.args.map(({ value }) => `<${value}>`).join(' ') || 'no arguments'}`,
+      `${matched.name} takes ${names.join(' ') || 'no arguments'}`,
       parsed.args.join(' ') || undefined,
       `${parsed.args.length === 0 ? 'received no arguments; ' : ''}see lloyd ${matched.name} --help`,
     );

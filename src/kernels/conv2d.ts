@@ -34,8 +34,8 @@ export const conv2dKernel = defineKernel({
     low: 'f32',
     high: 'f32',
   },
-  overrides: { WORKGROUP_SIZE: { default: 32, allowed: [8, 16, 32, 64] } },
+  overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64] } },
   constants: { TILE_PIXELS: ['4u', '8u', '16u'], TILE_VECTORS: ['1u', '2u', '4u'], POOL: ['0u', '1u'] },
-  workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE, TILE_PIXELS = 16 }) =>
+  workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE, TILE_PIXELS = 8 }) =>
     Math.ceil(pixelCount / (TILE_PIXELS * WORKGROUP_SIZE)) * tileCount,
 });

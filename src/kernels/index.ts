@@ -1,16 +1,29 @@
 import { addInt8 } from './add-int8.ts';
+import { augmentImagesKernel } from './augment-images.ts';
 import { averagePool2dKernel } from './average-pool2d.ts';
+import { averagePool2dGradientKernel } from './average-pool2d-gradient.ts';
 import { averagePool2dInt8Kernel } from './average-pool2d-int8.ts';
+import { batchNormKernel } from './batch-norm.ts';
+import { batchNormGradientKernel } from './batch-norm-gradient.ts';
+import { batchNormGradientSumsKernel } from './batch-norm-gradient-sums.ts';
+import { batchNormMergeKernel } from './batch-norm-merge.ts';
+import { batchNormStatisticsKernel } from './batch-norm-statistics.ts';
 import { chooseQparamsKernel } from './choose-qparams.ts';
 import { codebookDecode } from './codebook-decode.ts';
 import { codebookExpandKernel } from './codebook-expand.ts';
+import { codebookGradientKernel } from './codebook-gradient.ts';
 import { concatInt8 } from './concat-int8.ts';
 import { convInteger } from './conv-integer.ts';
 import { conv2dKernel } from './conv2d.ts';
+import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
+import { conv2dInputGradientKernel } from './conv2d-input-gradient.ts';
 import { conv2dInt8Kernel } from './conv2d-int8.ts';
+import { conv2dUnrolledKernel } from './conv2d-unrolled.ts';
 import { dequantizeLinearKernel } from './dequantize-linear.ts';
 import { dequantizeLinearOnnx } from './dequantize-linear-onnx.ts';
 import { dynamicQuantizeParams } from './dynamic-quantize-params.ts';
+import { fakeQuantizeKernel } from './fake-quantize.ts';
+import { fakeQuantizeGradientKernel } from './fake-quantize-gradient.ts';
 import { histogram } from './histogram.ts';
 import { kmeansAccumulate } from './kmeans-accumulate.ts';
 import { kmeansAccumulateWide } from './kmeans-accumulate-wide.ts';
@@ -23,29 +36,47 @@ import { loadImageKernel } from './load-image.ts';
 import { matmulInt8Kernel } from './matmul-int8.ts';
 import { matmulInteger } from './matmul-integer.ts';
 import { maxPool2dKernel } from './max-pool2d.ts';
+import { maxPool2dGradientKernel } from './max-pool2d-gradient.ts';
 import { maxPool2dInt8Kernel } from './max-pool2d-int8.ts';
 import { packCodesKernel } from './pack-codes.ts';
 import { quantizeLinearKernel } from './quantize-linear.ts';
 import { quantizeLinearOnnx } from './quantize-linear-onnx.ts';
 import { reduceMinMaxKernel } from './reduce-min-max.ts';
 import { requantize } from './requantize.ts';
+import { sgdStepKernel } from './sgd-step.ts';
+import { softmaxCrossEntropyKernel } from './softmax-cross-entropy.ts';
+import { stepSizeGradientKernel } from './step-size-gradient.ts';
+import { sumSplitsKernel } from './sum-splits.ts';
 import { unpackCodesKernel } from './unpack-codes.ts';
 
 // Each kernel adds one import and one name, alphabetically; `kernels` is level 1 of the public surface.
 export const kernels = {
   addInt8,
+  augmentImages: augmentImagesKernel,
   averagePool2d: averagePool2dKernel,
+  averagePool2dGradient: averagePool2dGradientKernel,
   averagePool2dInt8: averagePool2dInt8Kernel,
+  batchNorm: batchNormKernel,
+  batchNormGradient: batchNormGradientKernel,
+  batchNormGradientSums: batchNormGradientSumsKernel,
+  batchNormMerge: batchNormMergeKernel,
+  batchNormStatistics: batchNormStatisticsKernel,
   chooseQparams: chooseQparamsKernel,
   codebookDecode,
   codebookExpand: codebookExpandKernel,
+  codebookGradient: codebookGradientKernel,
   concatInt8,
   conv2d: conv2dKernel,
+  conv2dFilterGradient: conv2dFilterGradientKernel,
+  conv2dInputGradient: conv2dInputGradientKernel,
   conv2dInt8: conv2dInt8Kernel,
+  conv2dUnrolled: conv2dUnrolledKernel,
   convInteger,
   dequantizeLinear: dequantizeLinearKernel,
   dequantizeLinearOnnx,
   dynamicQuantizeParams,
+  fakeQuantize: fakeQuantizeKernel,
+  fakeQuantizeGradient: fakeQuantizeGradientKernel,
   histogram,
   kmeansAccumulate,
   kmeansAccumulateWide,
@@ -58,11 +89,16 @@ export const kernels = {
   matmulInt8: matmulInt8Kernel,
   matmulInteger,
   maxPool2d: maxPool2dKernel,
+  maxPool2dGradient: maxPool2dGradientKernel,
   maxPool2dInt8: maxPool2dInt8Kernel,
   packCodes: packCodesKernel,
   quantizeLinear: quantizeLinearKernel,
   quantizeLinearOnnx,
   reduceMinMax: reduceMinMaxKernel,
   requantize,
+  sgdStep: sgdStepKernel,
+  softmaxCrossEntropy: softmaxCrossEntropyKernel,
+  stepSizeGradient: stepSizeGradientKernel,
+  sumSplits: sumSplitsKernel,
   unpackCodes: unpackCodesKernel,
 };

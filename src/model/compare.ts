@@ -67,7 +67,8 @@ export interface CompareOptions {
   trained?: Partial<Record<CompareRowName, QuantizedModel>>;
   batch?: number;
   requantize?: RequantizeRule;
-  onRow?: (row: CompareRow) => void;
+  /** Called as each row is ready; a row that ran comes with its logits and the network they are of. */
+  onRow?: (row: CompareRow, measured?: { logits: Float32Array; network: Model | QuantizedModel }) => void;
   onProgress?: (progress: { row: string; done: number; total: number }) => void;
   signal?: AbortSignal;
 }
@@ -138,7 +139,7 @@ export async function compareModel(
       gpuBytes: measured.gpuBytes,
       imagesPerSecond: measured.imagesPerSecond,
     });
-    options.onRow?.(rows.at(-1)!);
+    options.onRow?.(rows.at(-1)!, { logits: measured.logits, network });
   }
   return { adapter: runtime.adapter, images: total, model: model.graph.name, rows };
 }

@@ -2,6 +2,7 @@ import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { codebookExpandKernel } from '../kernels/codebook-expand.ts';
 import { conv2dKernel } from '../kernels/conv2d.ts';
+import { conv2dUnrolledKernel } from '../kernels/conv2d-unrolled.ts';
 import { loadImageKernel } from '../kernels/load-image.ts';
 import { chooseTile } from '../quantize/tile.ts';
 import { containerBits, isAligned, packDense, tileWeights } from '../quantize/weight-layout.ts';
@@ -112,7 +113,7 @@ function convSteps(
   const specialization: Specialization = { ...tile.specialization, POOL: layer.pool ? '1u' : '0u' };
   steps.push({
     name: layer.name,
-    kernel: conv2dKernel as unknown as Kernel,
+    kernel: (tile.unrolled ? conv2dUnrolledKernel : conv2dKernel) as unknown as Kernel,
     specialization,
     operands: {
       input: tensor(layer.input),

@@ -161,7 +161,8 @@ export async function matmulInt8(
   const transposed = new Int8Array(K * N);
   for (let k = 0; k < K; k++)
     for (let n = 0; n < N; n++) transposed[n * K + k] = (b.data as Int8Array)[k * N + n];
-  const { tileVectors, specialization } = chooseTile(M, false, runtime.adapter.software);
+  const { tileVectors, specialization } = chooseTile(M, true, null);
+  delete specialization.DOT; // the matrix product has the integer path only
   const layout = tileLayout(
     { outChannels: N, inChannels: K, kernelHeight: 1, kernelWidth: 1, groups: 1 },
     tileVectors,

@@ -138,3 +138,18 @@ export function packDense(codes: Uint8Array, bits: 1 | 2 | 4 | 8): Uint32Array {
 export function containerBits(bits: number): 8 | 4 | 2 {
   return bits <= 2 ? 2 : bits <= 4 ? 4 : 8;
 }
+
+/** The inverse of {@link tileWeights}: OIHW elements out of tiles, padding left behind. */
+export function untileWeights<T extends Codes>(tiled: T, layout: TileLayout): T {
+  const { shape, tileChannels, paddedChannels } = layout;
+  const { outChannels, inChannels, kernelHeight, kernelWidth } = shape;
+  const taps = kernelHeight * kernelWidth;
+  const codes = new (tiled.constructor as new (n: number) => T)(outChannels * inChannels * taps) as T;
+  for (let i = 0; i < codes.length; i++) {
+    const o = Math.floor(i / (inChannels * taps));
+    const c = Math.floor(i / taps) % inChannels;
+    const row = (Math.floor(o / tileChannels) * taps + (i % taps)) * paddedChannels + c;
+    codes[i] = tiled[row * tileChannels + (o % tileChannels)];
+  }
+  return codes;
+}

@@ -45,6 +45,15 @@ describe('the printed report', () => {
     expect(formatMs(0.5)).toBe('500 us');
   });
 
+  test('adds the ratio of processor times on a software adapter', () => {
+    const entries = [
+      entry({ cpuMs: 1000 }),
+      entry({ implementation: 'tfjs-webgpu', medianMs: 4000, cpuMs: 3000 }),
+    ];
+    expect(formatRatios(entries, true)[0]).toContain('2.0 x tfjs-webgpu (3.0 x by processor time)');
+    expect(formatRatios(entries)[0]).not.toContain('processor');
+  });
+
   test('says how many times faster, against peers and our own fp32, within a batch', () => {
     const lines = formatRatios([
       entry({}),

@@ -47,7 +47,13 @@ const named: ConvGeometry[] = [
   { batch: 2, height: 9, width: 9, inChannels: 12, outChannels: 12, groups: 12, kernel: [3, 3] },
   { batch: 3, height: 16, width: 15, inChannels: 64, outChannels: 40, groups: 1, kernel: [3, 3] },
   { batch: 5, height: 3, width: 3, inChannels: 33, outChannels: 9, groups: 1, kernel: [1, 1] },
-].map((g) => ({ ...g, strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] }) as ConvGeometry);
+].map((g) => ({
+  ...g,
+  kernel: g.kernel as [number, number],
+  strides: [1, 1],
+  dilations: [1, 1],
+  pads: [1, 1, 1, 1],
+}));
 cases.push(...named.map((geometry, i) => ({ geometry, pool: i === 1, seed: 1000 + i })));
 
 function makeCase({ geometry, seed }: Case) {

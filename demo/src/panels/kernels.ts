@@ -1,0 +1,106 @@
+import { type CompareRowName, compareRowNames } from 'lloyd';
+import type { App, Panel } from '../app.ts';
+import { h, isAbort, select } from '../dom.ts';
+import type { Profiled } from '../protocol.ts';
+import { count, mib, ms, rowLabel } from '../text.ts';
+import { bar } from './compare-table.ts';
+
+/** The dispatches of one forward pass, with what each cost. */
+export const kernelsPanel: Panel = { id: 'kernels', title: 'Kernels', build };
+
+function build(app: App): HTMLElement {
+  const names = compareRowNames.filter((name) => !name.endsWith('-qat'));
+  const row = select(
+    'Precision',
+    names.map((name) => [name, rowLabel(name)]),
+  );
+  row.input.value = 'linear-8';
+  const sizes = app.opened.adapter.profile === 'cpu' ? ['1', '2', '8'] : ['1', '8', '32', '128'];
+  const batch = select(
+    'Images a batch',
+    sizes.map((n) => [n, n]),
+  );
+  if (sizes.includes('32')) batch.input.value = '32';
+  const run = h('button', { type: 'button', class: 'primary' }, 'Profile');
+  const status = h(
+    'p',
+    { class: 'status', role: 'status' },
+    'Each dispatch is timed by the GPU’s own clock.',
+  );
+  const table = h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Dispatches' });
+  run.addEventListener('click', async () => {
+    run.disabled = true;
+    status.textContent = 'Quantizing, compiling and running two passes…';
+    try {
+      const name = row.input.value as CompareRowName;
+      const profiled = await app.client.call('profile', { row: name, batch: Number(batch.input.value) });
+      status.textContent = summary(profiled, name);
+      table.replaceChildren(planTable(profiled));
+    } catch (error) {
+      if (!isAbort(error)) status.textContent = `It failed: ${(error as Error).message}`;
+    } finally {
+      run.disabled = false;
+    }
+  });
+  return h(
+    'div',
+    { class: 'stack' },
+    h('div', { class: 'toolbar' }, row.field, batch.field, run),
+    status,
+    table,
+    h(
+      'p',
+      { class: 'note' },
+      'Browsers may round these clocks to 0.1 ms, to keep pages from spying on each other; Chrome started with ',
+      h('code', {}, '--enable-webgpu-developer-features'),
+      ' does not. Each dispatch is a pass of its own here; a normal run puts all of them in one.',
+    ),
+  );
+}
+
+function summary({ plan, milliseconds, batch, gpuBytes }: Profiled, name: string): string {
+  const macs = plan.reduce((sum, step) => sum + step.macs, 0) * batch;
+  const memory = `${mib(gpuBytes.weights)} weights, ${mib(gpuBytes.activations)} activations on the GPU`;
+  const what = `${rowLabel(name)}: ${count(plan.length)} dispatches for ${count(batch)} image${batch > 1 ? 's' : ''}`;
+  if (!milliseconds)
+    return `${what}; ${memory}. This adapter has no timestamp queries, so the plan stands without times.`;
+  const total = milliseconds.reduce((a, b) => a + b, 0);
+  return `${what} in ${ms(total)}, ${(macs / total / 1e6).toFixed(1)} G multiply-adds a second; ${memory}.`;
+}
+
+function planTable({ plan, milliseconds, batch }: Profiled): HTMLElement {
+  const longest = Math.max(...(milliseconds ?? [1]));
+  const heads = ['Layer', 'Kernel', 'Output', 'Workgroups', 'Multiply-adds', 'Time'];
+  return h(
+    'table',
+    { class: 'plan' },
+    h('caption', { class: 'hidden' }, 'Dispatch plan'),
+    h('thead', {}, h('tr', {}, ...heads.map((head) => h('th', { scope: 'col' }, head)))),
+    h(
+      'tbody',
+      {},
+      ...plan.map((step, i) => {
+        const special = Object.entries(step.specialization)
+          .map(([key, value]) => `${key} ${value}`)
+          .join('\n');
+        const { height, width, channels } = step.shape;
+        const time = milliseconds?.[i];
+        return h(
+          'tr',
+          {},
+          h('th', { scope: 'row' }, step.layer.replace('backbone.', '')),
+          h('td', {}, h('code', { title: special || undefined }, step.kernel)),
+          h('td', { class: 'number' }, `${height} × ${width} × ${channels}`),
+          h('td', { class: 'number' }, count(step.workgroups.reduce((a, b) => a * b, 1))),
+          h('td', { class: 'number' }, step.macs ? `${((step.macs * batch) / 1e6).toFixed(1)} M` : '–'),
+          h(
+            'td',
+            { class: 'number' },
+            time === undefined ? '–' : ms(time),
+            time !== undefined ? bar(time / longest) : null,
+          ),
+        );
+      }),
+    ),
+  );
+}

@@ -1,0 +1,100 @@
+import type { AdapterReport, CompareRow, CompareRowName, Comparison, KmeansInit, PlanEntry } from 'lloyd';
+
+/** What the page asks its worker, what comes back, and what is told on the way. */
+export interface Calls {
+  open: Call<{ base: string }, Opened, { done: number; total: number }>;
+  images: Call<{ count: number }, { pixels: Uint8Array<ArrayBuffer>; labels: Uint8Array<ArrayBuffer> }>;
+  useImages: Call<{ bytes: Uint8Array<ArrayBuffer> }, { images: number }>;
+  compare: Call<{ rows: CompareRowName[]; images: number; calibration: number }, Comparison, CompareProgress>;
+  classify: Call<{ pixels: Uint8Array<ArrayBuffer>; rows: CompareRowName[] }, RowLogits[], RowLogits>;
+  inspect: Call<InspectRequest, Inspection>;
+  clusterSteps: Call<
+    { values: Float32Array; clusters: number; init: KmeansInit; seed: number },
+    ClusterSteps
+  >;
+  profile: Call<{ row: CompareRowName; batch: number }, Profiled>;
+  tensorBench: Call<Record<string, never>, BenchRow[], BenchRow>;
+}
+
+interface Call<Request, Result, Progress = never> {
+  request: Request;
+  result: Result;
+  progress: Progress;
+}
+
+export interface Opened {
+  adapter: AdapterReport;
+  layers: { name: string; dims: readonly number[]; weights: number }[];
+  testImages: number;
+  calibrationImages: number;
+}
+
+export type CompareProgress =
+  | { kind: 'step'; row: string; done: number; total: number }
+  | { kind: 'row'; row: CompareRow; logits: Float32Array | null };
+
+export interface RowLogits {
+  name: CompareRowName;
+  logits: Float32Array;
+}
+
+export interface InspectRequest {
+  layer: string;
+  method: 'kmeans' | 'linear';
+  bits: number;
+  granularity: 'perTensor' | 'perChannel';
+}
+
+export interface Inspection extends InspectRequest {
+  /** Weights in each of equally wide bins from `low` to `high`. */
+  counts: Uint32Array;
+  low: number;
+  high: number;
+  weights: number;
+  /** The values a weight can take; of one channel where each has its own. */
+  levels: Float32Array;
+  /** Which channel the levels are of. */
+  channel: number | null;
+  channels: number;
+  /** Infinite at 32 bits. */
+  sqnrDb: number;
+  /** Codes and their codebooks or scales. */
+  bytes: number;
+}
+
+export interface ClusterStep {
+  codebook: Float32Array;
+  codes: Uint8Array;
+  inertia: number;
+}
+
+export interface ClusterSteps {
+  steps: ClusterStep[];
+  /** Inertia of the best clustering there is. */
+  optimum: number;
+}
+
+export interface Profiled {
+  plan: PlanEntry[];
+  /** GPU milliseconds of each dispatch; null without `timestamp-query`. */
+  milliseconds: number[] | null;
+  batch: number;
+  gpuBytes: { weights: number; activations: number; staging: number; total: number };
+}
+
+export interface BenchRow {
+  name: string;
+  note: string;
+  lloydMs: number;
+  tfjsMs: number;
+}
+
+export type ToWorker =
+  | { id: number; call: keyof Calls; request: unknown }
+  | { id: number; cancel: true }
+  | { loseDevice: true };
+export type FromWorker =
+  | { id: number; progress: unknown }
+  | { id: number; result: unknown }
+  | { id: number; error: { name: string; message: string } }
+  | { lost: string };

@@ -1,0 +1,145 @@
+import {
+  type AdapterReport,
+  type CompareRowName,
+  createRuntime,
+  isQuantized,
+  type Model,
+  type QuantizedModel,
+  quantizeModel,
+  type Runtime,
+  readModelFile,
+} from 'lloyd';
+import { CIFAR10_IMAGE_BYTES, type Cifar10Images, parseCifar10 } from 'lloyd/io';
+import type { Calls, Opened } from '../protocol.ts';
+import type { Context } from './main.ts';
+
+/** What the worker holds while the page is open. */
+export interface State {
+  runtime: Runtime;
+  model: Model;
+  test: Cifar10Images;
+  calibration: Uint8Array;
+  /** Networks made so far, and the fine-tuned ones, by row name. */
+  networks: Map<CompareRowName, QuantizedModel>;
+  /** Fetches a fine-tuned network once; null where there is none. */
+  trained(name: CompareRowName): Promise<QuantizedModel | null>;
+}
+
+interface Manifest {
+  weights: string[];
+  testImages: number;
+  calibrationImages: number;
+}
+
+const NO_IMAGES: Cifar10Images = { images: new Uint8Array(), labels: new Uint8Array(), count: 0 };
+const STEM = 'vgg-cifar10';
+
+/** Takes a device, then fetches the weights and images. */
+export async function open(
+  base: string,
+  progress: (step: { done: number; total: number }) => void,
+  onLost: (why: string) => void,
+): Promise<{ state: State; report: Opened }> {
+  const runtime = await createRuntime();
+  runtime.device.lost.then(({ message, reason }) => onLost(message || reason || 'unknown reason'));
+  const file = (path: string) => fetchBytes(new URL(path, base));
+  const manifest: Manifest = JSON.parse(new TextDecoder().decode(await file('data/manifest.json')));
+  const bytes = await fetchBytes(new URL(`weights/${STEM}.safetensors`, base), progress);
+  const model = readModelFile(bytes);
+  if (isQuantized(model)) throw new Error(`weights/${STEM}.safetensors must hold the fp32 network`);
+  const parse = async (count: number, path: string) => (count ? parseCifar10(await file(path)) : NO_IMAGES);
+  const test = await parse(manifest.testImages, 'data/test-images.bin');
+  const calibration = await parse(manifest.calibrationImages, 'data/calibration-images.bin');
+  const networks = new Map<CompareRowName, QuantizedModel>();
+  const state: State = {
+    runtime,
+    model,
+    test,
+    calibration: calibration.images,
+    networks,
+    async trained(name) {
+      const known = networks.get(name);
+      const [method, bits] = name.split('-');
+      const fileName = `${STEM}-${method}${bits}-qat.safetensors`;
+      if (known || !name.endsWith('-qat') || !manifest.weights.includes(fileName)) return known ?? null;
+      const network = readModelFile(await file(`weights/${fileName}`));
+      if (!isQuantized(network)) return null;
+      networks.set(name, network);
+      return network;
+    },
+  };
+  return { state, report: describe(state, runtime.adapter, calibration.count) };
+}
+
+function describe({ model, test }: State, adapter: AdapterReport, calibrationImages: number): Opened {
+  const layers = model.graph.nodes
+    .filter(({ op }) => op === 'conv2d' || op === 'linear')
+    .map(({ name }) => {
+      const { dims } = model.parameters.get(`${name}.weight`)!;
+      return { name, dims, weights: dims.reduce((a, b) => a * b, 1) };
+    });
+  return { adapter: { ...adapter }, layers, testImages: test.count, calibrationImages };
+}
+
+/** The network of a row, quantized on first use. */
+export async function networkOf(state: State, name: CompareRowName): Promise<Model | QuantizedModel> {
+  if (name === 'fp32') return state.model;
+  const known = await state.trained(name);
+  if (known) return known;
+  if (name.endsWith('-qat')) throw new Error(`${name} has not been trained`);
+  const [method, bits] = name.split('-');
+  const others = [...state.networks].find(([row]) => /^linear-\d$/.test(row))?.[1];
+  const network = await quantizeModel(state.runtime, state.model, {
+    method: method as 'kmeans' | 'linear',
+    bits: Number(bits),
+    calibration: calibrationOf(state),
+    activations: others?.activations,
+  });
+  state.networks.set(name, network);
+  return network;
+}
+
+/** The first training images: fewer on a software adapter, where each takes a good part of a second. */
+export function calibrationOf({ runtime, calibration, test }: State, count?: number): Uint8Array {
+  const wanted = count ?? (runtime.adapter.profile === 'cpu' ? 8 : 64);
+  return (calibration.length ? calibration : test.images).subarray(0, wanted * CIFAR10_IMAGE_BYTES);
+}
+
+/** Pixels and labels of the first test images. */
+export async function images({ count }: { count: number }, { state }: Context<'images'>) {
+  return {
+    pixels: state.test.images.slice(0, count * CIFAR10_IMAGE_BYTES),
+    labels: state.test.labels.slice(0, count),
+  };
+}
+
+/** Replaces the test images by those of a CIFAR-10 batch file. */
+export async function useImages({ bytes }: { bytes: Uint8Array }, { state }: Context<'useImages'>) {
+  state.test = parseCifar10(bytes);
+  return { images: state.test.count };
+}
+
+async function fetchBytes(
+  url: URL,
+  progress?: (step: Calls['open']['progress']) => void,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const response = await fetch(url);
+  if (!response.ok || !response.body)
+    throw new Error(`${url.pathname} could not be fetched: ${response.status}`);
+  const total = Number(response.headers.get('content-length')) || 0;
+  const parts: Uint8Array[] = [];
+  let done = 0;
+  const reader = response.body.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    parts.push(part.value);
+    done += part.value.length;
+    progress?.({ done, total: Math.max(total, done) });
+  }
+  const bytes = new Uint8Array(done);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}

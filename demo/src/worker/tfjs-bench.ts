@@ -1,0 +1,113 @@
+import * as tf from '@tensorflow/tfjs';
+import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import { kernels, type Runtime } from 'lloyd';
+import type { BenchRow, Calls } from '../protocol.ts';
+import type { Context } from './main.ts';
+import { median } from './median.ts';
+import type { State } from './state.ts';
+import { vggForward } from './tfjs-vgg.ts';
+
+const COUNT = 1 << 20;
+
+/** The same work by lloyd's kernels and by tfjs, on one device that both share; medians of the wall clock. */
+export async function tensorBench(
+  _: Calls['tensorBench']['request'],
+  { state, signal, progress }: Context<'tensorBench'>,
+): Promise<BenchRow[]> {
+  await useDevice(state.runtime);
+  const rows: BenchRow[] = [];
+  for (const measure of [minMax, quantizeDequantize, vggForward]) {
+    signal.throwIfAborted();
+    rows.push(await measure(state));
+    progress(rows.at(-1)!);
+  }
+  return rows;
+}
+
+let ready: GPUDevice | undefined;
+
+async function useDevice({ device }: Runtime): Promise<void> {
+  if (ready !== device) {
+    tf.removeBackend('webgpu');
+    tf.registerBackend('webgpu', () => new WebGPUBackend(device, device.adapterInfo), 3);
+    ready = device;
+  }
+  await tf.setBackend('webgpu');
+  await tf.ready();
+}
+
+function randomFloats(count: number): Float32Array {
+  let seed = 1;
+  return Float32Array.from({ length: count }, () => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return seed / 2 ** 31 - 1;
+  });
+}
+
+function minMax({ runtime }: State): Promise<BenchRow> {
+  return runtime.scope(async (scope) => {
+    const values = randomFloats(COUNT);
+    const SLICES = 256;
+    const kernel = await kernels.reduceMinMax.create(runtime.device);
+    const ends = () => ({ minimum: scope.empty(SLICES * 4), maximum: scope.empty(SLICES * 4) });
+    const input = scope.upload(values);
+    const first = ends();
+    const last = ends();
+    const shape = { axisSize: 1, axisStride: COUNT };
+    const calls = [
+      scope.keep(kernel.bind({ input, ...first }, { count: COUNT, ...shape, slices: SLICES })),
+      ...(['minimum', 'maximum'] as const).map((end) => {
+        const output = { minimum: scope.empty(4), maximum: scope.empty(4), [end]: last[end] };
+        const params = { count: SLICES, axisSize: 1, axisStride: SLICES, slices: 1 };
+        return scope.keep(kernel.bind({ input: first[end], ...output }, params));
+      }),
+    ];
+    const lloydMs = await median(async () => {
+      runtime.submit(calls);
+      await Promise.all([runtime.read(last.minimum, 4), runtime.read(last.maximum, 4)]);
+    });
+    const x = tf.tensor1d(values);
+    const tfjsMs = await median(async () => {
+      const [low, high] = tf.tidy(() => [tf.min(x), tf.max(x)]);
+      await Promise.all([low.data(), high.data()]);
+      tf.dispose([low, high]);
+    });
+    x.dispose();
+    return { name: 'Range of 1,048,576 floats', note: 'minimum and maximum', lloydMs, tfjsMs };
+  });
+}
+
+function quantizeDequantize({ runtime }: State): Promise<BenchRow> {
+  return runtime.scope(async (scope) => {
+    const values = randomFloats(COUNT);
+    const step = Math.fround(2 / 255);
+    const qparams = {
+      scale: scope.upload(Float32Array.of(step)),
+      zeroPoint: scope.upload(new Int32Array(1)),
+    };
+    const codes = scope.empty(COUNT);
+    const output = scope.empty(COUNT * 4);
+    const params = { count: COUNT, axisSize: 1, axisStride: COUNT };
+    const quantize = await kernels.quantizeLinear.create(runtime.device);
+    const dequantize = await kernels.dequantizeLinear.create(runtime.device);
+    const calls = [
+      scope.keep(quantize.bind({ input: scope.upload(values), ...qparams, output: codes }, params)),
+      scope.keep(dequantize.bind({ input: codes, ...qparams, output }, params)),
+    ];
+    const lloydMs = await median(async () => {
+      runtime.submit(calls);
+      await runtime.read(output, 4);
+    });
+    const x = tf.tensor1d(values);
+    const tfjsMs = await median(async () => {
+      const first = tf.tidy(() =>
+        tf.slice(tf.mul(tf.clipByValue(tf.round(tf.div(x, step)), -128, 127), step), [0], [1]),
+      );
+      await first.data();
+      first.dispose();
+    });
+    x.dispose();
+    const note = 'lloyd packs int8 codes and expands them; tfjs divides, rounds, clips and multiplies';
+    return { name: 'Quantize and dequantize 1,048,576 floats', note, lloydMs, tfjsMs };
+  });
+}

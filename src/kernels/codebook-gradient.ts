@@ -1,0 +1,21 @@
+import source from '../../shaders/codebook-gradient.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+/** Sums of each codebook entry's members, in splits; shapes in `shaders/codebook-gradient.wgsl`. */
+export const codebookGradientKernel = defineKernel({
+  name: 'codebook-gradient',
+  wgsl: [source],
+  bindings: {
+    members: { access: 'read', type: 'u32' },
+    offsets: { access: 'read', type: 'u32' },
+    values: { access: 'read', type: 'f32' },
+    partial: { access: 'write', type: 'f32' },
+  },
+  params: {
+    segments: 'u32',
+    splits: 'u32',
+    mean: 'u32',
+  },
+  overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
+  workgroups: ({ segments, splits }, { WORKGROUP_SIZE }) => Math.ceil((segments * splits) / WORKGROUP_SIZE),
+});

@@ -1,0 +1,39 @@
+import source from '../../shaders/conv2d-filter-gradient.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+/** Gradient of a convolution by its weights, in split sums; shapes in `shaders/conv2d-filter-gradient.wgsl`. */
+export const conv2dFilterGradientKernel = defineKernel({
+  name: 'conv2d-filter-gradient',
+  wgsl: [source],
+  bindings: {
+    input: { access: 'read', type: 'vec4f' },
+    gradient: { access: 'read', type: 'vec4f' },
+    partial: { access: 'write', type: 'vec4f' },
+  },
+  params: {
+    inputHeight: 'u32',
+    inputWidth: 'u32',
+    inputVectors: 'u32',
+    outputHeight: 'u32',
+    outputWidth: 'u32',
+    outputVectors: 'u32',
+    kernelHeight: 'u32',
+    kernelWidth: 'u32',
+    strideHeight: 'u32',
+    strideWidth: 'u32',
+    dilationHeight: 'u32',
+    dilationWidth: 'u32',
+    padTop: 'u32',
+    padLeft: 'u32',
+    pixelCount: 'u32',
+    chunk: 'u32',
+  },
+  overrides: { WORKGROUP_SIZE: { default: 32, allowed: [8, 16, 32, 64, 128, 256] } },
+  workgroups: (
+    { kernelHeight, kernelWidth, inputVectors, outputVectors, pixelCount, chunk },
+    { WORKGROUP_SIZE },
+  ) =>
+    Math.ceil((kernelHeight * kernelWidth * Math.ceil(inputVectors / 2)) / WORKGROUP_SIZE) *
+    Math.ceil(outputVectors / 2) *
+    Math.ceil(pixelCount / chunk),
+});

@@ -1,0 +1,4 @@
+import { describe } from 'vitest';
+import { testConv2d } from '../support/conv2d.ts';
+
+describe('conv2d-unrolled', () => testConv2d('swiftshader'));

@@ -6,8 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { loadCifar10 } from '../src/node/cifar10.ts';
 
-// The config is bundled into node_modules/.vite-temp before it runs, so the root is found from the working folder's
-// config, not from this file.
+// Vite bundles its config before running it, so paths start from the resolved root, not from this file.
 const weightsFolder = (config) => fileURLToPath(new URL('../weights/', `file://${config.root}/`));
 const TEST_IMAGES = 1000;
 const CALIBRATION_IMAGES = 64;

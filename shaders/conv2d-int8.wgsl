@@ -167,22 +167,22 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
     }
   }
 
+  // Pooling as two passes over all sums, a window's maximum ending up in its first pixel: written window by window
+  // it kept the sums in memory on lavapipe and halved the speed of the whole kernel.
+  if (POOL == 1u) {
+    for (var i = 0u; i < (TILE_PIXELS - 1u) * TILE_VECTORS; i++) {
+      total[i] = max(total[i], total[i + TILE_VECTORS]);
+    }
+    for (var i = 0u; i < (TILE_PIXELS - 2u) * TILE_VECTORS; i++) {
+      total[i] = max(total[i], total[i + 2u * TILE_VECTORS]);
+    }
+  }
   for (var v = 0u; v < TILE_VECTORS; v++) {
     let vector = tile * TILE_VECTORS + v;
     let offset = bias[vector];
-    if (POOL == 1u) {
-      for (var i = 0u; i < TILE_PIXELS; i += 4u) {
-        if (first + i < params.pixel_count) {
-          let top = max(total[i * TILE_VECTORS + v], total[(i + 1u) * TILE_VECTORS + v]);
-          let bottom = max(total[(i + 2u) * TILE_VECTORS + v], total[(i + 3u) * TILE_VECTORS + v]);
-          store((first + i) / 4u, vector, unscale(max(top, bottom)) + offset);
-        }
-      }
-    } else {
-      for (var i = 0u; i < TILE_PIXELS; i++) {
-        if (first + i < params.pixel_count) {
-          store(first + i, vector, unscale(total[i * TILE_VECTORS + v]) + offset);
-        }
+    for (var i = 0u; i < TILE_PIXELS; i++) {
+      if (first + i < params.pixel_count && (POOL == 0u || (i & 3u) == 0u)) {
+        store((first + i) >> (2u * POOL), vector, unscale(total[i * TILE_VECTORS + v]) + offset);
       }
     }
   }

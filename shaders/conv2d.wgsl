@@ -135,27 +135,27 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
   }
 
   for (var v = 0u; v < TILE_VECTORS; v++) {
-    let vector = tile * TILE_VECTORS + v;
-    if (vector >= params.output_vectors) {
-      return;
-    }
+    let vector = min(tile * TILE_VECTORS + v, params.output_vectors - 1u);
     for (var i = 0u; i < TILE_PIXELS; i++) {
       let value = total[i * TILE_VECTORS + v] * scale[vector] + shift[vector];
       total[i * TILE_VECTORS + v] = clamp(value, vec4f(params.low), vec4f(params.high));
     }
-    if (POOL == 1u) {
-      for (var i = 0u; i < TILE_PIXELS; i += 4u) {
-        if (first + i < params.pixel_count) {
-          let top = max(total[i * TILE_VECTORS + v], total[(i + 1u) * TILE_VECTORS + v]);
-          let bottom = max(total[(i + 2u) * TILE_VECTORS + v], total[(i + 3u) * TILE_VECTORS + v]);
-          output[(first + i) / 4u * params.output_vectors + vector] = max(top, bottom);
-        }
-      }
-    } else {
-      for (var i = 0u; i < TILE_PIXELS; i++) {
-        if (first + i < params.pixel_count) {
-          output[(first + i) * params.output_vectors + vector] = total[i * TILE_VECTORS + v];
-        }
+  }
+  // As in conv2d-int8: a window's maximum ends up in its first pixel.
+  if (POOL == 1u) {
+    for (var i = 0u; i < (TILE_PIXELS - 1u) * TILE_VECTORS; i++) {
+      total[i] = max(total[i], total[i + TILE_VECTORS]);
+    }
+    for (var i = 0u; i < (TILE_PIXELS - 2u) * TILE_VECTORS; i++) {
+      total[i] = max(total[i], total[i + 2u * TILE_VECTORS]);
+    }
+  }
+  for (var v = 0u; v < TILE_VECTORS; v++) {
+    let vector = tile * TILE_VECTORS + v;
+    for (var i = 0u; i < TILE_PIXELS; i++) {
+      let wanted = first + i < params.pixel_count && (POOL == 0u || (i & 3u) == 0u);
+      if (wanted && vector < params.output_vectors) {
+        output[((first + i) >> (2u * POOL)) * params.output_vectors + vector] = total[i * TILE_VECTORS + v];
       }
     }
   }

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { findGpu } from '../../src/node/default-device.ts';
 import { macsPerImage } from '../cases/vgg.ts';
 import type { BenchContext, Opened, Subject } from '../types.ts';
 import { foldVgg, toFloats, toNchw } from './folded.ts';
@@ -15,6 +16,7 @@ export function ortVgg(provider: 'webgpu' | 'cpu', batch: number): Subject {
 }
 
 async function openVgg(context: BenchContext, provider: 'webgpu' | 'cpu', batch: number): Promise<Opened> {
+  if (provider === 'webgpu') await checkSameAdapter(context);
   const ort = await import('onnxruntime-node');
   const model = await context.model();
   const vgg = foldVgg(model);
@@ -39,4 +41,15 @@ async function openVgg(context: BenchContext, provider: 'webgpu' | 'cpu', batch:
     note: 'input already NCHW floats',
     close: () => session.release(),
   };
+}
+
+/** ONNX Runtime opens the system's first adapter by itself; where ours is another the race would be unfair. */
+async function checkSameAdapter({ runtime }: BenchContext): Promise<void> {
+  const { adapter, device } = runtime;
+  if (adapter.source === 'swiftshader') throw new Error('its provider cannot be given our SwiftShader');
+  const { gpu } = await findGpu({ adapter: 'auto' });
+  const first = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (first?.info.description !== device.adapterInfo.description) {
+    throw new Error(`it would run on ${first?.info.description ?? 'no adapter'}, not on ${adapter.name}`);
+  }
 }

@@ -94,13 +94,19 @@ let webgpu: Promise<unknown> | undefined;
 
 /** tfjs on a Dawn device of its own, from the adapter that our runtime took. */
 export async function startWebgpu({ runtime }: Pick<BenchContext, 'runtime'>): Promise<Tf> {
-  const adapter = runtime.adapter.source === 'swiftshader' ? 'swiftshader' : 'auto';
+  const { source } = runtime.adapter;
+  const adapter = source === 'swiftshader' ? source : source === 'system-software' ? 'system' : 'auto';
   const gpu = await installNavigatorGpu({ adapter });
   // Its WebGPU backend looks for navigator.gpu while it loads.
   const tf = await import('@tensorflow/tfjs');
   webgpu ??= import('@tensorflow/tfjs-backend-webgpu').then(async ({ WebGPUBackend }) => {
     const found = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-    if (!found) throw new Error('the adapter found before is gone');
+    const own = runtime.device.adapterInfo;
+    if (found?.info.description !== own.description || found.info.device !== own.device) {
+      throw new Error(
+        `it would run on ${found?.info.description ?? 'no adapter'}, not on ${own.description}`,
+      );
+    }
     const device = await found.requestDevice(deviceDescriptor(found));
     tf.removeBackend('webgpu');
     tf.registerBackend('webgpu', () => new WebGPUBackend(device, found.info), 3);

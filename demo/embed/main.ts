@@ -1,11 +1,23 @@
 import { roundTrip } from './own-device.ts';
 
-const out = document.getElementById('out')!;
+const text = (values: Float32Array) => [...values].map((value) => value.toFixed(2)).join('  ');
+const own = document.getElementById('own')!;
+const shared = document.getElementById('shared')!;
 const adapter = await navigator.gpu?.requestAdapter();
-if (!adapter) out.textContent = 'This example needs WebGPU.';
+if (!adapter) own.textContent = 'This example needs WebGPU.';
 else {
   const device = await adapter.requestDevice();
   const values = Float32Array.of(-1.4, -0.26, 0, 0.26, 0.74, 200);
-  const back = await roundTrip(device, values, 0.5);
-  out.textContent = `${[...values].map((v) => v.toFixed(2)).join('  ')}\n${[...back].map((v) => v.toFixed(2)).join('  ')}`;
+  own.textContent = `${text(values)}\n${text(await roundTrip(device, values, 0.5))}`;
 }
+
+document.querySelector('button')!.addEventListener('click', async () => {
+  shared.textContent = 'Loading tfjs…';
+  try {
+    const { quantizeActivations } = await import('./shared-device.ts');
+    const { before, after } = await quantizeActivations();
+    shared.textContent = `${text(before)}\n${text(after)}`;
+  } catch (error) {
+    shared.textContent = (error as Error).message;
+  }
+});

@@ -1,4 +1,3 @@
-import './locale.ts';
 import 'uplot/dist/uPlot.min.css';
 import './style.css';
 import './panels.css';

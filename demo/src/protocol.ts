@@ -1,4 +1,12 @@
-import type { AdapterReport, CompareRow, CompareRowName, Comparison, KmeansInit, PlanEntry } from 'lloyd';
+import type {
+  ActivationQparams,
+  AdapterReport,
+  CompareRow,
+  CompareRowName,
+  Comparison,
+  KmeansInit,
+  PlanEntry,
+} from 'lloyd';
 
 /** What the page asks its worker, what comes back, and what is told on the way. */
 export interface Calls {
@@ -31,7 +39,13 @@ export interface Opened {
 
 export type CompareProgress =
   | { kind: 'step'; row: string; done: number; total: number }
-  | { kind: 'row'; row: CompareRow; logits: Float32Array | null };
+  | {
+      kind: 'row';
+      row: CompareRow;
+      logits: Float32Array | null;
+      /** Scale and zero point of each activation, where the row computes in integers. */
+      activations: [string, ActivationQparams][];
+    };
 
 export interface RowLogits {
   name: CompareRowName;

@@ -135,12 +135,6 @@ class GraphBuilder {
         const strides = (config.strides ?? kernel) as [number, number];
         const same = samePads(shape, kernel, strides, [1, 1], config.padding as string, name);
         const op = kind === 'MaxPooling2D' ? ('maxPool' as const) : ('averagePool' as const);
-        // Ours counts the padding's cells, tfjs' does not.
-        check(
-          op === 'maxPool' || same.every((p) => p === 0),
-          `${name}: average pooling must not need padding`,
-          `padding ${same}`,
-        );
         this.nodes.push({ op, name, inputs, kernel, strides, pads: same });
         break;
       }

@@ -6,12 +6,14 @@ import puppeteer, { type Browser, type Page } from 'puppeteer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LAB_MATRIX } from '../../demo/src/panels/lab-matrix.ts';
 import {
+  type ActivationQparams,
   type Comparison,
   compareModel,
   createRuntime,
   isQuantized,
   kmeans,
   type Model,
+  quantizeModel,
   type Runtime,
   readModelFile,
   topOne,
@@ -30,7 +32,7 @@ const chromium = await findChromium();
 if (!chromium) {
   if (process.env.LLOYD_ADAPTER_REQUIRED)
     throw new Error('no Chromium found, and LLOYD_ADAPTER_REQUIRED is set');
-  console.log('9 skipped: no Chromium found');
+  console.log('13 skipped: no Chromium found');
 }
 
 describe.skipIf(!chromium)('the demo page', { timeout: WAIT + 60_000 }, () => {
@@ -111,14 +113,29 @@ describe.skipIf(!chromium)('the demo page', { timeout: WAIT + 60_000 }, () => {
     );
     const fromPage = (await page.$eval('#panel-compare a[download]', async (link) =>
       (await fetch((link as HTMLAnchorElement).href)).json(),
-    )) as Comparison & { logits: Record<string, number[]> };
+    )) as Comparison & {
+      logits: Record<string, number[]>;
+      activations: Record<string, ActivationQparams>;
+    };
 
     const { images, labels } = await loadCifar10('test', { limit: IMAGES });
-    const calibration = (await loadCifar10('train', { limit: CALIBRATION })).images;
     const network = await ownModel();
+    // Calibration runs in floats, whose last bits are the adapter's own; with the page's scales the rest is integers.
+    const activations = new Map(Object.entries(fromPage.activations));
+    const int8 = await quantizeModel(runtime, network, { method: 'linear', bits: 8, activations });
+    const own = await quantizeModel(runtime, network, {
+      method: 'linear',
+      bits: 8,
+      calibration: await firstTraining(),
+    });
+    for (const [name, { scale, zeroPoint }] of own.activations) {
+      expect(activations.get(name)!.zeroPoint).toBe(zeroPoint);
+      expect(activations.get(name)!.scale / scale).toBeCloseTo(1, 4);
+    }
     const logits = new Map<string, Float32Array>();
     const { rows } = await compareModel(runtime, network, images, labels, {
-      calibration,
+      calibration: images,
+      trained: { 'linear-8': int8 },
       rows: ROWS,
       batch: 2,
       onRow: (row, measured) => logits.set(row.name, measured!.logits),
@@ -198,6 +215,20 @@ describe.skipIf(!chromium)('the demo page', { timeout: WAIT + 60_000 }, () => {
     expect(await page.$$eval('.plan tbody tr', (rows) => rows.length)).toBeGreaterThan(8);
   });
 
+  test('measures tensors beside tfjs on the same device', async () => {
+    await page.click('#tab-bench');
+    await page.click('#panel-bench .primary');
+    await statusMatches('bench', 'lloyd was faster in|failed');
+    expect(await text('#panel-bench [role=status]')).toMatch(/^lloyd was faster in \d of 3 tasks/);
+    console.log(
+      (
+        await page.$$eval('.duel', (all) =>
+          all.map((el) => el.innerHTML.replace(/<[^>]+>/g, ' ').replace(/ +/g, ' ')),
+        )
+      ).join('\n'),
+    );
+  });
+
   test('looks right and is accessible in both themes at both widths', async () => {
     const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
     await page.evaluate(axe);
@@ -253,7 +284,7 @@ describe.skipIf(!chromium)('the demo page', { timeout: WAIT + 60_000 }, () => {
     });
   });
 
-  test('says what to enable without WebGPU, and the embed example runs', async () => {
+  test('says what to enable without WebGPU', async () => {
     const bare = await browser.newPage();
     await bare.evaluateOnNewDocument(() => {
       Reflect.deleteProperty(Navigator.prototype, 'gpu');
@@ -265,15 +296,26 @@ describe.skipIf(!chromium)('the demo page', { timeout: WAIT + 60_000 }, () => {
     );
     await bare.screenshot({ path: join(outputFolder, 'no-webgpu.png') });
     await bare.close();
+  });
 
+  test('the embed examples run, on their own device and on one shared with tfjs', async () => {
     const embed = await browser.newPage();
+    embed.on('pageerror', (error) => complaints.push(String(error)));
     await embed.goto(`${site.url}embed/`);
-    await embed.waitForFunction(() => (document.querySelector('#out')?.textContent ?? '').includes('\n'), {
-      timeout: WAIT,
-    });
-    expect(await embed.$eval('#out', (element) => element.textContent?.split('\n')[1])).toBe(
-      '-1.50  -0.50  0.00  0.50  0.50  63.50',
-    );
+    const lines = async (id: string) => {
+      await embed.waitForFunction(
+        (selector: string) => document.querySelector(selector)!.textContent?.includes('\n'),
+        { timeout: 60_000 },
+        id,
+      );
+      return embed.$eval(id, (element) => element.textContent!.split('\n'));
+    };
+    expect((await lines('#own'))[1]).toBe('-1.50  -0.50  0.00  0.50  0.50  63.50');
+    await embed.click('button');
+    expect(await lines('#shared')).toEqual([
+      '0.70  0.70  0.70  2.30  2.30  2.30',
+      '0.50  0.50  0.50  2.50  2.50  2.50',
+    ]);
     await embed.close();
   });
 
@@ -287,4 +329,8 @@ async function ownModel(): Promise<Model> {
   const network = readModelFile(await readFile(path));
   if (isQuantized(network)) throw new Error('the weights must be those of an fp32 network');
   return network;
+}
+
+async function firstTraining(): Promise<Uint8Array> {
+  return (await loadCifar10('train', { limit: CALIBRATION })).images;
 }

@@ -111,7 +111,18 @@ export function clusterLesson(app: App): HTMLElement {
     h('h2', {}, 'k-means, step by step'),
     h('div', { class: 'toolbar' }, init.field, clusters.field, seed.field, back, forth),
     status,
-    h('div', { class: 'panel-row' }, matrix, h('div', { class: 'wide' }, line, fall)),
+    h(
+      'div',
+      { class: 'panel-row' },
+      matrix,
+      h(
+        'div',
+        { class: 'wide' },
+        line,
+        h('p', { class: 'note' }, 'Inertia, the sum of squared distances, after each iteration:'),
+        fall,
+      ),
+    ),
   );
 }
 

@@ -10,7 +10,7 @@ export function resultTable() {
   const caption = h('caption', {}, 'Each precision on the same images');
   const element = h(
     'table',
-    { class: 'results', role: 'table' },
+    { class: 'results stacks', role: 'table' },
     caption,
     h('thead', {}, h('tr', {}, ...HEADS.map((head) => h('th', { scope: 'col' }, head)))),
     body,

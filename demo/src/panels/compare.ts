@@ -1,4 +1,10 @@
-import { type CompareRow, type CompareRowName, type Comparison, compareRowNames } from 'lloyd';
+import {
+  type ActivationQparams,
+  type CompareRow,
+  type CompareRowName,
+  type Comparison,
+  compareRowNames,
+} from 'lloyd';
 import type { App, Panel } from '../app.ts';
 import { h, isAbort, select } from '../dom.ts';
 import { count, percent, rowLabel, shortLabel } from '../text.ts';
@@ -69,6 +75,7 @@ function build(app: App): HTMLElement {
     const total = Math.min(Number(images.input.value), Math.max(testImages, app.results.images));
     const finished: CompareRow[] = [];
     const logits = new Map<CompareRowName, Float32Array>();
+    let activations: [string, ActivationQparams][] = [];
     stop = new AbortController();
     run.disabled = true;
     cancel.disabled = false;
@@ -99,6 +106,7 @@ function build(app: App): HTMLElement {
             const { row } = event;
             finished.push(row);
             if (event.logits) logits.set(row.name, event.logits);
+            if (row.name === 'linear-8') activations = event.activations;
             bar.value = finished.length / rows.length;
             table.fill(row);
             chart.measured(pointsOf(finished));
@@ -113,7 +121,7 @@ function build(app: App): HTMLElement {
       app.results.images = total;
       app.results.logits = logits;
       for (const tell of app.results.onChange) tell();
-      offer(save, comparison, logits);
+      offer(save, { ...comparison, activations: Object.fromEntries(activations) }, logits);
       fact.textContent = conclusion(comparison);
     } catch (error) {
       table.stop();
@@ -193,7 +201,7 @@ function conclusion({ rows, images }: Comparison): string {
   return caution + agree;
 }
 
-function offer(link: HTMLAnchorElement, comparison: Comparison, logits: Map<string, Float32Array>): void {
+function offer(link: HTMLAnchorElement, comparison: object, logits: Map<string, Float32Array>): void {
   if (link.href) URL.revokeObjectURL(link.href);
   const all = {
     ...comparison,

@@ -19,7 +19,7 @@ export function histogramChart() {
       cursor: { show: false },
       scales: { x: { time: false }, y: { range: (_, __, high) => [0, high * 1.05 || 1] } },
       axes: [
-        { ...axis, grid: { show: false } },
+        { ...axis, grid: { show: false }, size: 30 },
         {
           ...axis,
           grid,

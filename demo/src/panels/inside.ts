@@ -128,7 +128,7 @@ function build(app: App): HTMLElement {
     h(
       'p',
       { class: 'note' },
-      'SQNR is the power of the weights over the power of the error, in decibels: 6 dB more is half the error. ',
+      'SQNR is the power of the weights over the power of the error, in decibels: 6 dB more is half the error’s size. ',
       'Weights are shown as trained; the integer rows of Compare fold batch norm into them first.',
     ),
     clusterLesson(app),

@@ -73,7 +73,7 @@ function planTable({ plan, milliseconds, batch }: Profiled): HTMLElement {
   const heads = ['Layer', 'Kernel', 'Output', 'Workgroups', 'Multiply-adds', 'Time'];
   return h(
     'table',
-    { class: 'plan' },
+    { class: 'plan stacks', role: 'table' },
     h('caption', { class: 'hidden' }, 'Dispatch plan'),
     h('thead', {}, h('tr', {}, ...heads.map((head) => h('th', { scope: 'col' }, head)))),
     h(
@@ -89,13 +89,17 @@ function planTable({ plan, milliseconds, batch }: Profiled): HTMLElement {
           'tr',
           {},
           h('th', { scope: 'row' }, step.layer.replace('backbone.', '')),
-          h('td', {}, h('code', { title: special || undefined }, step.kernel)),
-          h('td', { class: 'number' }, `${height} × ${width} × ${channels}`),
-          h('td', { class: 'number' }, count(step.workgroups.reduce((a, b) => a * b, 1))),
-          h('td', { class: 'number' }, step.macs ? `${((step.macs * batch) / 1e6).toFixed(1)} M` : '–'),
+          h('td', { 'data-label': heads[1] }, h('code', { title: special || undefined }, step.kernel)),
+          h('td', { class: 'number', 'data-label': heads[2] }, `${height} × ${width} × ${channels}`),
           h(
             'td',
-            { class: 'number' },
+            { class: 'number', 'data-label': heads[3] },
+            count(step.workgroups.reduce((a, b) => a * b, 1)),
+          ),
+          h('td', { class: 'number', 'data-label': heads[4] }, step.macs ? macsText(step.macs * batch) : '–'),
+          h(
+            'td',
+            { class: 'number', 'data-label': heads[5] },
             time === undefined ? '–' : ms(time),
             time !== undefined ? bar(time / longest) : null,
           ),
@@ -103,4 +107,8 @@ function planTable({ plan, milliseconds, batch }: Profiled): HTMLElement {
       }),
     ),
   );
+}
+
+function macsText(macs: number): string {
+  return macs < 1e5 ? `${(macs / 1e3).toFixed(1)} k` : `${(macs / 1e6).toFixed(1)} M`;
 }

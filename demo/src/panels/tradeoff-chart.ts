@@ -35,7 +35,7 @@ export function tradeoffChart() {
     legend: { show: false },
     cursor: { show: false },
     scales: {
-      x: { time: false, distr: 3, log: 2, range: () => [1.7, 48] },
+      x: { time: false, distr: 3, log: 2, range: () => [1.2, 52] },
       y: { range: () => [0, 104] },
     },
     axes: [
@@ -86,6 +86,7 @@ function draw(plot: uPlot, points: readonly Point[]): void {
   ctx.save();
   ctx.font = `${12 * ratio}px system-ui`;
   ctx.textBaseline = 'middle';
+  ctx.textAlign = 'left';
   ctx.lineWidth = 1.5 * ratio;
   ctx.strokeStyle = cssColor('muted');
   for (const { size, accuracy } of published) {
@@ -101,7 +102,7 @@ function draw(plot: uPlot, points: readonly Point[]): void {
   // Where several precisions have one size, linear stands a little to the right of k-means.
   const taken: { x: number; y: number }[] = [];
   for (const { name, label, size, accuracy, low, high } of points) {
-    const shift = name.startsWith('linear') ? 11 : name.startsWith('kmeans') ? -11 : 0;
+    const shift = name.startsWith('linear') ? 12 : -12;
     const [cx, cy] = [x(size) + (shift + (name.endsWith('qat') ? 5 : 0)) * ratio, y(accuracy)];
     ctx.fillStyle = ctx.strokeStyle = cssColor(colorOf(name));
     ctx.globalAlpha = 0.55;
@@ -114,14 +115,14 @@ function draw(plot: uPlot, points: readonly Point[]): void {
     ctx.arc(cx, cy, 5 * ratio, 0, 7);
     ctx.fill();
     const left = shift < 0;
-    let ty = cy - (cy > y(20) ? 12 : -14) * ratio;
+    let ty = cy;
     while (taken.some((other) => Math.abs(other.x - cx) < 90 * ratio && Math.abs(other.y - ty) < 13 * ratio))
       ty += 14 * ratio;
     taken.push({ x: cx, y: ty });
     const width = ctx.measureText(label).width;
     const start = left
-      ? Math.max(plot.bbox.left + 2, cx - width - 4 * ratio)
-      : Math.min(cx + 4 * ratio, plot.bbox.left + plot.bbox.width - width);
+      ? Math.max(plot.bbox.left + 2, cx - width - 9 * ratio)
+      : Math.min(cx + 9 * ratio, plot.bbox.left + plot.bbox.width - width);
     ctx.fillText(label, start, ty);
   }
   ctx.restore();

@@ -29,8 +29,11 @@ export async function compare(
       signal,
       onProgress: ({ row, done, total }) => progress({ kind: 'step', row, done, total }),
       onRow(row, measured) {
-        if (measured && isQuantized(measured.network)) state.networks.set(row.name, measured.network);
-        progress({ kind: 'row', row, logits: measured?.logits ?? null });
+        const network = measured?.network;
+        const quantized = network && isQuantized(network) ? network : undefined;
+        if (quantized) state.networks.set(row.name, quantized);
+        const activations = [...(quantized?.activations ?? [])];
+        progress({ kind: 'row', row, logits: measured?.logits ?? null, activations });
       },
     },
   );

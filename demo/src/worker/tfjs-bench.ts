@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
-import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import { kernels, type Runtime } from 'lloyd';
+import { kernels } from 'lloyd';
+import { shareDevice } from 'lloyd/tfjs';
 import type { BenchRow, Calls } from '../protocol.ts';
 import type { Context } from './main.ts';
 import { median } from './median.ts';
@@ -14,7 +14,7 @@ export async function tensorBench(
   _: Calls['tensorBench']['request'],
   { state, signal, progress }: Context<'tensorBench'>,
 ): Promise<BenchRow[]> {
-  await useDevice(state.runtime);
+  await shareDevice(state.runtime);
   const rows: BenchRow[] = [];
   for (const measure of [minMax, quantizeDequantize, vggForward]) {
     signal.throwIfAborted();
@@ -22,18 +22,6 @@ export async function tensorBench(
     progress(rows.at(-1)!);
   }
   return rows;
-}
-
-let ready: GPUDevice | undefined;
-
-async function useDevice({ device }: Runtime): Promise<void> {
-  if (ready !== device) {
-    tf.removeBackend('webgpu');
-    tf.registerBackend('webgpu', () => new WebGPUBackend(device, device.adapterInfo), 3);
-    ready = device;
-  }
-  await tf.setBackend('webgpu');
-  await tf.ready();
 }
 
 function randomFloats(count: number): Float32Array {

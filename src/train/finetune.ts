@@ -1,0 +1,119 @@
+import { check } from '../gpu/errors.ts';
+import type { Runtime } from '../gpu/runtime.ts';
+import type { Tensor } from '../gpu/tensor.ts';
+import { type ConvLayer, fuseGraph } from '../model/fuse.ts';
+import type { GraphNode, Model } from '../model/graph.ts';
+import { foldedWeights, type QuantizedModel } from '../model/precision.ts';
+import { runSteps, type TrainingData, type TrainOptions, type TrainResult } from './train.ts';
+import { createTrainer, type Trainer } from './trainer.ts';
+
+/** Options of {@link finetune}. */
+export interface FinetuneOptions extends TrainOptions {
+  /**
+   * k-means: centroids move by the sum of their members' gradients (Deep Compression), or weights move and each
+   * centroid becomes its members' mean (the lab's rule).
+   */
+  centroids?: 'gradient' | 'mean';
+  /** k-means by the lab's rule: weights move to their nearest centroid every so many steps; 0 never. */
+  reassignEvery?: number;
+  /** Linear: step sizes are trained too (LSQ). */
+  learnedStep?: boolean;
+}
+
+/**
+ * Fine-tunes a quantized model with its precision in the forward pass (quantization-aware training).
+ *
+ * k-means (Han et al., Deep Compression, 2016): weights are codebook[codes]; codes stay, centroids move; batch norm
+ * and biases train normally. Linear (Jacob et al., 2018): batch norm is folded first, weights are rounded per channel
+ * and activations to int8 with straight-through gradients (Bengio et al., 2013); the result is the integer-only
+ * model. `learnedStep` trains the weights' step sizes (Esser et al., LSQ, 2020).
+ *
+ * @returns the fine-tuned model, ready for `compile` and `writeModelFile`, the checkpoint, and the log
+ * @throws what `train` throws
+ * @example
+ * const quantized = await quantizeModel(runtime, model, { method: 'kmeans', bits: 2 });
+ * const { model: tuned } = await finetune(runtime, quantized, { images, labels }, { steps: 200, batch: 32 });
+ */
+export async function finetune(
+  runtime: Runtime,
+  quantized: QuantizedModel,
+  data: TrainingData,
+  options: FinetuneOptions = {},
+): Promise<TrainResult<QuantizedModel>> {
+  const { trainer, start } = await createFinetuner(runtime, quantized, options);
+  const every = options.reassignEvery ?? 0;
+  try {
+    check(
+      every === 0 || (quantized.method === 'kmeans' && options.centroids === 'mean'),
+      "re-assignment needs weights that move: method kmeans with centroids 'mean'",
+      `${quantized.method}, ${options.centroids ?? 'gradient'}`,
+      "pass centroids: 'mean', or reassignEvery: 0",
+    );
+    const settings = { rate: quantized.method === 'kmeans' ? 0.01 : 0.002, ...options };
+    const { step, log, checkpoint } = await runSteps(trainer, start, data, settings, async (at) => {
+      if (every > 0 && at % every === 0) await trainer.reassign();
+    });
+    const layers = await trainer.quantized();
+    const trained = await trainer.model();
+    const model = quantized.method === 'kmeans' ? trained : unfoldInto(quantized.model, trained);
+    return { model: { ...quantized, model, layers }, checkpoint, step, log };
+  } finally {
+    trainer.destroy();
+  }
+}
+
+/** The trainer that `finetune` steps: tests hold its fake-quantized logits against the integer model's. */
+export async function createFinetuner(
+  runtime: Runtime,
+  quantized: QuantizedModel,
+  options: FinetuneOptions,
+): Promise<{ trainer: Trainer; start: Model }> {
+  const linear = quantized.method === 'linear';
+  const start = linear ? foldModel(quantized.model) : quantized.model;
+  const trainer = await createTrainer(runtime, start, {
+    ...options,
+    quantized: quantized.layers,
+    activations: linear ? quantized.activations : undefined,
+    training: { centroids: options.centroids ?? 'gradient', learnedStep: options.learnedStep ?? false },
+  });
+  return { trainer, start };
+}
+
+/** The network without its batch norms: folded into the weights and biases before them. */
+function foldModel(model: Model): Model {
+  const parameters = new Map<string, Tensor>();
+  for (const conv of fuseGraph(model).filter((layer): layer is ConvLayer => layer.kind === 'conv2d')) {
+    const { dims } = model.parameters.get(`${conv.name}.weight`)!;
+    parameters.set(`${conv.name}.weight`, { dtype: 'float32', dims, data: foldedWeights(conv) });
+    parameters.set(`${conv.name}.bias`, { dtype: 'float32', dims: [conv.shift.length], data: conv.shift });
+  }
+  const source = new Map(
+    model.graph.nodes.filter(({ op }) => op === 'batchNorm').map(({ name, inputs }) => [name, inputs[0]]),
+  );
+  const nodes = model.graph.nodes
+    .filter(({ op }) => op !== 'batchNorm')
+    .map((node) => ({ ...node, inputs: node.inputs.map((name) => source.get(name) ?? name) }) as GraphNode);
+  return { graph: { ...model.graph, nodes }, parameters };
+}
+
+/** Trained folded parameters in the graph that had batch norms: each becomes the bias it now stands for. */
+function unfoldInto(original: Model, trained: Model): Model {
+  const parameters = new Map(trained.parameters);
+  const { nodes } = original.graph;
+  for (const node of nodes) {
+    if (node.op !== 'batchNorm') continue;
+    const conv = node.inputs[0];
+    const bias = parameters.get(`${conv}.bias`)!;
+    parameters.delete(`${conv}.bias`);
+    const constant = (value: number): Tensor => ({
+      dtype: 'float32',
+      dims: bias.dims,
+      data: new Float32Array(bias.data.length).fill(value),
+    });
+    parameters.set(`${node.name}.weight`, constant(1));
+    parameters.set(`${node.name}.bias`, bias);
+    parameters.set(`${node.name}.running_mean`, constant(0));
+    parameters.set(`${node.name}.running_var`, constant(1 - (node.epsilon ?? 1e-5)));
+  }
+  return { graph: original.graph, parameters };
+}

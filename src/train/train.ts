@@ -1,0 +1,226 @@
+import { check, LloydError } from '../gpu/errors.ts';
+import type { Runtime } from '../gpu/runtime.ts';
+import type { Model } from '../model/graph.ts';
+import { parameterShapes } from '../model/parameters.ts';
+import type { QuantizedModel } from '../model/precision.ts';
+import { seeded } from './random.ts';
+import { createTrainer, type Trainer } from './trainer.ts';
+
+/** Labelled images: NHWC pixels 0-255, and a class from 0 for each. */
+export interface TrainingData {
+  images: Uint8Array;
+  labels: Uint8Array;
+}
+
+/** What a step reports. */
+export interface StepReport {
+  /** From 1. */
+  step: number;
+  steps: number;
+  epoch: number;
+  /** Mean cross entropy of the batch, label smoothing included. */
+  loss: number;
+  /** Fraction of the batch that was right, before the step. */
+  accuracy: number;
+  rate: number;
+  imagesPerSecond: number;
+  secondsLeft: number;
+}
+
+/** Options of {@link train} and `finetune`. */
+export interface TrainOptions {
+  /** Passes over the images; `steps` overrides. */
+  epochs?: number;
+  steps?: number;
+  /** Images a step. */
+  batch?: number;
+  /** The learning rate at its highest. */
+  rate?: number;
+  /** Cosine to zero over the whole run, or constant. */
+  schedule?: 'cosine' | 'constant';
+  momentum?: number;
+  nesterov?: boolean;
+  /** Of weights; batch norm and biases have none. */
+  weightDecay?: number;
+  labelSmoothing?: number;
+  /** Random crop with 4 pixels of padding, and flip. */
+  augment?: boolean;
+  seed?: number;
+  /** A checkpoint is kept every so many steps, for a loss that turns NaN. */
+  checkpointEvery?: number;
+  /** A checkpoint to go on from: the result is that of a run never interrupted, bit for bit, on the same adapter. */
+  resume?: Uint8Array;
+  onStep?: (report: StepReport) => void;
+  onCheckpoint?: (checkpoint: Uint8Array, step: number) => Promise<void> | void;
+  /** Stops after the step under way; the result is what was reached. */
+  signal?: AbortSignal;
+}
+
+/** What training leaves. */
+export interface TrainResult<M> {
+  model: M;
+  /** Safetensors with everything a resumed run needs. */
+  checkpoint: Uint8Array;
+  step: number;
+  /** Every step's report: the log, as data. */
+  log: StepReport[];
+}
+
+/** Training stopped because the loss was no number any more; `checkpoint` is the last good one. */
+export class DivergedError extends LloydError {
+  override name = 'DivergedError';
+  constructor(
+    readonly step: number,
+    readonly checkpoint: Uint8Array,
+    readonly checkpointStep: number,
+    loss: number,
+  ) {
+    super(
+      'the loss must stay a finite number',
+      `${loss} at step ${step}`,
+      `lower the learning rate; the checkpoint of step ${checkpointStep} is the last good one`,
+    );
+  }
+}
+
+/**
+ * Trains a network from the parameters it has, by stochastic gradient descent with momentum, on the GPU alone.
+ *
+ * The graph is a chain of convolutions with batch norm or bias, ReLU, pools and linear layers. Batch norm uses batch
+ * statistics and moves its running ones by a tenth (Ioffe and Szegedy, 2015); the rate follows half a cosine
+ * (Loshchilov and Hutter, 2017); labels are smoothed (Szegedy et al., 2016). Every sum has a fixed order, so a seed
+ * gives the same weights in every run on one adapter.
+ *
+ * @returns the trained model (float32), the checkpoint, and the log
+ * @throws DivergedError when the loss turns NaN or infinite, with the last good checkpoint
+ * @throws LloydError for no images, more classes than outputs, a checkpoint of another network, or a graph that branches
+ * @example
+ * const start = initialize(vgg(), { seed: 1 });
+ * const { model } = await train(runtime, start, { images, labels }, { epochs: 14, batch: 250, rate: 0.1 });
+ */
+export async function train(
+  runtime: Runtime,
+  model: Model,
+  data: TrainingData,
+  options: TrainOptions = {},
+): Promise<TrainResult<Model>> {
+  const settings = { rate: 0.1, weightDecay: 5e-4, labelSmoothing: 0.1, nesterov: true, ...options };
+  const trainer = await createTrainer(runtime, model, settings);
+  try {
+    const { step, log, checkpoint } = await runSteps(trainer, model, data, settings);
+    return { model: await trainer.model(), checkpoint, step, log };
+  } finally {
+    trainer.destroy();
+  }
+}
+
+/** The loop itself, for any trainer. */
+export async function runSteps(
+  trainer: Trainer,
+  model: Model,
+  data: TrainingData,
+  options: TrainOptions,
+  afterStep?: (step: number) => Promise<void>,
+) {
+  const { batch } = trainer;
+  const { rate = 0.1, schedule = 'cosine', augment = true, seed = 0 } = options;
+  const count = checkData(model, data, trainer.classes, batch);
+  const perEpoch = Math.floor(count / batch);
+  const steps = options.steps ?? (options.epochs ?? 1) * perEpoch;
+  check(Number.isInteger(steps) && steps >= 1, 'steps must be a positive integer', steps);
+  check(Number.isFinite(rate) && rate > 0, 'the learning rate must be a positive number', rate);
+  check(Number.isInteger(seed) && seed >= 0, 'seed must be a non-negative integer', seed);
+  const checkpointEvery = options.checkpointEvery ?? Math.max(1, perEpoch);
+  const settings = JSON.stringify({ steps, batch, rate, schedule, augment, seed, count });
+  let step = options.resume ? await trainer.restore(options.resume, settings) : 0;
+  let good = { checkpoint: await trainer.checkpoint(step, settings), step };
+  const log: StepReport[] = [];
+  const started = performance.now();
+  const first = step;
+  while (step < steps && !options.signal?.aborted) {
+    const epoch = Math.floor(step / perEpoch);
+    const now = schedule === 'cosine' ? (rate / 2) * (1 + Math.cos((Math.PI * step) / steps)) : rate;
+    const { loss, accuracy } = await trainer.step(data, { step, perEpoch, rate: now, augment, seed });
+    step++;
+    if (!Number.isFinite(loss)) throw new DivergedError(step, good.checkpoint, good.step, loss);
+    await afterStep?.(step);
+    const seconds = (performance.now() - started) / 1000;
+    const done = step - first;
+    const report = {
+      step,
+      steps,
+      epoch: epoch + 1,
+      loss,
+      accuracy,
+      rate: now,
+      imagesPerSecond: (done * batch) / seconds,
+      secondsLeft: (seconds / done) * (steps - step),
+    };
+    log.push(report);
+    options.onStep?.(report);
+    if (step % checkpointEvery === 0 && step < steps) {
+      good = { checkpoint: await trainer.checkpoint(step, settings), step };
+      await options.onCheckpoint?.(good.checkpoint, step);
+    }
+  }
+  return { step, log, checkpoint: await trainer.checkpoint(step, settings) };
+}
+
+function checkData(model: Model, { images, labels }: TrainingData, classes: number, batch: number): number {
+  const { height, width, channels } = model.graph.input;
+  const count = labels.length;
+  check(count >= 1, 'training needs images', 'an empty data set');
+  check(
+    images.length === count * height * width * channels,
+    `images must hold ${height * width * channels} values for each of the ${count} labels`,
+    images.length,
+  );
+  check(
+    count >= batch,
+    `there must be at least a batch of images`,
+    `${count} for a batch of ${batch}`,
+    'lower batch',
+  );
+  const highest = labels.reduce((a, b) => Math.max(a, b), 0);
+  check(
+    highest < classes,
+    `labels must be below the network's ${classes} outputs`,
+    highest,
+    'build the network with more classes',
+  );
+  return count;
+}
+
+/**
+ * A model with fresh parameters: He's normal weights for convolutions, PyTorch's uniform ones for linear layers,
+ * batch norm at 1 and 0. He et al., 2015.
+ *
+ * @returns a model of the same graph; the given one is unchanged
+ * @example
+ * const start = initialize(vgg({ widthDivisor: 8 }), { seed: 7 });
+ */
+export function initialize(model: Model, { seed = 0 }: { seed?: number } = {}): Model {
+  const parameters = new Map(model.parameters);
+  const kinds = new Map(model.graph.nodes.map(({ name, op }) => [name, op]));
+  let index = 0;
+  for (const [name, dims] of parameterShapes(model.graph)) {
+    const random = seeded(seed, index++);
+    const data = new Float32Array(dims.reduce((a, b) => a * b, 1));
+    const node = name.slice(0, name.lastIndexOf('.'));
+    const field = name.slice(node.length + 1);
+    if (kinds.get(node) === 'batchNorm') data.fill(field === 'weight' || field === 'running_var' ? 1 : 0);
+    else if (field === 'weight') {
+      const fanIn = data.length / dims[0];
+      const draw =
+        kinds.get(node) === 'linear'
+          ? () => (random.next() * 2 - 1) / Math.sqrt(fanIn)
+          : () => random.normal() * Math.sqrt(2 / fanIn);
+      for (let i = 0; i < data.length; i++) data[i] = draw();
+    }
+    parameters.set(name, { dtype: 'float32', dims, data });
+  }
+  return { graph: model.graph, parameters };
+}
+
+/** What `finetune` trains and returns. */
+export type Finetuned = TrainResult<QuantizedModel>;

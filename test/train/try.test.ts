@@ -1,0 +1,23 @@
+import { test } from 'vitest';
+import { loadCifar10 } from '../../src/node/cifar10.ts';
+import { topOne } from '../../src/model/metrics.ts';
+import { compile } from '../../src/model/session.ts';
+import { vgg } from '../../src/model/vgg.ts';
+import { initialize, train } from '../../src/train/train.ts';
+import { useRuntime } from '../support/runtime.ts';
+import { writeFileSync } from 'node:fs';
+import { writeModelFile } from '../../src/model/file.ts';
+const gpu = useRuntime();
+test('try', async () => {
+  const { runtime } = gpu;
+  const all = await loadCifar10('train', { limit: 1000 });
+  const held = await loadCifar10('test', { limit: 1000 });
+  const t = performance.now();
+  const { model, log } = await train(runtime, initialize(vgg({ widthDivisor: 8 }), { seed: 1 }), all, { epochs: 5, batch: Number(process.env.B ?? 25), rate: Number(process.env.R ?? 0.05), seed: 1, augment: process.env.A !== '0', labelSmoothing: 0.1 });
+  console.log((performance.now() - t) / 1000, 's');
+  for (const r of log) if (r.step % 20 === 0) console.log(r.step, r.loss.toFixed(3), r.accuracy, r.imagesPerSecond.toFixed(0));
+  const s = await compile(runtime, model, { batch: 50 });
+  const l = await s.run(held.images);
+  console.log('accuracy', topOne(l, 10).filter((c, i) => c === held.labels[i]).length / 1000);
+  writeFileSync('/tmp/k/fp32.safetensors', writeModelFile(model));
+}, 400000);

@@ -6,10 +6,10 @@
 // buffer    shape                                       dtype
 // input     batch, height, width, input_vectors         vec4f, padded lanes zero
 // gradient  batch, out_height, out_width, out_vectors   vec4f, padded lanes zero
-// partial   split, tile, ky, kx, channel, 2             vec4f: eight output channels a tile, as conv2d reads weights
+// partial   split, tile, ky, kx, channel, 4             vec4f: sixteen output channels a tile, as conv2d reads weights
 //
 // A matrix product of 9 * channels x channels with a long inner dimension, the batch's pixels, so it is split along
-// it; split s takes pixels s * chunk to (s + 1) * chunk. One thread keeps 8 input x 8 output channels of one tap in
+// it; split s takes pixels s * chunk to (s + 1) * chunk. One thread keeps 8 input x 8 output (half a tile's) channels of one tap in
 // registers: 64 multiply-adds for four loads. Lanes are taps and input channels; the gradient's loads are uniform.
 // Padded lanes come out zero, as their inputs are. Sums run over pixels in order. One group only.
 
@@ -49,7 +49,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
   let taps = params.kernel_height * params.kernel_width;
   let pairs = (params.input_vectors + 1u) / 2u;
   let blocks = (taps * pairs + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;
-  let tiles = (params.output_vectors + 1u) / 2u;
+  let tiles = (params.output_vectors + 3u) / 4u * 2u;
   let linear = workgroup.x + workgroup.y * count.x;
   let item = (linear % blocks) * WORKGROUP_SIZE + local;
   let tile = (linear / blocks) % tiles;
@@ -61,6 +61,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
   let tap = item / pairs;
   let vector = (item % pairs) * 2u;
   let has_far = vector + 1u < params.input_vectors;
+  let has_low = tile * 2u < params.output_vectors;
   let has_high = tile * 2u + 1u < params.output_vectors;
   let down = i32((tap / params.kernel_width) * params.dilation_height) - i32(params.pad_top);
   let right = i32((tap % params.kernel_width) * params.dilation_width) - i32(params.pad_left);
@@ -81,7 +82,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
     let at = select(0u, cell * params.input_vectors + vector, valid);
     let near = select(vec4f(), input[at], valid);
     let far = select(vec4f(), input[at + 1u], valid && has_far);
-    let low = gradient[pixel * params.output_vectors + tile * 2u];
+    let low = select(vec4f(), gradient[pixel * params.output_vectors + tile * 2u], has_low);
     let high = select(vec4f(), gradient[pixel * params.output_vectors + tile * 2u + 1u], has_high);
     near_low += outer(near, low);
     near_high += outer(near, high);
@@ -99,15 +100,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
   }
 
   let channels = params.input_vectors * 4u;
-  let at = (((split * tiles + tile) * taps + tap) * channels + vector * 4u) * 2u;
+  let row = ((split * (tiles / 2u) + tile / 2u) * taps + tap) * channels + vector * 4u;
+  let at = row * 4u + (tile % 2u) * 2u;
   for (var i = 0u; i < 4u; i++) {
-    partial[at + i * 2u] = near_low[i];
-    partial[at + i * 2u + 1u] = near_high[i];
+    partial[at + i * 4u] = near_low[i];
+    partial[at + i * 4u + 1u] = near_high[i];
   }
   if (has_far) {
     for (var i = 0u; i < 4u; i++) {
-      partial[at + 8u + i * 2u] = far_low[i];
-      partial[at + 8u + i * 2u + 1u] = far_high[i];
+      partial[at + 16u + i * 4u] = far_low[i];
+      partial[at + 16u + i * 4u + 1u] = far_high[i];
     }
   }
 }

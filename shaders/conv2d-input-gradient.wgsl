@@ -5,7 +5,7 @@
 //
 // buffer          shape                                       dtype
 // gradient        batch, out_height, out_width, out_vectors   vec4f, padded lanes zero
-// weights         tile, ky, kx, channel, 2                    vec4f: eight output channels a tile, as conv2d reads them
+// weights         tile, ky, kx, channel, 4                    vec4f: sixteen output channels a tile, as conv2d reads them
 // input_gradient  batch, height, width, input_vectors         vec4f, padded lanes written as zero
 //
 // One thread computes TILE_PIXELS pixels x 8 input channels in registers; one workgroup shares the channels, so the
@@ -85,10 +85,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
         inside[i] = select(0.0, 1.0, valid);
       }
       for (var vector = 0u; vector < params.output_vectors; vector++) {
-        let row = ((vector >> 1u) * taps + ky * params.kernel_width + kx) * input_vectors * 4u + tile * 8u;
-        let at = row * 2u + (vector & 1u);
-        let a = mat4x4f(weights[at], weights[at + 2u], weights[at + 4u], weights[at + 6u]);
-        let b = mat4x4f(weights[at + 8u], weights[at + 10u], weights[at + 12u], weights[at + 14u]);
+        let row = ((vector >> 2u) * taps + ky * params.kernel_width + kx) * input_vectors * 4u + tile * 8u;
+        let at = row * 4u + (vector & 3u);
+        let a = mat4x4f(weights[at], weights[at + 4u], weights[at + 8u], weights[at + 12u]);
+        let b = mat4x4f(weights[at + 16u], weights[at + 20u], weights[at + 24u], weights[at + 28u]);
         for (var i = 0u; i < TILE_PIXELS; i++) {
           let d = select(vec4f(), gradient[base[i] + vector], inside[i] > 0.0);
           near[i] += d * a;

@@ -34,6 +34,7 @@ export const conv2dFilterGradientKernel = defineKernel({
     { WORKGROUP_SIZE },
   ) =>
     Math.ceil((kernelHeight * kernelWidth * Math.ceil(inputVectors / 2)) / WORKGROUP_SIZE) *
-    Math.ceil(outputVectors / 2) *
+    Math.ceil(outputVectors / 4) *
+    2 *
     Math.ceil(pixelCount / chunk),
 });

@@ -20,7 +20,6 @@ import { sumSplitsKernel } from '../kernels/sum-splits.ts';
 import type { ImageShape, Model } from '../model/graph.ts';
 import { requiredParameter } from '../model/parameters.ts';
 import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/precision.ts';
-import { chooseTile } from '../quantize/tile.ts';
 import { type TileLayout, tileLayout } from '../quantize/weight-layout.ts';
 import {
   normParameters,
@@ -88,6 +87,8 @@ interface Pass {
 }
 
 const SPLIT_PIXELS = 256;
+/** Output channels of a weight tile over four: the layout that the three convolution kernels share here. */
+const TILE_VECTORS = 4;
 const vectorsOf = ({ channels }: ImageShape) => Math.ceil(channels / 4);
 
 /** Builds the forward pass, backward pass and update of a chain of layers. */
@@ -236,7 +237,7 @@ async function convForward(
       kernelWidth: layer.kernel[1],
       groups: 1,
     },
-    2,
+    TILE_VECTORS,
   );
   const weights = await convWeights(builder, layer, layout);
   builder.layouts.set(name, layout);
@@ -246,7 +247,11 @@ async function convForward(
   const pixelCount = batch * layer.shape.height * layer.shape.width;
   const tiledChannels = layout.tileCount * layout.tileChannels;
   const ones = new Float32Array(tiledChannels).fill(1, 0, layer.shape.channels);
-  const { tileVectors: _, specialization } = chooseTile(pixelCount, false, workshop.runtime.adapter.software);
+  const specialization = {
+    TILE_VECTORS: `${TILE_VECTORS}u`,
+    TILE_PIXELS: pixelCount >= 8 * 16 ? '8u' : '4u',
+    WORKGROUP_SIZE: pixelCount >= 8 * 64 ? 64 : 8,
+  };
   const convolve = await workshop.bind(
     conv2dKernel,
     {
@@ -428,8 +433,8 @@ async function bindBackward(
   );
   if (!first) {
     const inputPixels = batch * layer.input.height * layer.input.width;
-    const { specialization } = chooseTile(inputPixels, false, workshop.runtime.adapter.software);
-    const { TILE_PIXELS, WORKGROUP_SIZE } = specialization;
+    const TILE_PIXELS = inputPixels >= 16 * 32 ? '16u' : '4u';
+    const WORKGROUP_SIZE = inputPixels >= 16 * 32 ? 32 : 8;
     backward.push(
       await workshop.bind(
         conv2dInputGradientKernel,
@@ -499,9 +504,9 @@ function poolGeometry(layer: TrainedPool, batch: number) {
 function filterSplit(layer: TrainedConv, batch: number) {
   const pixelCount = batch * layer.shape.height * layer.shape.width;
   const items = layer.kernel[0] * layer.kernel[1] * Math.ceil(vectorsOf(layer.input) / 2);
-  const tiles = Math.ceil(vectorsOf(layer.shape) / 2);
-  const length = layer.kernel[0] * layer.kernel[1] * vectorsOf(layer.input) * 4 * tiles * 8;
-  const wanted = Math.ceil(65536 / (items * tiles));
+  const tiles = Math.ceil(vectorsOf(layer.shape) / TILE_VECTORS);
+  const length = layer.kernel[0] * layer.kernel[1] * vectorsOf(layer.input) * tiles * TILE_VECTORS * 16;
+  const wanted = Math.ceil(65536 / (items * tiles * 2));
   const limit = Math.max(1, Math.floor((64 << 20) / (length * 4)));
   const chunk = Math.max(64, Math.ceil(pixelCount / Math.min(wanted, limit)));
   return { items, chunk, splits: Math.ceil(pixelCount / chunk), length };

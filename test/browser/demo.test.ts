@@ -23,7 +23,7 @@ import { loadCifar10 } from '../../src/node/cifar10.ts';
 import { outputFolder, serveDemo } from './site.ts';
 
 const IMAGES = 4;
-const CALIBRATION = 4;
+const CALIBRATION = 2;
 const ROWS = ['fp32', 'kmeans-4', 'linear-8'];
 const PANELS = ['compare', 'inside', 'images', 'kernels', 'bench'];
 const WAIT = 180_000;
@@ -106,6 +106,8 @@ describe.skipIf(!chromium)('the demo page', { timeout: WAIT + 60_000 }, () => {
     const first = await text('#panel-compare .fact');
     await statusMatches('compare', '3 precisions on 4 images|failed');
     const tasks = await page.evaluate(() => (globalThis as unknown as { tasks: number[] }).tasks);
+    // 50 ms is the aim; a machine that also computes on its CPU gets some slack.
+    expect(Math.max(0, ...tasks)).toBeLessThan(250);
     console.log(`${first} Longest task of the page's thread: ${Math.max(0, ...tasks)} ms`);
 
     const table = await page.$$eval('#panel-compare .results tbody tr', (rows) =>
@@ -216,9 +218,12 @@ describe.skipIf(!chromium)('the demo page', { timeout: WAIT + 60_000 }, () => {
   });
 
   test('measures tensors beside tfjs on the same device', async () => {
+    const tfjsLoaded = () => site.served.some((name) => name.includes('tfjs'));
     await page.click('#tab-bench');
+    expect(tfjsLoaded()).toBe(false);
     await page.click('#panel-bench .primary');
     await statusMatches('bench', 'lloyd was faster in|failed');
+    expect(tfjsLoaded()).toBe(true);
     expect(await text('#panel-bench [role=status]')).toMatch(/^lloyd was faster in \d of 3 tasks/);
     console.log(
       (

@@ -17,7 +17,7 @@ const TYPES: Record<string, string> = {
 };
 
 /** Builds the page and serves it from a sub-path, as a project's page on a shared host would be. */
-export async function serveDemo(): Promise<{ url: string; close(): void }> {
+export async function serveDemo(): Promise<{ url: string; served: string[]; close(): void }> {
   const site = join(outputFolder, 'site');
   await mkdir(outputFolder, { recursive: true });
   await build({
@@ -27,11 +27,13 @@ export async function serveDemo(): Promise<{ url: string; close(): void }> {
     logLevel: 'warn',
     build: { outDir: site },
   });
+  const served: string[] = [];
   const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url ?? '/', 'http://localhost').pathname);
     if (!path.startsWith('/some/sub/path/')) return void response.writeHead(404).end();
     const name = path.slice('/some/sub/path'.length);
     const file = join(site, name.endsWith('/') ? `${name}index.html` : name);
+    served.push(name);
     try {
       const body = await readFile(file);
       response.setHeader('content-type', TYPES[extname(file)] ?? 'application/octet-stream');
@@ -42,7 +44,7 @@ export async function serveDemo(): Promise<{ url: string; close(): void }> {
   });
   await listen(server);
   const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}/some/sub/path/`, close: () => void server.close() };
+  return { url: `http://127.0.0.1:${port}/some/sub/path/`, served, close: () => void server.close() };
 }
 
 function listen(server: Server): Promise<void> {

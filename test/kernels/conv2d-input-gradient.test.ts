@@ -19,7 +19,7 @@ describe('conv2d-input-gradient', () => {
       const weights = random.floats(outChannels * inChannels * kernel[0] * kernel[1], 0.3);
       const gradient = random.floats(batch * outHeight * outWidth * outChannels);
       const [kernelHeight, kernelWidth] = kernel;
-      const layout = tileLayout({ outChannels, inChannels, kernelHeight, kernelWidth, groups: 1 }, 2);
+      const layout = tileLayout({ outChannels, inChannels, kernelHeight, kernelWidth, groups: 1 }, 4);
       const pixelCount = batch * height * width;
       const { inputGradient } = await dispatch(
         gpu.runtime,

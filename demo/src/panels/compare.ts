@@ -11,7 +11,7 @@ import { count, percent, rowLabel, shortLabel } from '../text.ts';
 import { resultTable } from './compare-table.ts';
 import { type Point, tradeoffChart } from './tradeoff-chart.ts';
 
-const COUNTS = [4, 8, 32, 128, 512, 1000];
+const COUNTS = [4, 8, 32, 128, 512, 1000, 10_000];
 const FIRST_ROWS: CompareRowName[] = ['fp32', 'kmeans-4', 'linear-8'];
 const SOFTWARE_IMAGES = 8;
 const CALIBRATION = { cpu: 8, gpu: 64 };
@@ -20,16 +20,19 @@ const CALIBRATION = { cpu: 8, gpu: 64 };
 export const comparePanel: Panel = { id: 'compare', title: 'Compare', build };
 
 function build(app: App): HTMLElement {
-  const { adapter, testImages } = app.opened;
+  const { adapter } = app.opened;
   const cpu = adapter.profile === 'cpu';
   const asked = new URLSearchParams(location.search);
   const boxes = new Map(compareRowNames.map((name) => [name, checkbox(name, cpu)]));
-  const available = COUNTS.filter((n) => n <= Math.max(testImages, COUNTS[0]));
-  const images = select(
-    'Test images',
-    available.map((n) => [String(n), count(n)]),
-  );
-  images.input.value = asked.get('images') ?? String(cpu ? SOFTWARE_IMAGES : available.at(-1)!);
+  const images = select('Test images', []);
+  const fillCounts = () => {
+    const available = COUNTS.filter((n) => n <= app.opened.testImages);
+    const chosen = images.input.value || asked.get('images') || String(cpu ? SOFTWARE_IMAGES : 1000);
+    images.input.replaceChildren(...available.map((n) => h('option', { value: n }, count(n))));
+    images.input.value = chosen;
+  };
+  fillCounts();
+  app.results.onChange.add(fillCounts);
   const run = h('button', { type: 'submit', class: 'primary' }, 'Run');
   const cancel = h('button', { type: 'button', disabled: true }, 'Cancel');
   const save = h('a', { class: 'button', download: 'lloyd-compare.json', hidden: true }, 'Save JSON');
@@ -72,7 +75,7 @@ function build(app: App): HTMLElement {
 
   async function start(): Promise<void> {
     const rows = compareRowNames.filter((name) => name === 'fp32' || boxes.get(name)!.input.checked);
-    const total = Math.min(Number(images.input.value), Math.max(testImages, app.results.images));
+    const total = Math.min(Number(images.input.value), app.opened.testImages);
     const finished: CompareRow[] = [];
     const logits = new Map<CompareRowName, Float32Array>();
     let activations: [string, ActivationQparams][] = [];

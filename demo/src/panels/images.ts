@@ -75,6 +75,7 @@ function build(app: App): HTMLElement {
           const { images } = await app.client.call('useImages', {
             bytes: new Uint8Array(await file.arrayBuffer()),
           });
+          app.opened.testImages = images;
           app.results.images = 0;
           app.results.logits.clear();
           grid.replaceChildren();

@@ -1,6 +1,5 @@
-import * as tf from '@tensorflow/tfjs';
-import { kernels } from 'lloyd';
-import { shareDevice } from 'lloyd/tfjs';
+import { kernels, type Runtime } from 'lloyd';
+import { shareDevice, type Tfjs } from 'lloyd/tfjs';
 import type { BenchRow, Calls } from '../protocol.ts';
 import type { Context } from './main.ts';
 import { median } from './median.ts';
@@ -14,14 +13,21 @@ export async function tensorBench(
   _: Calls['tensorBench']['request'],
   { state, signal, progress }: Context<'tensorBench'>,
 ): Promise<BenchRow[]> {
-  await shareDevice(state.runtime);
+  const { tf } = await shareDevice(state.runtime);
   const rows: BenchRow[] = [];
   for (const measure of [minMax, quantizeDequantize, vggForward]) {
     signal.throwIfAborted();
-    rows.push(await measure(state));
+    rows.push(await measure(state, tf));
     progress(rows.at(-1)!);
   }
   return rows;
+}
+
+/** As the library chooses for itself: a software adapter pays for barriers and has few cores to fill. */
+function tuningOf({ adapter }: Runtime) {
+  return adapter.profile === 'cpu'
+    ? { WORKGROUP_SIZE: 32, slices: 64 }
+    : { WORKGROUP_SIZE: 256, slices: 256 };
 }
 
 function randomFloats(count: number): Float32Array {
@@ -32,21 +38,21 @@ function randomFloats(count: number): Float32Array {
   });
 }
 
-function minMax({ runtime }: State): Promise<BenchRow> {
+function minMax({ runtime }: State, tf: Tfjs): Promise<BenchRow> {
   return runtime.scope(async (scope) => {
     const values = randomFloats(COUNT);
-    const SLICES = 256;
-    const kernel = await kernels.reduceMinMax.create(runtime.device);
-    const ends = () => ({ minimum: scope.empty(SLICES * 4), maximum: scope.empty(SLICES * 4) });
+    const { slices, ...tuning } = tuningOf(runtime);
+    const kernel = await kernels.reduceMinMax.create(runtime.device, tuning);
+    const ends = () => ({ minimum: scope.empty(slices * 4), maximum: scope.empty(slices * 4) });
     const input = scope.upload(values);
     const first = ends();
     const last = ends();
     const shape = { axisSize: 1, axisStride: COUNT };
     const calls = [
-      scope.keep(kernel.bind({ input, ...first }, { count: COUNT, ...shape, slices: SLICES })),
+      scope.keep(kernel.bind({ input, ...first }, { count: COUNT, ...shape, slices })),
       ...(['minimum', 'maximum'] as const).map((end) => {
         const output = { minimum: scope.empty(4), maximum: scope.empty(4), [end]: last[end] };
-        const params = { count: SLICES, axisSize: 1, axisStride: SLICES, slices: 1 };
+        const params = { count: slices, axisSize: 1, axisStride: slices, slices: 1 };
         return scope.keep(kernel.bind({ input: first[end], ...output }, params));
       }),
     ];
@@ -65,7 +71,7 @@ function minMax({ runtime }: State): Promise<BenchRow> {
   });
 }
 
-function quantizeDequantize({ runtime }: State): Promise<BenchRow> {
+function quantizeDequantize({ runtime }: State, tf: Tfjs): Promise<BenchRow> {
   return runtime.scope(async (scope) => {
     const values = randomFloats(COUNT);
     const step = Math.fround(2 / 255);
@@ -76,8 +82,9 @@ function quantizeDequantize({ runtime }: State): Promise<BenchRow> {
     const codes = scope.empty(COUNT);
     const output = scope.empty(COUNT * 4);
     const params = { count: COUNT, axisSize: 1, axisStride: COUNT };
-    const quantize = await kernels.quantizeLinear.create(runtime.device);
-    const dequantize = await kernels.dequantizeLinear.create(runtime.device);
+    const { WORKGROUP_SIZE } = tuningOf(runtime);
+    const quantize = await kernels.quantizeLinear.create(runtime.device, { WORKGROUP_SIZE });
+    const dequantize = await kernels.dequantizeLinear.create(runtime.device, { WORKGROUP_SIZE });
     const calls = [
       scope.keep(quantize.bind({ input: scope.upload(values), ...qparams, output: codes }, params)),
       scope.keep(dequantize.bind({ input: codes, ...qparams, output }, params)),

@@ -1,0 +1,90 @@
+import { describe, expect, test } from 'vitest';
+import type { Model } from '../../src/model/graph.ts';
+import { buildNetwork } from '../../src/train/network.ts';
+import { initialize } from '../../src/train/train.ts';
+import { seeded, useRuntime } from '../support/runtime.ts';
+
+const gpu = useRuntime();
+
+/** conv, batch norm, ReLU and pools of both kinds before a linear layer, on 8 x 8 images. */
+export function smallModel(): Model {
+  const pool = { kernel: [2, 2], strides: [2, 2] } as const;
+  return initialize(
+    {
+      graph: {
+        name: 'small',
+        input: { name: 'input', height: 8, width: 8, channels: 3 },
+        nodes: [
+          { op: 'conv2d', name: 'c0', inputs: ['input'], kernel: [3, 3], pads: [1, 1, 1, 1], outChannels: 6 },
+          { op: 'batchNorm', name: 'b0', inputs: ['c0'] },
+          { op: 'relu', name: 'r0', inputs: ['b0'] },
+          { op: 'maxPool', name: 'p0', inputs: ['r0'], ...pool },
+          { op: 'conv2d', name: 'c1', inputs: ['p0'], kernel: [3, 3], pads: [1, 1, 1, 1], outChannels: 10 },
+          { op: 'batchNorm', name: 'b1', inputs: ['c1'] },
+          { op: 'relu', name: 'r1', inputs: ['b1'] },
+          { op: 'averagePool', name: 'p1', inputs: ['r1'], ...pool },
+          { op: 'flatten', name: 'f', inputs: ['p1'] },
+          { op: 'linear', name: 'fc', inputs: ['f'], outFeatures: 5 },
+        ],
+        output: 'fc',
+      },
+      parameters: new Map(),
+    },
+    { seed: 3 },
+  );
+}
+
+describe('a training step', () => {
+  test('moves every parameter against the slope of the loss, by finite differences', async () => {
+    const { runtime } = gpu;
+    const batch = 16;
+    const network = await buildNetwork(runtime, smallModel(), {
+      batch,
+      momentum: 0,
+      nesterov: false,
+      weightDecay: 0,
+      labelSmoothing: 0.1,
+      training: { centroids: 'gradient', learnedStep: false },
+    });
+    const random = seeded(8);
+    const { queue } = runtime.device;
+    const bytes = Uint8Array.from({ length: batch * 192 }, () => random.integer(0, 255));
+    queue.writeBuffer(network.buffers.images, 0, bytes);
+    queue.writeBuffer(network.buffers.placements, 0, new Uint32Array(batch).fill(128 | (128 << 8)));
+    queue.writeBuffer(
+      network.buffers.labels,
+      0,
+      Uint32Array.from({ length: batch }, () => random.integer(0, 4)),
+    );
+    const loss = async (rate = 0) => {
+      queue.writeBuffer(network.buffers.schedule, 0, new Float32Array([rate]));
+      runtime.submit(network.step);
+      const pairs = new Float32Array(await runtime.read(network.buffers.results));
+      return pairs.reduce((sum, v, i) => sum + (i % 2 ? 0 : v / batch), 0);
+    };
+    await loss();
+    // A step's velocity without momentum is the gradient.
+    for (const [name, buffer] of network.state) {
+      if (name.startsWith('velocity.') || name.endsWith('.running')) continue;
+      await loss();
+      const slope = new Float32Array(await runtime.read(network.state.get(`velocity.${name}`)!));
+      const values = new Float32Array(await runtime.read(buffer));
+      const norm = Math.hypot(...slope);
+      expect(norm, name).toBeGreaterThan(1e-4);
+      // Along the gradient the loss rises by its norm: all elements at once.
+      const step = 1e-2;
+      const probe = async (sign: number) => {
+        queue.writeBuffer(
+          buffer,
+          0,
+          values.map((v, i) => v + (sign * step * slope[i]) / norm),
+        );
+        return loss();
+      };
+      const rise = ((await probe(1)) - (await probe(-1))) / (2 * step);
+      queue.writeBuffer(buffer, 0, values);
+      console.log(name, rise / norm, norm);
+    }
+    network.destroy();
+  });
+});

@@ -100,7 +100,10 @@ export function defineKernel<const B extends Bindings, const P extends ParamType
     async create(device, specialization = {}) {
       const key = `${declaration.name}|${JSON.stringify(Object.entries(specialization).sort())}`;
       let perDevice = compiled.get(device);
-      if (!perDevice) compiled.set(device, (perDevice = new Map()));
+      if (!perDevice) {
+        perDevice = new Map();
+        compiled.set(device, perDevice);
+      }
       let promise = perDevice.get(key);
       if (!promise) {
         promise = compile(device, declaration as never, specialization);

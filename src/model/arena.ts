@@ -50,7 +50,13 @@ export function placeTensors(runtime: Runtime, steps: readonly Step[], keep: Rea
     owned.push(buffer);
     return buffer;
   };
-  const buffers = byteLengths.map((size, slab) => own(runtime.empty(size, `slab ${slab}`)));
+  let buffers: GPUBuffer[];
+  try {
+    buffers = byteLengths.map((size, slab) => own(runtime.empty(size, `activation slab ${slab}`)));
+  } catch (error) {
+    for (const buffer of owned) buffer.destroy();
+    throw error;
+  }
   const constants = new Map<ArrayBufferView, GPUBuffer>();
   let constantBytes = 0;
   return {

@@ -44,7 +44,9 @@ describe('load-image', () => {
     const floats = new Float32Array(await load('1u', bytes, pixelCount, channels));
     const want = padChannels(pixelFloats(bytes), channels);
     // WGSL allows a division 2.5 ULP.
-    floats.forEach((value, i) => expect(Math.abs(value - want[i])).toBeLessThanOrEqual(2.5 * 2 ** -24));
+    for (const [i, value] of floats.entries()) {
+      expect(Math.abs(value - want[i])).toBeLessThanOrEqual(2.5 * 2 ** -24);
+    }
     const copied = new Float32Array(await load('2u', pixelFloats(bytes), pixelCount, channels));
     expect(firstDifference(copied, want)).toBe(-1);
     // The comparator sees a shift by one code.

@@ -7,7 +7,9 @@ export const THOROUGH = process.env.LLOYD_TESTS === 'all';
 /** `all` cases when thorough, else every n-th so that about `sample` remain, with a printed count. */
 export function sampled<T>(name: string, cases: readonly T[], sample: number): T[] {
   if (THOROUGH || cases.length <= sample) return [...cases];
-  const kept = cases.filter((_, i) => Math.floor((i * sample) / cases.length) !== Math.floor(((i - 1) * sample) / cases.length));
+  const kept = cases.filter(
+    (_, i) => Math.floor((i * sample) / cases.length) !== Math.floor(((i - 1) * sample) / cases.length),
+  );
   console.log(`${name}: ${kept.length} of ${cases.length} cases (npm run test:all runs every one)`);
   return kept;
 }
@@ -42,7 +44,8 @@ export function guardedOutput(runtime: Runtime, byteLength: number) {
       const after = new Uint32Array(await runtime.read(buffer));
       for (const [index, word] of after.entries()) {
         const inside = index * 4 >= GUARD_BYTES && index * 4 < GUARD_BYTES + padded;
-        if (!inside && word !== GUARD) throw new Error(`guard word ${index} was overwritten with ${word.toString(16)}`);
+        if (!inside && word !== GUARD)
+          throw new Error(`guard word ${index} was overwritten with ${word.toString(16)}`);
       }
       buffer.destroy();
       return after.buffer.slice(GUARD_BYTES, GUARD_BYTES + byteLength) as ArrayBuffer;

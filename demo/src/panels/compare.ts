@@ -23,6 +23,7 @@ function build(app: App): HTMLElement {
   const { adapter } = app.opened;
   const cpu = adapter.profile === 'cpu';
   const asked = new URLSearchParams(location.search);
+  const calibration = Number(asked.get('calibration')) || CALIBRATION[adapter.profile];
   const boxes = new Map(compareRowNames.map((name) => [name, checkbox(name, cpu)]));
   const images = select('Test images', []);
   const fillCounts = () => {
@@ -94,7 +95,7 @@ function build(app: App): HTMLElement {
         {
           rows,
           images: total,
-          calibration: Number(asked.get('calibration')) || CALIBRATION[adapter.profile],
+          calibration,
         },
         {
           signal: stop.signal,
@@ -153,8 +154,8 @@ function build(app: App): HTMLElement {
       h(
         'p',
         { class: 'note' },
-        'Size counts every parameter at the precision’s width, as the lab does. Whiskers are Wilson’s 95 % intervals. ',
-        `Activation ranges of the integer rows come from ${CALIBRATION[adapter.profile]} training images.`,
+        'Size counts every parameter at the precision’s width, as the lab does. Whiskers are Wilson’s 95 % intervals; k-means is drawn a little left of its size and linear a little right. ',
+        `Activation ranges of the integer rows come from ${calibration} training images.`,
       ),
     ),
   );

@@ -9,11 +9,10 @@ export function confusionTable(answers: readonly number[], labels: Uint8Array, r
   const short = (name: string) => h('abbr', { title: name }, name.slice(0, 4));
   return h(
     'div',
-    { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Confusion matrix' },
+    { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': `Confusion matrix of ${rowLabel(row)}` },
     h(
       'table',
-      { class: 'confusion' },
-      h('caption', {}, `${rowLabel(row)}: a row a true class, a column an answer`),
+      { class: 'confusion', 'aria-label': `Confusion matrix of ${rowLabel(row)}` },
       h('thead', {}, h('tr', {}, h('td'), ...classes.map((name) => h('th', { scope: 'col' }, short(name))))),
       h(
         'tbody',

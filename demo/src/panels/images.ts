@@ -16,7 +16,7 @@ function build(app: App): HTMLElement {
   const summary = h('p', { role: 'status' });
   const more = h('button', { type: 'button', hidden: true }, 'Show more');
   const confusion = h('div');
-  const which = select('Confusion matrix of', []);
+  const which = select('Confusion matrix (a row a true class, a column an answer) of', []);
   let shown = PAGE;
 
   const update = async () => {
@@ -81,7 +81,8 @@ function build(app: App): HTMLElement {
           grid.replaceChildren();
           confusion.replaceChildren();
           said.textContent = `${count(images)} test images from ${file.name}; compare again.`;
-          return void update();
+          for (const tell of app.results.onChange) tell();
+          return;
         }
         said.textContent = `Looking at ${file.name}…`;
         const pixels = await shrink(file);

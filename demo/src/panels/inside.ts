@@ -109,7 +109,7 @@ function build(app: App): HTMLElement {
         set('method'),
       ),
       choice(
-        'One codebook or scale',
+        'One codebook or scale for',
         [
           ['perTensor', 'a tensor'],
           ['perChannel', 'a channel'],

@@ -53,13 +53,13 @@ function duel({ name, note, lloydMs, tfjsMs }: BenchRow): HTMLElement {
     );
   const ratio = tfjsMs / lloydMs;
   const verdict =
-    ratio >= 1 ? `${ratio.toFixed(1)} times as fast` : `${(1 / ratio).toFixed(1)} times as slow`;
+    ratio >= 1 ? `is ${ratio.toFixed(1)} times as fast` : `takes ${(1 / ratio).toFixed(1)} times as long`;
   return h(
     'section',
     { class: 'duel' },
     h('h3', {}, name),
     line('lloyd', lloydMs),
     line('tfjs', tfjsMs),
-    h('p', { class: 'note' }, `lloyd is ${verdict}; ${note}.`),
+    h('p', { class: 'note' }, `lloyd ${verdict}; ${note}.`),
   );
 }

@@ -102,7 +102,7 @@ function draw(plot: uPlot, points: readonly Point[]): void {
   // Where several precisions have one size, linear stands a little to the right of k-means.
   const taken: { x: number; y: number }[] = [];
   for (const { name, label, size, accuracy, low, high } of points) {
-    const shift = name.startsWith('linear') ? 12 : -12;
+    const shift = name.startsWith('linear') ? 8 : name === 'fp32' ? 0 : -8;
     const [cx, cy] = [x(size) + (shift + (name.endsWith('qat') ? 5 : 0)) * ratio, y(accuracy)];
     ctx.fillStyle = ctx.strokeStyle = cssColor(colorOf(name));
     ctx.globalAlpha = 0.55;
@@ -114,7 +114,7 @@ function draw(plot: uPlot, points: readonly Point[]): void {
     ctx.beginPath();
     ctx.arc(cx, cy, 5 * ratio, 0, 7);
     ctx.fill();
-    const left = shift < 0;
+    const left = shift <= 0;
     let ty = cy;
     while (taken.some((other) => Math.abs(other.x - cx) < 90 * ratio && Math.abs(other.y - ty) < 13 * ratio))
       ty += 14 * ratio;

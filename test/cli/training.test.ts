@@ -1,0 +1,84 @@
+// `lloyd train` and `lloyd finetune` end to end on the smallest VGG and a handful of images.
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { runCli } from '../../src/cli/main.ts';
+import { readModelFile } from '../../src/model/file.ts';
+import { isQuantized } from '../../src/model/precision.ts';
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lloyd-training-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function lloyd(...argv: string[]) {
+  let said = '';
+  const hear = (text: unknown) => {
+    said += String(text);
+    return true;
+  };
+  const spies = [
+    vi.spyOn(process.stdout, 'write').mockImplementation(hear),
+    vi.spyOn(process.stderr, 'write').mockImplementation(hear),
+  ];
+  try {
+    return { code: await runCli(argv), said };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
+
+describe('training from the command line', () => {
+  const small = ['--width-divisor', '32', '--images', '60', '--batch', '10', '--epochs', '1', '--seed', '3'];
+
+  test('trains, and fine-tunes what it trained', async () => {
+    const out = join(folder, 'vgg.safetensors');
+    const json = join(folder, 'log.json');
+    const trained = await lloyd('train', ...small, '-o', out, '--json', json);
+    expect(trained.said).toMatch(
+      /step 6 of 6: epoch 1, loss [\d.]+, accuracy [\d.]+ %, [\d.]+ images\/s, 0 s left/,
+    );
+    expect(trained.code).toBe(0);
+    const { step, log } = JSON.parse(await readFile(json, 'utf8'));
+    expect([step, log.length]).toEqual([6, 6]);
+
+    for (const [method, bits] of [
+      ['kmeans', '2'],
+      ['linear', '4'],
+    ]) {
+      const tuned = join(folder, `${method}.safetensors`);
+      const result = await lloyd(
+        ...['finetune', '--weights', out, '--method', method, '--bits', bits, '-o', tuned],
+        ...['--steps', '2', '--batch', '10', '--images', '20', '--calibration', '20'],
+      );
+      expect(result.said).toMatch(/step 2 of 2/);
+      expect(result.code).toBe(0);
+      const model = readModelFile(await readFile(tuned));
+      expect(isQuantized(model) && [model.method, String(model.bits)]).toEqual([method, bits]);
+    }
+    const other = await lloyd(
+      'train',
+      ...small,
+      '-o',
+      out,
+      '--resume',
+      join(folder, 'kmeans.checkpoint.safetensors'),
+    );
+    expect(other.said).toMatch(/a checkpoint must be of the same network and precision/);
+    expect(other.code).toBe(1);
+  });
+
+  test.each([
+    [['train', '--lr', '0'], /--lr must be a positive number; received 0/],
+    [['train', '--batch', '0'], /--batch must be an integer of at least 1/],
+    [['train', '-o', '/no/such/folder/x.safetensors'], /--out must name a file in an existing folder/],
+    [['train', '--resume', '/no/such.safetensors'], /the input must be a readable file/],
+    [['finetune', '--method', 'lloyd'], /--method must be one of kmeans, linear/],
+  ])('%j is refused', async (argv, rule) => {
+    const { code, said } = await lloyd(...(argv as string[]));
+    expect(said).toMatch(rule as RegExp);
+    expect(code).toBe(1);
+  });
+});

@@ -10,7 +10,7 @@
 // output      batch, out_height, out_width, out_vectors   vec4f
 //
 // One workgroup shares its 8 channels, WORKGROUP_SIZE threads take 4 pixels each; with POOL the 4 pixels are one window.
-// Per core on SwiftShader, 3x3 x 64 x 64: 1.2 Gop/s, where conv2d's arrays give 0.2; 8 x 8 gives 1.15, 4 x 4 0.86.
+// Per core on SwiftShader, 3x3 x 64 x 64: 0.8 Gop/s on a busy machine, where conv2d's arrays gave 0.2.
 // On lavapipe the arrays win (5.5 here against 8.4). A ragged pixel tail computes pixel 0 again and stores nothing.
 
 const POOL: u32 = 0u;

@@ -1,0 +1,51 @@
+import type { Call } from '../gpu/kernel.ts';
+import type { ImageShape, Model } from '../model/graph.ts';
+import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/precision.ts';
+import type { TileLayout } from '../quantize/weight-layout.ts';
+import type { Descent, QuantizedTraining, State, TrainedWeights, Workshop } from './weights.ts';
+
+/** What a network is built for. */
+export interface NetworkOptions {
+  batch: number;
+  momentum: number;
+  nesterov: boolean;
+  weightDecay: number;
+  labelSmoothing: number;
+  /** Layers trained at a precision; the others are float32. */
+  quantized?: ReadonlyMap<string, CodebookLayer | LinearLayer>;
+  /** Activations rounded to int8, by the name of the tensor; linear only. */
+  activations?: ReadonlyMap<string, ActivationQparams>;
+  training: QuantizedTraining;
+}
+
+/** What the passes share while a network is built. */
+export interface Builder {
+  model: Model;
+  workshop: Workshop;
+  options: NetworkOptions;
+  descent: Descent;
+  partial: GPUBuffer;
+  state: State;
+  layouts: Map<string, TileLayout>;
+  weights: Map<string, TrainedWeights>;
+  gradients: GPUBuffer[];
+  /** The grid of the tensor under way; pools pass it on, averages rounded to it again. */
+  qparams?: ActivationQparams;
+  bytesOf(shape: ImageShape): number;
+}
+
+/** One layer's forward pass, and what its backward pass reads of it. */
+export interface Stages {
+  forward: Call[];
+  output: GPUBuffer;
+  /** What the layer left before rounding. */
+  normal?: GPUBuffer;
+  /** Of a convolution: its own output, before normalization. */
+  sums?: GPUBuffer;
+  statistics?: GPUBuffer;
+  affine?: GPUBuffer;
+  rounding?: { qparams: GPUBuffer; range: Record<string, number> };
+}
+
+/** Pixels that one thread sums in batch norm's reductions. */
+export const SPLIT_PIXELS = 256;

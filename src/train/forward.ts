@@ -1,0 +1,149 @@
+import type { Call } from '../gpu/kernel.ts';
+import { averagePool2dKernel } from '../kernels/average-pool2d.ts';
+import { batchNormKernel } from '../kernels/batch-norm.ts';
+import { batchNormMergeKernel } from '../kernels/batch-norm-merge.ts';
+import { batchNormStatisticsKernel } from '../kernels/batch-norm-statistics.ts';
+import { conv2dKernel } from '../kernels/conv2d.ts';
+import { fakeQuantizeKernel } from '../kernels/fake-quantize.ts';
+import { maxPool2dKernel } from '../kernels/max-pool2d.ts';
+import { requiredParameter } from '../model/parameters.ts';
+import type { TileLayout } from '../quantize/weight-layout.ts';
+import { type Builder, SPLIT_PIXELS, type Stages } from './builder.ts';
+import { outputPixels, planConv, poolParams, vectorsOf, weightLayout } from './geometry.ts';
+import { normParameters, type TrainedConv, type TrainedLayer } from './layers.ts';
+import { codebookWeights, floatWeights, roundedWeights, type TrainedWeights } from './weights.ts';
+
+/** Binds a layer's forward pass over what the layer before left. */
+export async function forwardStages(
+  builder: Builder,
+  layer: TrainedLayer,
+  input: GPUBuffer,
+  last: boolean,
+): Promise<Stages> {
+  const { workshop, bytesOf } = builder;
+  if (layer.kind === 'conv') return convForward(builder, layer, input, last);
+  const output = workshop.empty(bytesOf(layer.shape), layer.name);
+  const [, , bottom, right] = layer.pads;
+  const geometry = { ...poolParams(layer, builder.options.batch), dilationHeight: 1, dilationWidth: 1 };
+  const kernel = layer.kind === 'maxPool' ? maxPool2dKernel : averagePool2dKernel;
+  const extra: Record<string, number> =
+    layer.kind === 'maxPool' ? {} : { padBottom: bottom, padRight: right, includePad: 0 };
+  const forward = [await workshop.bind(kernel, { input, output }, { ...geometry, ...extra })];
+  const stages: Stages = { forward, output };
+  return layer.kind === 'averagePool' ? roundOutput(builder, layer, stages) : stages;
+}
+
+async function convForward(
+  builder: Builder,
+  layer: TrainedConv,
+  input: GPUBuffer,
+  last: boolean,
+): Promise<Stages> {
+  const { workshop, options, bytesOf, state } = builder;
+  const { name } = layer;
+  const { batch } = options;
+  const layout = weightLayout(layer);
+  const weights = await convWeights(builder, layer, layout);
+  builder.layouts.set(name, layout);
+  builder.weights.set(name, weights);
+  for (const [key, buffer] of weights.state) state.set(key, buffer);
+  const sums = workshop.empty(bytesOf(layer.shape), `${name} sums`);
+  const tiledChannels = layout.tileCount * layout.tileChannels;
+  const ones = new Float32Array(tiledChannels).fill(1, 0, layer.shape.channels);
+  const plan = planConv(layer, batch);
+  const convolve = await workshop.bind(
+    conv2dKernel,
+    {
+      input,
+      weights: weights.effective,
+      scale: workshop.upload(ones, 'ones'),
+      shift: workshop.upload(new Float32Array(tiledChannels), 'zeros'),
+      output: sums,
+    },
+    plan.params,
+    plan.specialization,
+  );
+  const norm = await normForward(builder, layer, sums, outputPixels(layer, batch));
+  const forward = [...weights.prepare, convolve, ...norm.forward];
+  builder.qparams = last ? undefined : options.activations?.get(layer.output);
+  const stages: Stages = { ...norm, forward, sums };
+  return roundOutput(builder, layer, stages);
+}
+
+/** Rounds what a layer leaves to its tensor's int8 grid, where there is one. */
+async function roundOutput(builder: Builder, layer: TrainedLayer, stages: Stages): Promise<Stages> {
+  const { workshop, qparams, bytesOf } = builder;
+  if (!qparams) return stages;
+  const count = bytesOf(layer.shape) / 4;
+  const range = { count, block: count, lanes: 1, quantMin: -128, quantMax: 127 };
+  const pair = workshop.upload(new Float32Array([qparams.scale, qparams.zeroPoint]), `${layer.name} qparams`);
+  const output = workshop.empty(count * 4, `${layer.name} rounded`);
+  const round = await workshop.bind(
+    fakeQuantizeKernel,
+    { input: stages.output, qparams: pair, output },
+    range,
+  );
+  return {
+    ...stages,
+    forward: [...stages.forward, round],
+    normal: stages.output,
+    output,
+    rounding: { qparams: pair, range },
+  };
+}
+
+async function convWeights(
+  { workshop, options, descent, model }: Builder,
+  layer: TrainedConv,
+  layout: TileLayout,
+): Promise<TrainedWeights> {
+  const { name } = layer;
+  const weight = requiredParameter(model, `${name}.weight`);
+  const quantized = options.quantized?.get(name);
+  if (!quantized) return floatWeights(workshop, descent, name, weight, layout);
+  if (quantized.method === 'kmeans') {
+    return codebookWeights(workshop, descent, name, quantized, layout, options.training.centroids);
+  }
+  return roundedWeights(workshop, descent, name, weight, quantized, layout, options.training.learnedStep);
+}
+
+async function normForward(builder: Builder, layer: TrainedConv, sums: GPUBuffer, pixelCount: number) {
+  const { workshop, model, partial, state, bytesOf } = builder;
+  const vectors = vectorsOf(layer.shape);
+  const { gamma, beta, mean, variance } = normParameters(model, layer);
+  const join = (first: ArrayLike<number>, second: ArrayLike<number>) => {
+    const rows = new Float32Array(vectors * 8);
+    rows.set(first, 0);
+    rows.set(second, vectors * 4);
+    return rows;
+  };
+  const stem = layer.norm ?? layer.name;
+  const affine = workshop.upload(join(gamma, beta), `${stem}.affine`);
+  const inverse = layer.norm ? variance.map((v) => 1 / Math.sqrt(v + layer.epsilon)) : variance;
+  const statistics = workshop.upload(join(mean, inverse), `${stem}.statistics`);
+  const output = workshop.empty(bytesOf(layer.shape), `${layer.name} activation`);
+  state.set(`${stem}.affine`, affine);
+  const forward: Call[] = [];
+  if (layer.norm) {
+    const running = workshop.upload(join(mean, variance), `${stem}.running`);
+    state.set(`${stem}.running`, running);
+    const sizes = { pixelCount, vectors, chunk: SPLIT_PIXELS };
+    forward.push(
+      await workshop.bind(batchNormStatisticsKernel, { input: sums, partial }, sizes),
+      await workshop.bind(
+        batchNormMergeKernel,
+        { partial, statistics, running },
+        { ...sizes, epsilon: layer.epsilon, momentum: 0.1 },
+      ),
+    );
+  }
+  const { low, high } = layer;
+  forward.push(
+    await workshop.bind(
+      batchNormKernel,
+      { input: sums, statistics, affine, output },
+      { pixelCount, vectors, low, high },
+    ),
+  );
+  return { forward, output, statistics, affine };
+}

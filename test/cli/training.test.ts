@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { runCli } from '../../src/cli/main.ts';
+import { readSafetensors } from '../../src/io/safetensors.ts';
 import { readModelFile } from '../../src/model/file.ts';
 import { isQuantized } from '../../src/model/precision.ts';
 
@@ -68,6 +69,15 @@ describe('training from the command line', () => {
     );
     expect(other.said).toMatch(/a checkpoint must be of the same network and precision/);
     expect(other.code).toBe(1);
+  });
+
+  test('a rate that diverges names the step, and leaves the last good checkpoint', async () => {
+    const out = join(folder, 'diverged.safetensors');
+    const { code, said } = await lloyd('train', ...small, '--lr', '1e30', '-o', out);
+    expect(said).toMatch(/finite number.*at step \d+.*lower the learning rate/);
+    expect(code).toBe(1);
+    const { metadata } = readSafetensors(await readFile(join(folder, 'diverged.checkpoint.safetensors')));
+    expect(said).toContain(`the checkpoint of step ${metadata.step}`);
   });
 
   test.each([

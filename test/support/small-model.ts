@@ -1,5 +1,6 @@
 import type { Model } from '../../src/model/graph.ts';
 import { initialize } from '../../src/train/train.ts';
+import { seeded } from './runtime.ts';
 
 /** conv, batch norm, ReLU and pools of both kinds before a linear layer, on 8 x 8 images. */
 export function smallModel(): Model {
@@ -27,4 +28,15 @@ export function smallModel(): Model {
     },
     { seed: 3 },
   );
+}
+
+/** Images whose class is the brightest of their five columns: learnable in a few steps. */
+export function stripes(count: number, seed = 5) {
+  const random = seeded(seed);
+  const labels = Uint8Array.from({ length: count }, () => random.integer(0, 4));
+  const images = Uint8Array.from({ length: count * 192 }, (_, i) => {
+    const column = Math.floor(i / 3) % 8;
+    return random.integer(0, 90) + (column === labels[Math.floor(i / 192)] ? 150 : 0);
+  });
+  return { images, labels };
 }

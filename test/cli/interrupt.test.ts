@@ -1,0 +1,78 @@
+// Ctrl-C in a real process: what it leaves on disk, and what a resumed run makes of it.
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readSafetensors } from '../../src/io/safetensors.ts';
+import { buildCli } from '../support/built-cli.ts';
+
+let folder = '';
+let cli: Awaited<ReturnType<typeof buildCli>>;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lloyd-interrupt-'));
+  cli = await buildCli();
+});
+afterAll(async () => {
+  await cli?.remove();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Runs a command to its end; `interruptAt` sends it SIGINT once stderr matches. */
+function run(argv: readonly string[], interruptAt?: RegExp): Promise<{ code: number | null; said: string }> {
+  return new Promise((resolve, reject) => {
+    const child = cli.spawn(...argv);
+    let said = '';
+    let pending = interruptAt;
+    const hear = (chunk: Buffer) => {
+      said += chunk;
+      if (!pending?.test(said)) return;
+      pending = undefined;
+      child.kill('SIGINT');
+    };
+    child.stdout!.on('data', hear);
+    child.stderr!.on('data', hear);
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, said }));
+  });
+}
+
+describe('Ctrl-C', () => {
+  const size = ['--batch', '10', '--images', '200', '--epochs', '1', '--seed', '5'];
+  const start = () => join(folder, 'start.safetensors');
+
+  test.each([
+    ['train', () => ['train', '--width-divisor', '32', ...size]],
+    ['finetune', () => ['finetune', '--weights', start(), '--bits', '2', '--reassign', '3', ...size]],
+  ])('%s saves, exits with 130, and resumes to the bytes of a run never interrupted', async (name, argv) => {
+    if (name === 'finetune') {
+      const made = await run([
+        'train',
+        '--width-divisor',
+        '32',
+        '-o',
+        start(),
+        '--batch',
+        '10',
+        '--images',
+        '40',
+      ]);
+      expect(made.code, made.said).toBe(0);
+    }
+    const file = (kind: string) => join(folder, `${name}-${kind}.safetensors`);
+    const saved = (kind: string) => join(folder, `${name}-${kind}.checkpoint.safetensors`);
+
+    const stopped = await run([...argv(), '-o', file('cut')], /step [3-9] of 20/);
+    expect(stopped.code, stopped.said).toBe(130);
+    const reached = Number(readSafetensors(await readFile(saved('cut'))).metadata.step);
+    expect(reached).toBeGreaterThanOrEqual(3);
+    expect(reached).toBeLessThan(20);
+    expect(stopped.said).toContain(`after step ${reached}`);
+
+    const resumed = await run([...argv(), '-o', file('cut'), '--resume', saved('cut')]);
+    expect(resumed.code, resumed.said).toBe(0);
+    const whole = await run([...argv(), '-o', file('whole')]);
+    expect(whole.code, whole.said).toBe(0);
+    expect((await readFile(file('cut'))).equals(await readFile(file('whole')))).toBe(true);
+    expect((await readFile(saved('cut'))).equals(await readFile(saved('whole')))).toBe(true);
+  });
+});

@@ -1,0 +1,146 @@
+import { describe, expect, test } from 'vitest';
+import { readSafetensors } from '../../src/io/safetensors.ts';
+import { agreement } from '../../src/model/metrics.ts';
+import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
+import { compile } from '../../src/model/session.ts';
+import { createFinetuner, type FinetuneOptions, finetune } from '../../src/train/finetune.ts';
+import { DivergedError, train } from '../../src/train/train.ts';
+import { useRuntime } from '../support/runtime.ts';
+import { smallModel, stripes } from '../support/small-model.ts';
+
+const gpu = useRuntime();
+
+describe('finetune', () => {
+  test('linear: the integer model agrees with the fake-quantized one on 99 % of images', async () => {
+    const { runtime } = gpu;
+    const data = stripes(200);
+    const start = await train(runtime, smallModel(), data, { epochs: 2, batch: 20, augment: false, seed: 1 });
+    const quantized = await quantizeModel(runtime, start.model, {
+      method: 'linear',
+      bits: 4,
+      calibration: data.images,
+    });
+    for (const learnedStep of [false, true]) {
+      const options = { steps: 20, batch: 20, augment: false, seed: 2, learnedStep };
+      const tuned = await finetune(runtime, quantized, data, options);
+      expect(tuned.log.at(-1)!.loss).toBeLessThan(tuned.log[0].loss + 0.5);
+      const held = stripes(200, 9);
+      const { trainer } = await createFinetuner(runtime, quantized, options);
+      const settingsOf = readSafetensors(tuned.checkpoint).metadata.settings;
+      await trainer.restore(tuned.checkpoint, settingsOf);
+      const rounded = await trainer.logits(held.images);
+      trainer.destroy();
+      const session = await compile(runtime, tuned.model, { batch: 50 });
+      const integer = await session.run(held.images);
+      session.destroy();
+      expect(agreement(integer, rounded, 5), `learnedStep ${learnedStep}`).toBeGreaterThanOrEqual(0.99);
+    }
+  });
+
+  for (const centroids of ['gradient', 'mean'] as const) {
+    test(`k-means by centroid ${centroids}: weights stay codebook[codes], and the loss falls`, async () => {
+      const { runtime } = gpu;
+      const data = stripes(200);
+      const start = await train(runtime, smallModel(), data, {
+        epochs: 3,
+        batch: 20,
+        augment: false,
+        seed: 1,
+      });
+      const quantized = await quantizeModel(runtime, start.model, { method: 'kmeans', bits: 2 });
+      const reassignEvery = centroids === 'mean' ? 5 : 0;
+      const tuned = await finetune(runtime, quantized, data, {
+        steps: 30,
+        batch: 20,
+        augment: false,
+        seed: 2,
+        centroids,
+        reassignEvery,
+      });
+      for (const [name, layer] of tuned.model.layers) {
+        if (layer.method !== 'kmeans') throw new Error('a k-means layer');
+        expect(layer.codebook.length).toBe(4);
+        const weights = tuned.model.model.parameters.get(`${name}.weight`)!.data;
+        expect([...weights]).toEqual([...layer.codes].map((code) => layer.codebook[code]));
+      }
+      const mean = (log: readonly { loss: number }[]) =>
+        log.reduce((sum, { loss }) => sum + loss / log.length, 0);
+      expect(mean(tuned.log.slice(-5))).toBeLessThan(mean(tuned.log.slice(0, 5)));
+    });
+  }
+
+  test('re-assignment needs weights that move', async () => {
+    const quantized = await quantizeModel(gpu.runtime, smallModel(), { method: 'kmeans', bits: 2 });
+    await expect(
+      finetune(gpu.runtime, quantized, stripes(40), { batch: 20, reassignEvery: 3, centroids: 'gradient' }),
+    ).rejects.toThrow(/centroids 'mean'/);
+  });
+
+  const modes: [string, 'kmeans' | 'linear', FinetuneOptions][] = [
+    ['centroids by their gradient', 'kmeans', { centroids: 'gradient', rate: 1e-4 }],
+    ['centroids by their mean, re-assigned', 'kmeans', { centroids: 'mean', reassignEvery: 2 }],
+    ['linear with learned steps', 'linear', { learnedStep: true }],
+  ];
+  test.each(modes)(
+    '%s: a resumed run ends with the bits of an uninterrupted one',
+    async (_, method, mode) => {
+      const { runtime } = gpu;
+      const data = stripes(60);
+      const quantized = await quantizeModel(runtime, smallModel(), {
+        method,
+        bits: 4,
+        calibration: data.images,
+      });
+      const saved = new Map<number, Uint8Array>();
+      const options: FinetuneOptions = {
+        ...mode,
+        ...{ steps: 9, batch: 20, seed: 3, checkpointEvery: 5 },
+        onCheckpoint: (checkpoint, step) => void saved.set(step, checkpoint),
+      };
+      const whole = await finetune(runtime, quantized, data, options);
+      const resumed = await finetune(runtime, quantized, data, { ...options, resume: saved.get(5) });
+      expect(resumed.log.map(({ step }) => step)).toEqual([6, 7, 8, 9]);
+      expect(resumed.checkpoint).toEqual(whole.checkpoint);
+      expect(layersOf(resumed.model)).toEqual(layersOf(whole.model));
+      expect(resumed.checkpoint).not.toEqual(saved.get(5));
+    },
+  );
+
+  test('stops at a NaN loss; the checkpoint it kept resumes at a lower rate only as a new run', async () => {
+    const data = stripes(60);
+    const quantized = await quantizeModel(gpu.runtime, smallModel(), { method: 'kmeans', bits: 2 });
+    const options = { steps: 9, batch: 20, rate: 1e30, schedule: 'constant' as const };
+    const error = await finetune(gpu.runtime, quantized, data, options).catch((e) => e);
+    expect(error).toBeInstanceOf(DivergedError);
+    expect(error.message).toMatch(/finite.*at step \d+.*lower the learning rate/);
+    await expect(
+      finetune(gpu.runtime, quantized, data, { ...options, rate: 0.01, resume: error.checkpoint }),
+    ).rejects.toThrow(/settings it began with/);
+  });
+
+  test('refuses an empty data set, too many classes, and a checkpoint of another precision', async () => {
+    const { runtime } = gpu;
+    const data = stripes(40);
+    const [two, four] = await Promise.all(
+      [2, 4].map((bits) => quantizeModel(runtime, smallModel(), { method: 'kmeans', bits })),
+    );
+    const options = { steps: 1, batch: 20 };
+    const none = { images: new Uint8Array(0), labels: new Uint8Array(0) };
+    await expect(finetune(runtime, two, none, options)).rejects.toThrow(/empty data set/);
+    const high = { ...data, labels: data.labels.map(() => 5) };
+    await expect(finetune(runtime, two, high, options)).rejects.toThrow(/5 outputs.*received 5/);
+    const { checkpoint } = await finetune(runtime, two, data, options);
+    await expect(finetune(runtime, four, data, { ...options, resume: checkpoint })).rejects.toThrow(
+      /same network and precision.*kmeans 2 bit.*kmeans 4 bit/,
+    );
+  });
+});
+
+/** Codes and codebooks or scales of every layer, as plain data. */
+function layersOf(model: QuantizedModel) {
+  return [...model.layers].map(([name, layer]) => [
+    name,
+    [...layer.codes],
+    [...(layer.method === 'kmeans' ? layer.codebook : layer.scale)],
+  ]);
+}

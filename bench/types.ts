@@ -117,6 +117,8 @@ export interface Opened {
   output?(): Promise<ArrayBuffer | ArrayBufferView>;
   /** What the CPU twin makes of the same input, bit for bit: the tests hold `output` against it. */
   expected?(): ArrayBufferView;
+  /** A float output and what the CPU twin makes of the same input in float64: the tests hold them together. */
+  floats?(): Promise<{ actual: ArrayLike<number>; expected: ArrayLike<number> }>;
   /** The float output, for peers to be held against. */
   logits?(): Promise<Float32Array>;
   note?: string;
@@ -144,6 +146,7 @@ export interface BenchCase {
 export type PeerWork =
   | { kind: 'vgg'; batches: readonly number[] }
   | { kind: 'conv2d'; shape: ConvCase }
+  | { kind: 'conv2d-gradient'; by: 'input' | 'filter'; shape: ConvCase }
   | { kind: 'kmeans'; layers: number; clusters: number; iterations: number };
 
 /** A 3x3-like convolution with `same` padding and stride 1; names as in the case's own name. */

@@ -1,8 +1,15 @@
 import type { BenchCase, Size } from '../types.ts';
+import { codeCases } from './codes.ts';
 import { convCases } from './conv.ts';
+import { gradientCases } from './gradients.ts';
 import { kmeansCases } from './kmeans.ts';
 import { linearCases } from './linear.ts';
 import { matmulCases } from './matmul.ts';
+import { mergeCases } from './merge.ts';
+import { normalizationCases } from './normalization.ts';
+import { operatorCases } from './operators.ts';
+import { poolCases } from './pool.ts';
+import { trainingCases } from './training.ts';
 import { vggCases } from './vgg.ts';
 
 /** Every case at a size, in the order they run. */
@@ -13,5 +20,12 @@ export function benchCases(size: Size): BenchCase[] {
     ...matmulCases(size),
     ...kmeansCases(size),
     ...linearCases(size),
+    ...codeCases(size),
+    ...poolCases(size),
+    ...mergeCases(size),
+    ...operatorCases(size),
+    ...gradientCases(size),
+    ...normalizationCases(size),
+    ...trainingCases(size),
   ];
 }

@@ -1,6 +1,7 @@
 import { fuseGraph } from '../../src/model/fuse.ts';
 import type { Model } from '../../src/model/graph.ts';
 import { type KmeansOptions, type KmeansResult, kmeansBatch } from '../../src/quantize/kmeans.ts';
+import { joinBytes } from '../bytes.ts';
 import type { BenchCase, BenchContext, Opened, Size } from '../types.ts';
 import { hold } from './held.ts';
 import { timedCalls } from './timed.ts';
@@ -83,16 +84,5 @@ async function openIteration(context: BenchContext, layers: number, options: Kme
 }
 
 /** Codes and codebook bits of every tensor. */
-function joined(results: readonly KmeansResult[]): Uint8Array {
-  const parts = results.flatMap(({ codes, codebook }) => [
-    codes,
-    new Uint8Array(codebook.buffer, codebook.byteOffset, codebook.byteLength),
-  ]);
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
-}
+const joined = (results: readonly KmeansResult[]) =>
+  joinBytes(results.flatMap(({ codes, codebook }) => [codes, codebook]));

@@ -4,7 +4,8 @@ import type { GraphNode, Model } from '../../src/model/graph.ts';
 import { lowerFloat } from '../../src/model/lower-float.ts';
 import { lowerInt8 } from '../../src/model/lower-int8.ts';
 import type { CodebookLayer, QuantizedModel } from '../../src/model/precision.ts';
-import { conv2dAccumulators } from '../../src/reference/conv2d-int8.ts';
+import { conv2d } from '../../src/reference/conv2d.ts';
+import { type ConvGeometry, conv2dAccumulators } from '../../src/reference/conv2d-int8.ts';
 import { requantizeReference } from '../../src/reference/requantize.ts';
 import { seeded } from '../random.ts';
 import type { BenchCase, BenchContext, ConvCase, Opened } from '../types.ts';
@@ -66,10 +67,17 @@ async function openLayer(
     ...timed,
     work: { amount: operations, unit: integer ? 'GOP/s' : 'GFLOP/s' },
     bound: { ceiling: integer ? 'int8Gops' : 'f32GFlops', amount: operations },
-    ...(integer && {
-      output: () => runtime.read(buffer, output.byteLength),
-      expected: () => expectedCodes(layer, quantized, pixels),
-    }),
+    ...(integer
+      ? {
+          output: () => runtime.read(buffer, output.byteLength),
+          expected: () => expectedCodes(layer, quantized, pixels),
+        }
+      : {
+          floats: async () => ({
+            actual: new Float32Array(await runtime.read(buffer, output.byteLength)),
+            expected: expectedFloats(layer, precision, model, pixels),
+          }),
+        }),
     close() {
       stop();
       executor.destroy();
@@ -153,36 +161,57 @@ function codebookOf({ O, C, K, N }: LayerCase, precision: LayerPrecision): Map<s
 }
 
 /** The CPU twin's bytes: NHWC codes, channels padded to whole words with what their zero bias gives. */
-function expectedCodes(
-  { kind, N, H, C, O, K }: LayerCase,
-  quantized: QuantizedModel,
-  pixels: Uint8Array,
-): Int8Array {
+function expectedCodes(layer: LayerCase, quantized: QuantizedModel, pixels: Uint8Array): Int8Array {
   const weights = quantized.layers.get(LAYER)!;
   const { scale: outputScale, zeroPoint } = quantized.activations.get(LAYER)!;
-  const before = kind === 'linear' ? 0 : (K - 1) >> 1;
-  const after = kind === 'linear' ? 0 : K - 1 - before;
   // A pixel enters as its code, shifted to int8.
   const input = Int8Array.from(pixels, (pixel) => pixel - 128);
   const accumulators = conv2dAccumulators(
     input,
     weights.codes as Int8Array,
-    new Int32Array(O),
+    new Int32Array(layer.O),
     INPUT.zeroPoint,
-    {
-      batch: N,
-      height: H,
-      width: H,
-      inChannels: C,
-      outChannels: O,
-      kernel: [K, K],
-      strides: [1, 1],
-      dilations: [1, 1],
-      pads: [before, before, after, after],
-      groups: 1,
-    },
+    geometryOf(layer),
   );
   const weightScale = WEIGHT_SCALE * 2 ** (8 - quantized.bits);
   const settings = { inputScale: INPUT.scale, weightScale, outputScale, zeroPoint, low: -128, high: 127 };
   return Int8Array.from(accumulators, (sum) => requantizeReference('ort-f32', sum, settings));
+}
+
+/** The CPU twin's values: pixels enter as floats from 0 to 1. */
+function expectedFloats(
+  layer: LayerCase,
+  precision: LayerPrecision,
+  model: Model,
+  pixels: Uint8Array,
+): Float32Array {
+  const clustered = codebookOf(layer, precision).get(LAYER);
+  const weights = clustered
+    ? Float32Array.from(clustered.codes, (code) => clustered.codebook[code])
+    : (model.parameters.get(`${LAYER}.weight`)!.data as Float32Array);
+  return conv2d(
+    Float32Array.from(pixels, (pixel) => pixel / 255),
+    weights,
+    new Float32Array(layer.O).fill(1),
+    new Float32Array(layer.O),
+    [-Infinity, Infinity],
+    geometryOf(layer),
+  );
+}
+
+function geometryOf({ kind, N, H, C, O, K }: LayerCase): ConvGeometry {
+  const before = kind === 'linear' ? 0 : (K - 1) >> 1;
+  const after = kind === 'linear' ? 0 : K - 1 - before;
+  return {
+    batch: N,
+    height: H,
+    width: H,
+    inChannels: C,
+    outChannels: O,
+    kernel: [K, K],
+    strides: [1, 1],
+    dilations: [1, 1],
+    pads: [before, before, after, after],
+    groups: 1,
+  };
 }

@@ -49,6 +49,16 @@ export function toHwio(weight: Float32Array, outputs: number, inputs: number, ke
   return result;
 }
 
+/** tfjs' HWIO to OIHW. */
+export function toOihw(weight: Float32Array, outputs: number, inputs: number, kernel: number): Float32Array {
+  const area = kernel * kernel;
+  return Float32Array.from(weight, (_, to) => {
+    const o = Math.floor(to / (inputs * area));
+    const i = Math.floor(to / area) % inputs;
+    return weight[((to % area) * inputs + i) * outputs + o];
+  });
+}
+
 /** Pixels to the floats from 0 to 1 that a float network takes, as our own first kernel divides them. */
 export function toFloats(pixels: Uint8Array): Float32Array {
   return Float32Array.from(pixels, (pixel) => pixel / 255);

@@ -1,7 +1,7 @@
 import type { BenchCase, Subject } from '../types.ts';
 import { kmeansPeers } from './kmeans.ts';
 import { ortVgg } from './ort.ts';
-import { tfjsConv, tfjsVgg } from './tfjs.ts';
+import { tfjsConv, tfjsConvGradient, tfjsVgg } from './tfjs.ts';
 
 /** Everybody else who can do a case's work; the packages load when a subject is opened. */
 export function peersOf({ peers }: BenchCase): readonly Subject[] {
@@ -15,6 +15,8 @@ export function peersOf({ peers }: BenchCase): readonly Subject[] {
       ]);
     case 'conv2d':
       return [tfjsConv(peers.shape)];
+    case 'conv2d-gradient':
+      return [tfjsConvGradient(peers)];
     case 'kmeans':
       return kmeansPeers(peers);
     default:

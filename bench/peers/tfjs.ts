@@ -2,10 +2,11 @@ import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
 import { deviceDescriptor } from '../../src/gpu/device.ts';
 import { installNavigatorGpu } from '../../src/node/device.ts';
+import { gradientInputs } from '../cases/gradients.ts';
 import { macsPerImage } from '../cases/vgg.ts';
 import { seeded } from '../random.ts';
-import type { BenchContext, ConvCase, Opened, Subject } from '../types.ts';
-import { foldVgg, toFloats, toHwio } from './folded.ts';
+import type { BenchContext, ConvCase, Opened, PeerWork, Subject } from '../types.ts';
+import { foldVgg, toFloats, toHwio, toOihw } from './folded.ts';
 
 type Tf = typeof import('@tensorflow/tfjs');
 type Tensor4D = import('@tensorflow/tfjs').Tensor4D;
@@ -85,6 +86,48 @@ export function tfjsConv({ N, H, C, O, K }: ConvCase): Subject {
         bound: { ceiling: 'f32GFlops', amount: operations },
         run,
         close: () => tf.dispose([x, filter]),
+      };
+    },
+  };
+}
+
+/** tfjs' own kernel for a convolution's gradient, operands on the GPU already; only the check reads the result. */
+export function tfjsConvGradient({ by, shape }: Extract<PeerWork, { kind: 'conv2d-gradient' }>): Subject {
+  const { N, H, C, O, K } = shape;
+  return {
+    implementation: 'tfjs-webgpu',
+    precision: 'fp32',
+    batch: N,
+    async open(context) {
+      const tf = await startWebgpu(context);
+      const { input, gradient, weights } = gradientInputs(shape);
+      const x = tf.tensor4d(input, [N, H, H, C]);
+      const dy = tf.tensor4d(gradient, [N, H, H, O]);
+      const filter = tf.tensor4d(toHwio(weights, O, C, K), [K, K, C, O]);
+      const common = { strides: [1, 1], pad: 'same', dataFormat: 'NHWC' };
+      const derive = () =>
+        by === 'input'
+          ? tf.engine().runKernel('Conv2DBackpropInput', { dy, filter }, { ...common, inputShape: x.shape })
+          : tf
+              .engine()
+              .runKernel('Conv2DBackpropFilter', { x, dy }, { ...common, filterShape: filter.shape });
+      const operations = 2 * N * H * H * K * K * C * O;
+      return {
+        work: { amount: operations, unit: 'GFLOP/s' },
+        bound: { ceiling: 'f32GFlops', amount: operations },
+        async run() {
+          const result = derive() as Tensor4D;
+          // As above: one element is data that depends on all of it.
+          await tf.tidy(() => tf.slice(result, [0, 0, 0, 0], [1, 1, 1, 1])).data();
+          result.dispose();
+        },
+        async logits() {
+          const result = derive() as Tensor4D;
+          const values = (await result.data()) as Float32Array;
+          result.dispose();
+          return by === 'input' ? values : toOihw(values, O, C, K);
+        },
+        close: () => tf.dispose([x, dy, filter]),
       };
     },
   };

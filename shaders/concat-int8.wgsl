@@ -1,53 +1,60 @@
-// Concatenation of quantized tensors, each requantized to the output's scale (com.microsoft QLinearConcat).
+// Puts one quantized tensor in its place in a concatenation, requantized to the output's scale (com.microsoft
+// QLinearConcat); one dispatch an input, in order.
 //
 //   RESCALE 0  ort-f32:         rne(f32(f32((x - z_i) * s_i) / s_y)) + z_y, saturated: dequantize, then quantize
 //   RESCALE 1  the other rules: requantize(x - z_i, M_i, z_y, low, high) with M_i = s_i * 1 / s_y (lib/requantize.wgsl)
+//   RESCALE 2  equal scales:    x - z_i + z_y, saturated: what every rule gives for s_i = s_y
 //
-// buffer    shape           dtype and packing
-// input     all inputs      int8 or uint8, four a word, one input after the other, each from a whole word on
-// segments  8 a segment     u32: [0] where it ends in an output row, [1] its length in a row, [2] its first byte in
-//                           `input`, [3] flip, [4] zero point as i32 bits, [5], [6] multiplier, [7] scale as f32 bits
-// output    rows, row       as the input
+// buffer  shape                     dtype and packing
+// input   rows, input_stride        int8 or uint8, four a word; input_stride in bytes, any
+// output  rows, output_words        as the input; a row begins at a whole word
 //
-// A row is everything from the concatenated axis on: row = sum of the segments' lengths. Segment i's bytes are
-// [rows, length]. An int8 byte v is read as (v ^ 0x80) - 128 and its zero point is 128 larger.
+// A row is everything from the concatenated axis on. The input's `length` bytes a row go to bytes start .. start +
+// length - 1 of the output's row. An int8 byte v is read as (v ^ 0x80) - 128 and its zero point is 128 larger.
 //
-// One thread writes one word, four codes; the last word's missing codes are zeros. All in integers except a rule's
-// native f32, which is used where it is known to be exact.
+// One thread writes one word of the `words` that the input touches in a row: bytes before the input's first are kept,
+// which is why inputs go in order, bytes after its last are zeros until the next input or for good.
+// All in integers except a rule's native f32, which is used where it is known to be exact.
 
 override WORKGROUP_SIZE: u32 = 64u;
 const RESCALE: u32 = 0u;
 
 struct Params {
-  count: u32,
-  row: u32,
-  y_scale: f32,
+  rows: u32,
+  words: u32,
+  start: u32,
+  length: u32,
+  input_stride: u32,
+  output_words: u32,
+  flip: u32,
+  zero: i32,
   zero_point: i32,
   low: i32,
   high: i32,
+  scale_word: u32,
+  y_scale_word: u32,
+  multiplier: u32,
+  multiplier_more: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<u32>;
-@group(0) @binding(2) var<storage, read> segments: array<u32>;
-@group(0) @binding(3) var<storage, read_write> output: array<u32>;
+@group(0) @binding(2) var<storage, read_write> output: array<u32>;
 
-fn code_of(index: u32) -> i32 {
-  let place = index % params.row;
-  var segment = 0u;
-  while (place >= segments[segment]) { segment += 8u; }
-  let size = segments[segment + 1u];
-  let start = segments[segment] - size;
-  let byte = segments[segment + 2u] + (index / params.row) * size + place - start;
-  let value = ((input[byte >> 2u] >> (8u * (byte & 3u))) & 0xffu) ^ segments[segment + 3u];
-  let difference = i32(value) - bitcast<i32>(segments[segment + 4u]);
+fn code_of(byte: u32) -> i32 {
+  let value = ((input[byte >> 2u] >> (8u * (byte & 3u))) & 0xffu) ^ params.flip;
+  let difference = i32(value) - params.zero;
+  let zero_point = params.zero_point;
   if (RESCALE == 1u) {
-    let multiplier = vec2u(segments[segment + 5u], segments[segment + 6u]);
-    return requantize(difference, multiplier, params.zero_point, params.low, params.high);
+    let multiplier = vec2u(params.multiplier, params.multiplier_more);
+    return requantize(difference, multiplier, zero_point, params.low, params.high);
   }
-  let real = f32_multiply_bits(f32_from_i32_bits(difference), segments[segment + 7u]);
-  let rounded = round_half_even_to_i32(f32_divide_bits(real, bitcast<u32>(params.y_scale)));
-  return clamp(rounded, params.low - params.zero_point, params.high - params.zero_point) + params.zero_point;
+  var rounded = difference;
+  if (RESCALE == 0u) {
+    let real = f32_multiply_bits(f32_from_i32_bits(difference), params.scale_word);
+    rounded = round_half_even_to_i32(f32_divide_bits(real, params.y_scale_word));
+  }
+  return clamp(rounded, params.low - zero_point, params.high - zero_point) + zero_point;
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -56,12 +63,20 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let word = (group.x + group.y * groups.x) * WORKGROUP_SIZE + lane;
-  let first = word * 4u;
-  if (first >= params.count) { return; }
+  let index = (group.x + group.y * groups.x) * WORKGROUP_SIZE + lane;
+  let row = index / params.words;
+  if (row >= params.rows) { return; }
+  let word = (params.start >> 2u) + index % params.words;
+  let at = row * params.output_words + word;
   var packed = 0u;
-  for (var i = 0u; i < min(4u, params.count - first); i++) {
-    packed |= (bitcast<u32>(code_of(first + i)) & 0xffu) << (8u * i);
+  for (var i = 0u; i < 4u; i++) {
+    let byte = word * 4u + i;
+    if (byte < params.start) {
+      packed |= output[at] & (0xffu << (8u * i));
+    } else if (byte < params.start + params.length) {
+      let code = code_of(row * params.input_stride + byte - params.start);
+      packed |= (bitcast<u32>(code) & 0xffu) << (8u * i);
+    }
   }
-  output[word] = packed;
+  output[at] = packed;
 }

@@ -1,3 +1,4 @@
+import { add } from './add.ts';
 import { addInt8 } from './add-int8.ts';
 import { augmentImagesKernel } from './augment-images.ts';
 import { averagePool2dKernel } from './average-pool2d.ts';
@@ -12,6 +13,7 @@ import { chooseQparamsKernel } from './choose-qparams.ts';
 import { codebookDecode } from './codebook-decode.ts';
 import { codebookExpandKernel } from './codebook-expand.ts';
 import { codebookGradientKernel } from './codebook-gradient.ts';
+import { concat } from './concat.ts';
 import { concatInt8 } from './concat-int8.ts';
 import { convInteger } from './conv-integer.ts';
 import { conv2dKernel } from './conv2d.ts';
@@ -51,6 +53,7 @@ import { unpackCodesKernel } from './unpack-codes.ts';
 
 // Each kernel adds one import and one name, alphabetically; `kernels` is level 1 of the public surface.
 export const kernels = {
+  add,
   addInt8,
   augmentImages: augmentImagesKernel,
   averagePool2d: averagePool2dKernel,
@@ -65,6 +68,7 @@ export const kernels = {
   codebookDecode,
   codebookExpand: codebookExpandKernel,
   codebookGradient: codebookGradientKernel,
+  concat,
   concatInt8,
   conv2d: conv2dKernel,
   conv2dFilterGradient: conv2dFilterGradientKernel,

@@ -1,11 +1,11 @@
 import { check } from '../gpu/errors.ts';
-import type { Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { DType, Tensor } from '../gpu/tensor.ts';
 import { addInt8 } from '../kernels/add-int8.ts';
 import { concatInt8 } from '../kernels/concat-int8.ts';
 import { prepareAdd } from '../quantize/add.ts';
-import { prepareMultipliers, type RequantizeRule, requantizeConstant } from '../quantize/requantize.ts';
+import { prepareConcat } from '../quantize/concat.ts';
+import type { RequantizeRule } from '../quantize/requantize.ts';
 import {
   type Attributes,
   BYTE_TYPES,
@@ -136,36 +136,43 @@ export async function runQLinearConcat(
     );
   }
   const rows = sizeOf(dims.slice(0, axis));
-  const segments = new Uint32Array(total * 8);
-  const bytes = new Uint8Array(
-    parts.reduce((sum, { tensor }) => sum + Math.ceil(tensor.data.length / 4) * 4, 0),
-  );
-  let row = 0;
-  let at = 0;
-  for (const [i, { tensor, scale, zero }] of parts.entries()) {
-    const { data } = tensor;
-    const length = data.length / rows;
-    const [x, more] =
-      rule === 'ort-f32' ? [0, 0] : prepareMultipliers(rule, scale, Float32Array.of(1), y.scale);
-    const scaleBits = new Uint32Array(Float32Array.of(scale).buffer)[0];
-    row += length;
-    segments.set([row, length, at, byteFlip(dtype), zero + zeroShift(dtype), x, more, scaleBits], i * 8);
-    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.length), at);
-    at += Math.ceil(data.length / 4) * 4;
-  }
-  const count = rows * row;
+  const row = parts.reduce((sum, { tensor }) => sum + tensor.data.length / rows, 0);
+  const outputWords = Math.ceil(row / 4);
   const [low, high] = CODE_RANGE[dtype]!;
-  const specialization: Specialization =
-    rule === 'ort-f32'
-      ? { RESCALE: '0u' }
-      : { RESCALE: '1u', REQUANTIZE: await requantizeConstant(runtime, rule) };
-  const kernel = await concatInt8.create(runtime.device, specialization);
+  const common = { rows, outputWords, flip: byteFlip(dtype), zeroPoint: y.zero, low, high };
+  let start = 0;
+  const places = parts.map(({ tensor, scale, zero }) => {
+    const length = tensor.data.length / rows;
+    start += length;
+    return { tensor, scale, zero, place: { start: start - length, length } };
+  });
+  const prepared = await Promise.all(
+    places.map(async ({ tensor, scale, zero, place }) => {
+      const { specialization, params } = await prepareConcat(runtime, rule, scale, y.scale, place);
+      const kernel = await concatInt8.create(runtime.device, specialization);
+      const own = { inputStride: place.length, zero: zero + zeroShift(dtype) };
+      return { kernel, tensor, params: { ...common, ...params, ...own } };
+    }),
+  );
   return runtime.scope(async ({ upload, empty, keep }) => {
-    const output = empty(count, 'concatenation');
-    const params = { count, row, yScale: y.scale, zeroPoint: y.zero, low, high };
-    runtime.submit([keep(kernel.bind({ input: upload(bytes), segments: upload(segments), output }, params))]);
+    const output = empty(rows * outputWords * 4, 'concatenation');
+    runtime.submit(
+      prepared.map(({ kernel, tensor, params }, i) =>
+        keep(kernel.bind({ input: upload(tensor.data, `x${i}`), output }, params)),
+      ),
+    );
     const size = parts.reduce((sum, { tensor }) => sum + tensor.dims[axis], 0);
     const outputDims = dims.map((value, d) => (d === axis ? size : value));
-    return [tensorOf(dtype, outputDims, await runtime.read(output, count))];
+    return [tensorOf(dtype, outputDims, tightRows(await runtime.read(output), rows, row))];
   });
+}
+
+/** Rows of `length` bytes each, which begin at whole words, without the bytes between them. */
+function tightRows(bytes: ArrayBuffer, rows: number, length: number): ArrayBuffer {
+  const stride = Math.ceil(length / 4) * 4;
+  if (stride === length) return bytes;
+  const padded = new Uint8Array(bytes);
+  const tight = new Uint8Array(rows * length);
+  for (let r = 0; r < rows; r++) tight.set(padded.subarray(r * stride, r * stride + length), r * length);
+  return tight.buffer;
 }

@@ -1,71 +1,110 @@
 import { describe, expect, test } from 'vitest';
 import { concatInt8 } from '../../src/kernels/concat-int8.ts';
-import { prepareMultipliers, requantizeConstant, requantizeRules } from '../../src/quantize/requantize.ts';
+import { prepareConcat } from '../../src/quantize/concat.ts';
+import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { rescaleReference } from '../../src/reference/concat-int8.ts';
 import type { RequantizeRule } from '../../src/reference/requantize.ts';
-import { dispatch, firstDifference } from '../support/dispatch.ts';
-import { seeded, useRuntime } from '../support/runtime.ts';
+import { firstDifference } from '../support/dispatch.ts';
+import { guardedOutput, seeded, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
 
-async function concatenate(
+interface Options {
+  workgroup?: number;
+  /** Every scale is the output's. */
+  equal?: boolean;
+  /** Inputs whose rows are padded to whole words, as a model's activations are. */
+  padded?: boolean;
+  twin?: typeof rescaleReference;
+}
+
+/** Places uint8 inputs one after the other in an output that holds garbage before. */
+async function mismatch(
   rule: RequantizeRule,
   rows: number,
   lengths: number[],
   seed: number,
-  workgroup = 64,
+  { workgroup = 64, equal = false, padded = false, twin = rescaleReference }: Options = {},
 ) {
   const random = seeded(seed);
   const scale = () => Math.fround(seed % 2 ? 2 ** -random.integer(2, 5) : 0.02 + random.next() * 0.2);
   const y = { scale: scale(), zeroPoint: 7, low: 0, high: 255 };
-  const parts = lengths.map((length) => ({
-    codes: Uint8Array.from({ length: rows * length }, () => random.integer(0, 255)),
-    length,
-    scale: scale(),
-    zeroPoint: random.integer(0, 255),
-  }));
-  const segments: number[] = [];
-  const bytes: number[] = [];
-  let row = 0;
-  for (const { codes, length, scale, zeroPoint } of parts) {
-    const words = prepareMultipliers(rule, scale, Float32Array.of(1), y.scale);
-    row += length;
-    const bits = new Uint32Array(Float32Array.of(scale).buffer)[0];
-    segments.push(row, length, bytes.length, 0, zeroPoint, words[0], words[1], bits);
-    for (const code of codes) bytes.push(code);
-    while (bytes.length % 4) bytes.push(0);
+  const parts = lengths.map((length) => {
+    const stride = padded ? Math.ceil(length / 4) * 4 : length;
+    return {
+      codes: Uint8Array.from({ length: rows * stride }, () => random.integer(0, 255)),
+      length,
+      stride,
+      scale: equal ? y.scale : scale(),
+      zeroPoint: random.integer(0, 255),
+    };
+  });
+  const row = lengths.reduce((sum, length) => sum + length, 0);
+  const outputWords = Math.ceil(row / 4);
+  const output = guardedOutput(gpu.runtime, rows * outputWords * 4);
+  await gpu.runtime.scope(async ({ upload, keep }) => {
+    let start = 0;
+    const calls = [];
+    for (const { codes, length, stride, scale: own, zeroPoint: zero } of parts) {
+      const place = { start, length };
+      const { specialization, params } = await prepareConcat(gpu.runtime, rule, own, y.scale, place);
+      const kernel = await concatInt8.create(gpu.runtime.device, {
+        ...specialization,
+        WORKGROUP_SIZE: workgroup,
+      });
+      const common = { rows, inputStride: stride, outputWords, flip: 0, zero };
+      const bounds = { zeroPoint: y.zeroPoint, low: y.low, high: y.high };
+      calls.push(
+        keep(
+          kernel.bind({ input: upload(codes), output: output.slice }, { ...common, ...bounds, ...params }),
+        ),
+      );
+      start += length;
+    }
+    gpu.runtime.submit(calls);
+  });
+  const expected = new Uint8Array(rows * outputWords * 4);
+  for (let r = 0; r < rows; r++) {
+    let at = r * outputWords * 4;
+    for (const { codes, length, stride, ...own } of parts)
+      for (let i = 0; i < length; i++) expected[at++] = twin(rule, codes[r * stride + i], own, y);
   }
-  const count = rows * row;
-  const { output } = await dispatch(
-    gpu.runtime,
-    concatInt8,
-    { input: Uint8Array.from(bytes), segments: Uint32Array.from(segments) },
-    { output: count },
-    { count, row, yScale: y.scale, zeroPoint: y.zeroPoint, low: 0, high: 255 },
-    rule === 'ort-f32'
-      ? { RESCALE: '0u', WORKGROUP_SIZE: workgroup }
-      : { RESCALE: '1u', REQUANTIZE: await requantizeConstant(gpu.runtime, rule), WORKGROUP_SIZE: workgroup },
-  );
-  const expected: number[] = [];
-  for (let r = 0; r < rows; r++)
-    for (const { codes, length, ...own } of parts)
-      for (const code of codes.subarray(r * length, (r + 1) * length)) {
-        expected.push(rescaleReference(rule, code, own, y));
-      }
-  return firstDifference(new Uint8Array(output), expected);
+  return firstDifference(new Uint8Array(await output.read()), expected);
 }
 
 describe('concat-int8', () => {
   for (const rule of requantizeRules) {
     test(`${rule} has its twin's codes`, async () => {
       for (const length of [1, 3, 4, 5, 64, 255])
-        expect(await concatenate(rule, 3, [length, 2, 7], length)).toBe(-1);
-      expect(await concatenate(rule, 40, [33, 65, 1, 20], 3, 256)).toBe(-1);
-      expect(await concatenate(rule, 1, [256], 4)).toBe(-1);
+        expect(await mismatch(rule, 3, [length, 2, 7], length)).toBe(-1);
+      expect(await mismatch(rule, 40, [33, 65, 1, 20], 3, { workgroup: 256 })).toBe(-1);
+      expect(await mismatch(rule, 40, [33, 65, 1, 20], 2, { padded: true })).toBe(-1);
+      expect(await mismatch(rule, 1, [256], 4)).toBe(-1);
+    });
+
+    test(`${rule} moves codes of the output's own scale as its twin does`, async () => {
+      for (const seed of [1, 2, 3, 4, 6, 8])
+        expect(await mismatch(rule, 9, [5, 6, 256], seed, { equal: true })).toBe(-1);
     });
   }
 
   test('a dispatch wider than 65,535 workgroups is folded', async () => {
-    expect(await concatenate('ort-f32', 65_536, [100, 29], 5, 32)).toBe(-1);
+    expect(await mismatch('ort-f32', 65_536, [131, 6], 5, { workgroup: 32 })).toBe(-1);
+  });
+
+  test('known-wrong concatenations are told apart', async () => {
+    const wrongs: Record<string, typeof rescaleReference> = {
+      'the zero point added before rounding': (_, ...rest) => rescaleReference('lab', ...rest),
+      'ties away from zero': (_, ...rest) => rescaleReference('tflite-double', ...rest),
+      'the zero point forgotten': (rule, code, own, y) =>
+        rescaleReference(rule, code, { ...own, zeroPoint: 0 }, y),
+    };
+    for (const [name, twin] of Object.entries(wrongs)) {
+      let caught = false;
+      for (let seed = 1; seed < 20; seed += 2) {
+        caught ||= (await mismatch('ort-f32', 8, [256, 256], seed, { twin })) !== -1;
+      }
+      expect(caught, name).toBe(true);
+    }
   });
 });

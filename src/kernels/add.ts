@@ -1,0 +1,16 @@
+import source from '../../shaders/add.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+/** Adds two f32 tensors and clamps; see shaders/add.wgsl. */
+export const add = defineKernel({
+  name: 'add',
+  wgsl: [source],
+  bindings: {
+    a: { access: 'read', type: 'vec4f' },
+    b: { access: 'read', type: 'vec4f' },
+    output: { access: 'write', type: 'vec4f' },
+  },
+  params: { count: 'u32', low: 'f32', high: 'f32' },
+  overrides: { WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] } },
+  workgroups: ({ count }, { WORKGROUP_SIZE }) => Math.ceil(count / WORKGROUP_SIZE),
+});

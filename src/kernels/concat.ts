@@ -1,0 +1,24 @@
+import source from '../../shaders/concat.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+/** Copies one f32 tensor into its channels of a concatenation; see shaders/concat.wgsl. */
+export const concat = defineKernel({
+  name: 'concat',
+  wgsl: [source],
+  bindings: {
+    input: { access: 'read', type: 'f32' },
+    output: { access: 'write', type: 'f32' },
+  },
+  params: {
+    pixels: 'u32',
+    channels: 'u32',
+    width: 'u32',
+    start: 'u32',
+    inputStride: 'u32',
+    outputStride: 'u32',
+    low: 'f32',
+    high: 'f32',
+  },
+  overrides: { WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] } },
+  workgroups: ({ pixels, width }, { WORKGROUP_SIZE }) => Math.ceil((pixels * width) / WORKGROUP_SIZE),
+});

@@ -3,6 +3,7 @@ import { codeCases } from './codes.ts';
 import { convCases } from './conv.ts';
 import { gradientCases } from './gradients.ts';
 import { kmeansCases } from './kmeans.ts';
+import { layoutCases } from './layout.ts';
 import { linearCases } from './linear.ts';
 import { matmulCases } from './matmul.ts';
 import { mergeCases } from './merge.ts';
@@ -27,5 +28,6 @@ export function benchCases(size: Size): BenchCase[] {
     ...gradientCases(size),
     ...normalizationCases(size),
     ...trainingCases(size),
+    ...layoutCases(size),
   ];
 }

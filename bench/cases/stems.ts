@@ -50,9 +50,11 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'quantize-linear-onnx': 'quantize-linear-onnx',
   'reduce-min-max': 'reduce-min-max',
   requantize: 'requantize',
+  'resize-channels': 'resize-channels',
   'sgd-step': 'sgd-step',
   'softmax-cross-entropy': 'softmax-cross-entropy',
   'step-size-gradient': 'step-size-gradient',
   'sum-splits': 'sum-splits',
+  'tile-weights': 'tile-weights',
   'unpack-codes': 'unpack-codes',
 };

@@ -45,10 +45,12 @@ import { quantizeLinearKernel } from './quantize-linear.ts';
 import { quantizeLinearOnnx } from './quantize-linear-onnx.ts';
 import { reduceMinMaxKernel } from './reduce-min-max.ts';
 import { requantize } from './requantize.ts';
+import { resizeChannelsKernel } from './resize-channels.ts';
 import { sgdStepKernel } from './sgd-step.ts';
 import { softmaxCrossEntropyKernel } from './softmax-cross-entropy.ts';
 import { stepSizeGradientKernel } from './step-size-gradient.ts';
 import { sumSplitsKernel } from './sum-splits.ts';
+import { tileWeightsKernel } from './tile-weights.ts';
 import { unpackCodesKernel } from './unpack-codes.ts';
 
 // Each kernel adds one import and one name, alphabetically; `kernels` is level 1 of the public surface.
@@ -100,9 +102,11 @@ export const kernels = {
   quantizeLinearOnnx,
   reduceMinMax: reduceMinMaxKernel,
   requantize,
+  resizeChannels: resizeChannelsKernel,
   sgdStep: sgdStepKernel,
   softmaxCrossEntropy: softmaxCrossEntropyKernel,
   stepSizeGradient: stepSizeGradientKernel,
   sumSplits: sumSplitsKernel,
+  tileWeights: tileWeightsKernel,
   unpackCodes: unpackCodesKernel,
 };

@@ -1,0 +1,16 @@
+import source from '../../shaders/resize-channels.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+/** Rows of channels padded with zeros, or cut; shapes in `shaders/resize-channels.wgsl`. */
+export const resizeChannelsKernel = defineKernel({
+  name: 'resize-channels',
+  wgsl: [source],
+  bindings: {
+    input: { access: 'read', type: 'f32' },
+    output: { access: 'write', type: 'f32' },
+  },
+  params: { rows: 'u32', inputChannels: 'u32', outputChannels: 'u32' },
+  overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
+  workgroups: ({ rows, outputChannels }, { WORKGROUP_SIZE }) =>
+    Math.ceil((rows * outputChannels) / WORKGROUP_SIZE),
+});

@@ -9,7 +9,9 @@ export {
   type TrainResult,
   train,
 } from '../train/index.ts';
+export { type FakeQuantizeOptions, fakeQuantize } from './fake-quantize.ts';
 export { fromLayersModel } from './layers-model.ts';
+export { registerKernels } from './register-kernels.ts';
 export {
   bufferToTensor,
   flush,

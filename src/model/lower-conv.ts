@@ -8,6 +8,17 @@ import {
 import type { ConvLayer } from './fuse.ts';
 import { pixels } from './lower.ts';
 
+/** The shape of a layer's weights. */
+export function weightShape({ inputShape, outputShape, kernel, groups }: ConvLayer): WeightShape {
+  return {
+    outChannels: outputShape.channels,
+    inChannels: inputShape.channels / groups,
+    kernelHeight: kernel[0],
+    kernelWidth: kernel[1],
+    groups,
+  };
+}
+
 /** A layer's weights in codes of any kind with the layout its kernel reads; awkward groups are made dense. */
 export function layoutFor<T extends Float32Array | Int8Array | Uint8Array>(
   layer: ConvLayer,
@@ -15,13 +26,7 @@ export function layoutFor<T extends Float32Array | Int8Array | Uint8Array>(
   tileVectors: number,
   zero = 0,
 ): { codes: T; layout: TileLayout } {
-  const shape: WeightShape = {
-    outChannels: layer.outputShape.channels,
-    inChannels: layer.inputShape.channels / layer.groups,
-    kernelHeight: layer.kernel[0],
-    kernelWidth: layer.kernel[1],
-    groups: layer.groups,
-  };
+  const shape = weightShape(layer);
   if (isAligned(shape, tileVectors)) return { codes, layout: tileLayout(shape, tileVectors) };
   const dense = denseGroups(codes, shape, zero);
   return { codes: dense.codes, layout: tileLayout(dense.shape, tileVectors) };

@@ -1,16 +1,15 @@
 import { check } from '../gpu/errors.ts';
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import { conv2dInt8Kernel } from '../kernels/conv2d-int8.ts';
 import { loadImageKernel } from '../kernels/load-image.ts';
+import { chooseInt8, type Int8Buffer, int8Dispatches, partialBytes } from '../quantize/kernel-choice.ts';
 import { prepareMultipliers, requantizeConstant } from '../quantize/requantize.ts';
-import { chooseTile } from '../quantize/tile.ts';
 import { containerBits, packTiles } from '../quantize/weight-layout.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import { type ConvLayer, fuseGraph } from './fuse.ts';
 import type { ImageShape } from './graph.ts';
-import { type LoweredModel, type Operand, pixels, type Step, vectors } from './lower.ts';
-import { convGeometry, convMacs, layoutFor, padded } from './lower-conv.ts';
+import { type LoweredModel, type LowerOptions, type Operand, pixels, type Step, vectors } from './lower.ts';
+import { convGeometry, convMacs, layoutFor, padded, weightShape } from './lower-conv.ts';
 import { plainInt8Step } from './lower-plain.ts';
 import type { ActivationQparams, LinearLayer, QuantizedModel } from './precision.ts';
 
@@ -19,8 +18,10 @@ export async function lowerInt8(
   runtime: Runtime,
   quantized: QuantizedModel,
   batch: number,
+  options: LowerOptions = {},
 ): Promise<LoweredModel> {
   const { model, requantize } = quantized;
+  const { only } = options;
   const layers = fuseGraph(model);
   const { input } = model.graph;
   const shapes = new Map<string, ImageShape>([[input.name, input]]);
@@ -36,10 +37,11 @@ export async function lowerInt8(
   const last = layers.at(-1)!;
   const steps: Step[] = [];
   for (const layer of layers) {
+    if (options.only !== undefined && layer.name !== options.only) continue;
     if (layer.kind === 'conv2d') {
       // The classifier's accumulators become float logits: int8 ones tie in argmax. The lab keeps them int8.
       const float = layer === last && requantize !== 'lab';
-      steps.push(convStep(runtime, quantized, layer, float, rule, qparams, tensor, batch));
+      steps.push(...convSteps(runtime, quantized, layer, float, rule, qparams, tensor, batch, options));
     } else {
       steps.push(await plainInt8Step(runtime, layer, tensor, qparams, requantize, batch));
     }
@@ -74,7 +76,8 @@ export async function lowerInt8(
   };
 }
 
-function convStep(
+/** One dispatch, or two where the sum is split among workgroups. */
+function convSteps(
   runtime: Runtime,
   quantized: QuantizedModel,
   layer: ConvLayer,
@@ -83,7 +86,8 @@ function convStep(
   qparams: (name: string) => ActivationQparams,
   tensor: (name: string) => Operand,
   batch: number,
-): Step {
+  { kernels, choose }: LowerOptions,
+): Step[] {
   const weights = quantized.layers.get(layer.name);
   check(
     weights?.method === 'linear',
@@ -91,15 +95,14 @@ function convStep(
     weights?.method,
   );
   const geometry = convGeometry(layer, batch);
-  const tile = chooseTile(geometry.pixelCount, true, runtime.adapter.software);
-  const { codes, layout } = layoutFor(layer, weights.codes, tile.tileVectors);
+  const choice = choose?.int8(layer) ?? chooseInt8(runtime, geometry.pixelCount, weightShape(layer), kernels);
+  const { codes, layout } = layoutFor(layer, weights.codes, choice.tileVectors);
   const bits = containerBits(weights.bits);
   const input = qparams(layer.input);
   const output = float ? { scale: 1, zeroPoint: 0 } : qparams(layer.output);
   const bias = integerBias(layer, weights, input);
   const zeroByte = input.zeroPoint & 255;
   const specialization: Specialization = {
-    ...tile.specialization,
     POOL: layer.pool ? '1u' : '0u',
     OUTPUT: float ? '2u' : '0u',
     WEIGHT_BITS: `${bits}u`,
@@ -107,48 +110,47 @@ function convStep(
   };
   const code = (value: number) =>
     Math.max(-128, Math.min(127, roundHalfToEven(value / output.scale) + output.zeroPoint));
-  return {
-    name: layer.name,
-    kernel: conv2dInt8Kernel as unknown as Kernel,
-    specialization,
-    operands: {
-      input: tensor(layer.input),
-      weights: { constant: packTiles(codes as Int8Array, layout, bits), label: `${layer.name}.weight` },
-      bias: { constant: padded(bias, layout), label: `${layer.name}.bias` },
-      multipliers: {
-        constant: float
-          ? logitScales(weights.scale, input.scale, layout.tileCount * layout.tileChannels)
-          : multipliers(
-              quantized,
-              weights,
-              input.scale,
-              output.scale,
-              layout.tileCount * layout.tileChannels,
-            ),
-        label: `${layer.name}.multipliers`,
-      },
-      output: float
-        ? {
-            tensor: layer.output,
-            byteLength: batch * pixels(layer.outputShape) * layer.outputShape.channels * 4,
-          }
-        : tensor(layer.output),
+  const channels = layout.tileCount * layout.tileChannels;
+  const operands: Record<Int8Buffer, Operand> = {
+    input: tensor(layer.input),
+    weights: { constant: packTiles(codes as Int8Array, layout, bits), label: `${layer.name}.weight` },
+    bias: { constant: padded(bias, layout), label: `${layer.name}.bias` },
+    multipliers: {
+      constant: float
+        ? logitScales(weights.scale, input.scale, channels)
+        : multipliers(quantized, weights, input.scale, output.scale, channels),
+      label: `${layer.name}.multipliers`,
     },
-    params: {
-      ...geometry,
-      inputWords: vectors(layer.inputShape),
-      outputWords: float ? layer.outputShape.channels : vectors(layer.outputShape),
-      groupWords: layout.paddedChannels / 4,
-      groupTiles: layout.groupTiles,
-      tileCount: layout.tileCount,
-      padWord: (zeroByte * 0x01010101) >>> 0,
-      zeroPoint: output.zeroPoint,
-      low: layer.low === -Infinity ? -128 : code(layer.low),
-      high: layer.high === Infinity ? 127 : code(layer.high),
+    output: float
+      ? {
+          tensor: layer.output,
+          byteLength: batch * pixels(layer.outputShape) * layer.outputShape.channels * 4,
+        }
+      : tensor(layer.output),
+    partial: {
+      tensor: `${layer.name}.partial`,
+      byteLength: partialBytes(choice, geometry.pixelCount, layout.tileCount),
     },
-    macs: convMacs(layer, batch),
-    shape: layer.outputShape,
   };
+  const dispatches = int8Dispatches(choice, specialization, {
+    ...geometry,
+    inputWords: vectors(layer.inputShape),
+    outputWords: float ? layer.outputShape.channels : vectors(layer.outputShape),
+    groupWords: layout.paddedChannels / 4,
+    groupTiles: layout.groupTiles,
+    tileCount: layout.tileCount,
+    padWord: (zeroByte * 0x01010101) >>> 0,
+    zeroPoint: output.zeroPoint,
+    low: layer.low === -Infinity ? -128 : code(layer.low),
+    high: layer.high === Infinity ? 127 : code(layer.high),
+  });
+  return dispatches.map(({ buffers, ...dispatch }, index) => ({
+    ...dispatch,
+    name: layer.name,
+    operands: Object.fromEntries(Object.entries(buffers).map(([binding, role]) => [binding, operands[role]])),
+    macs: index === 0 ? convMacs(layer, batch) : 0,
+    shape: layer.outputShape,
+  }));
 }
 
 /** round(shift / (inputScale * weightScale)) with the input's zero point folded in; checked to fit int32. */

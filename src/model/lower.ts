@@ -1,4 +1,7 @@
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
+import type { Int8Choice, KernelPreference } from '../quantize/kernel-choice.ts';
+import type { ConvTile } from '../quantize/tile.ts';
+import type { ConvLayer } from './fuse.ts';
 import type { ImageShape } from './graph.ts';
 
 /** What a step binds: an activation by name (placed in the arena by lifetime) or data uploaded once. */
@@ -34,6 +37,20 @@ export interface LoweredModel {
     scale: number;
     zeroPoint: number;
   };
+}
+
+/** Kernels and tiles that a tuner has found for layers; null leaves a layer the library's own choice. */
+export interface KernelChooser {
+  int8(layer: ConvLayer): Int8Choice | null;
+  float(layer: ConvLayer): ConvTile | null;
+}
+
+/** Options of every lowering. */
+export interface LowerOptions {
+  kernels?: KernelPreference;
+  choose?: KernelChooser;
+  /** Steps of this layer alone. */
+  only?: string;
 }
 
 /** Words (int8) or vectors (f32) of four channels a pixel takes. */

@@ -1,11 +1,18 @@
 import { check } from '../gpu/errors.ts';
-import type { Specialization } from '../gpu/kernel.ts';
+import type { Call, Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import { conv2dInt8Kernel } from '../kernels/conv2d-int8.ts';
 import { matmulInt8Kernel } from '../kernels/matmul-int8.ts';
+import {
+  chooseInt8,
+  type Int8Buffer,
+  type Int8Dispatch,
+  int8Dispatches,
+  type KernelPreference,
+  matmulGeometry,
+  partialBytes,
+} from './kernel-choice.ts';
 import { prepareMultipliers, type RequantizeRule, requantizeConstant } from './requantize.ts';
-import { chooseTile } from './tile.ts';
 import {
   denseGroups,
   isAligned,
@@ -30,6 +37,8 @@ export interface Int8Options {
   low?: number;
   high?: number;
   requantize?: RequantizeRule;
+  /** Which kernels run it; `auto` (default) chooses by the adapter. The result is the same, bit for bit. */
+  kernels?: KernelPreference;
 }
 
 /** Geometry of {@link conv2dInt8}. */
@@ -96,21 +105,18 @@ export async function conv2dInt8(
     `${kernelHeight} x ${kernelWidth}, output ${dims.join(' x ')}`,
   );
   const pixelCount = dims[0] * dims[1] * dims[2] * (pool ? 4 : 1);
-  const tile = chooseTile(pixelCount, true, runtime.adapter.software);
   let codes = weight.data as Int8Array;
   let shape: WeightShape = { outChannels, inChannels, kernelHeight, kernelWidth, groups };
-  if (!isAligned(shape, tile.tileVectors)) ({ codes, shape } = denseGroups(codes, shape));
-  const layout = tileLayout(shape, tile.tileVectors);
+  const choice = chooseInt8(runtime, pixelCount, shape, options.kernels);
+  if (!isAligned(shape, choice.tileVectors)) ({ codes, shape } = denseGroups(codes, shape));
+  const layout = tileLayout(shape, choice.tileVectors);
   const inputWords = Math.ceil(channels / 4);
   const prepared = await prepare(runtime, weight.data as Int8Array, layout, options);
   const packedInput = packChannels(input.data as Int8Array, channels);
-  return dispatch(runtime, dims, prepared, packedInput, packTiles(codes, layout, 8), async (buffers) => {
-    const kernel = await conv2dInt8Kernel.create(runtime.device, {
-      ...tile.specialization,
-      ...prepared.specialization,
-      POOL: pool ? '1u' : '0u',
-    });
-    return kernel.bind(buffers, {
+  const dispatches = int8Dispatches(
+    choice,
+    { ...prepared.specialization, POOL: pool ? '1u' : '0u' },
+    {
       inputHeight: height,
       inputWidth: width,
       inputWords,
@@ -133,8 +139,10 @@ export async function conv2dInt8(
       zeroPoint: prepared.zeroPoint,
       low: prepared.low,
       high: prepared.high,
-    });
-  });
+    },
+  );
+  const partial = partialBytes(choice, pixelCount, layout.tileCount);
+  return run(runtime, dims, prepared, packedInput, packTiles(codes, layout, 8), dispatches, partial);
 }
 
 /**
@@ -161,29 +169,40 @@ export async function matmulInt8(
   const transposed = new Int8Array(K * N);
   for (let k = 0; k < K; k++)
     for (let n = 0; n < N; n++) transposed[n * K + k] = (b.data as Int8Array)[k * N + n];
-  const { tileVectors, specialization } = chooseTile(M, true, null);
-  delete specialization.DOT; // the matrix product has the integer path only
-  const layout = tileLayout(
-    { outChannels: N, inChannels: K, kernelHeight: 1, kernelWidth: 1, groups: 1 },
-    tileVectors,
-  );
+  const shape: WeightShape = { outChannels: N, inChannels: K, kernelHeight: 1, kernelWidth: 1, groups: 1 };
+  const choice = chooseInt8(runtime, M, shape, options.kernels);
+  const layout = tileLayout(shape, choice.tileVectors);
   const prepared = await prepare(runtime, transposed, layout, options);
+  const { outputWords, zeroPoint, low, high } = prepared;
+  const inputWords = layout.paddedChannels / 4;
+  const epilogue = { outputWords, tileCount: layout.tileCount, zeroPoint, low, high };
+  const dispatches =
+    choice.family === 'registers' && !choice.unrolled
+      ? [
+          {
+            kernel: matmulInt8Kernel as unknown as Kernel,
+            specialization: { ...choice.specialization, ...prepared.specialization },
+            params: { rowCount: M, inputWords, ...epilogue },
+            buffers: {
+              input: 'input',
+              weights: 'weights',
+              bias: 'bias',
+              multipliers: 'multipliers',
+              output: 'output',
+            },
+          } satisfies Int8Dispatch,
+        ]
+      : int8Dispatches(choice, prepared.specialization, {
+          ...matmulGeometry(M),
+          inputWords,
+          groupWords: inputWords,
+          groupTiles: layout.tileCount,
+          padWord: 0,
+          ...epilogue,
+        });
   const input = packChannels(a.data as Int8Array, K);
-  return dispatch(runtime, [M, N], prepared, input, packTiles(transposed, layout, 8), async (buffers) => {
-    const kernel = await matmulInt8Kernel.create(runtime.device, {
-      ...specialization,
-      ...prepared.specialization,
-    });
-    return kernel.bind(buffers, {
-      rowCount: M,
-      inputWords: layout.paddedChannels / 4,
-      outputWords: prepared.outputWords,
-      tileCount: layout.tileCount,
-      zeroPoint: prepared.zeroPoint,
-      low: prepared.low,
-      high: prepared.high,
-    });
-  });
+  const partial = partialBytes(choice, M, layout.tileCount);
+  return run(runtime, [M, N], prepared, input, packTiles(transposed, layout, 8), dispatches, partial);
 }
 
 function checkInt8(name: string, tensor: Tensor, rank: number, meaning: string): void {
@@ -275,32 +294,34 @@ async function prepare(
   };
 }
 
-async function dispatch(
+async function run(
   runtime: Runtime,
   dims: number[],
   prepared: Prepared,
   input: Int8Array,
   weights: Uint32Array,
-  bind: (buffers: Record<'input' | 'weights' | 'bias' | 'multipliers' | 'output', GPUBuffer>) => Promise<{
-    encode(pass: GPUComputePassEncoder): void;
-    destroy(): void;
-  }>,
+  dispatches: readonly Int8Dispatch[],
+  partialByteLength: number,
 ): Promise<Tensor> {
   const channels = dims[dims.length - 1];
   const pixels = dims.slice(0, -1).reduce((x, y) => x * y, 1);
   return runtime.scope(async (scope) => {
-    const output = scope.empty(pixels * prepared.outputWords * 4, 'output');
-    const call = scope.keep(
-      await bind({
-        input: scope.upload(input, 'input'),
-        weights: scope.upload(weights, 'weights'),
-        bias: scope.upload(prepared.bias, 'bias'),
-        multipliers: scope.upload(prepared.multipliers, 'multipliers'),
-        output,
-      }),
-    );
-    runtime.submit([call as never]);
-    const bytes = await runtime.read(output);
+    const buffers: Record<Int8Buffer, GPUBuffer> = {
+      input: scope.upload(input, 'input'),
+      weights: scope.upload(weights, 'weights'),
+      bias: scope.upload(prepared.bias, 'bias'),
+      multipliers: scope.upload(prepared.multipliers, 'multipliers'),
+      output: scope.empty(pixels * prepared.outputWords * 4, 'output'),
+      partial: scope.empty(partialByteLength, 'partial'),
+    };
+    const calls: Call[] = [];
+    for (const { kernel, specialization, params, buffers: roles } of dispatches) {
+      const compiled = await kernel.create(runtime.device, specialization);
+      const bound = Object.fromEntries(Object.entries(roles).map(([name, role]) => [name, buffers[role]]));
+      calls.push(scope.keep(compiled.bind(bound, params)));
+    }
+    runtime.submit(calls);
+    const bytes = await runtime.read(buffers.output);
     if (!prepared.int8) return { dtype: 'int32', dims, data: new Int32Array(bytes, 0, pixels * channels) };
     return { dtype: 'int8', dims, data: unpackChannels(new Int8Array(bytes), pixels, channels) };
   });

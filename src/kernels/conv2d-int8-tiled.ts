@@ -1,0 +1,36 @@
+import source from '../../shaders/conv2d-int8-tiled.wgsl?raw';
+import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
+import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import implicitGemm from '../../shaders/lib/implicit-gemm.wgsl?raw';
+import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
+import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
+import requantize from '../../shaders/lib/requantize.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+import { conv2dInt8Kernel } from './conv2d-int8.ts';
+
+const { bindings, params } = conv2dInt8Kernel.declaration;
+const { padWord, zeroPoint, low, high, ...geometry } = params;
+
+/** int8 convolution and matrix product for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-int8-tiled.wgsl`. */
+export const conv2dInt8TiledKernel = defineKernel({
+  name: 'conv2d-int8-tiled',
+  wgsl: [exactFloat, requantize, packedWeights, epilogue, convPixel, implicitGemm, source],
+  bindings,
+  params: { ...geometry, splits: 'u32', padWord, zeroPoint, low, high },
+  constants: {
+    TILE_PIXELS: ['16u', '32u', '64u', '128u'],
+    TILE_VECTORS: ['8u', '16u', '32u'],
+    TILE_WORDS: ['8u', '16u', '32u'],
+    THREAD_PIXELS: ['4u', '8u'],
+    THREAD_VECTORS: ['1u', '2u'],
+    WORD_RUN: ['1u', '2u', '4u'],
+    BUFFERS: ['1u', '2u'],
+    POOL: ['0u', '1u'],
+    OUTPUT: ['0u', '1u', '2u'],
+    SPLIT: ['0u', '1u'],
+    WEIGHT_BITS: ['8u', '4u', '2u'],
+    REQUANTIZE: [],
+  },
+  workgroups: ({ pixelCount, tileCount, splits }, { TILE_PIXELS = 64 }) =>
+    Math.ceil(pixelCount / TILE_PIXELS) * tileCount * splits,
+});

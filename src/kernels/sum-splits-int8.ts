@@ -1,0 +1,30 @@
+import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
+import requantize from '../../shaders/lib/requantize.wgsl?raw';
+import source from '../../shaders/sum-splits-int8.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+/** Adds a split int8 convolution's partial sums and does its epilogue; shapes in `shaders/sum-splits-int8.wgsl`. */
+export const sumSplitsInt8Kernel = defineKernel({
+  name: 'sum-splits-int8',
+  wgsl: [exactFloat, requantize, epilogue, source],
+  bindings: {
+    partial: { access: 'read', type: 'vec4i' },
+    bias: { access: 'read', type: 'vec4i' },
+    multipliers: { access: 'read', type: 'vec2u' },
+    output: { access: 'write', type: 'u32' },
+  },
+  params: {
+    splits: 'u32',
+    pixelCount: 'u32',
+    vectorCount: 'u32',
+    outputWords: 'u32',
+    zeroPoint: 'i32',
+    low: 'i32',
+    high: 'i32',
+  },
+  overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
+  constants: { POOL: ['0u', '1u'], OUTPUT: ['0u', '1u', '2u'], REQUANTIZE: [] },
+  workgroups: ({ pixelCount, vectorCount }, { WORKGROUP_SIZE, POOL = 0 }) =>
+    Math.ceil((Math.floor(pixelCount / (POOL === 1 ? 4 : 1)) * vectorCount) / WORKGROUP_SIZE),
+});

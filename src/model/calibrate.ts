@@ -4,7 +4,7 @@ import type { Runtime } from '../gpu/runtime.ts';
 import { reduceMinMaxKernel } from '../kernels/reduce-min-max.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import { buildExecutor } from './executor.ts';
-import { fuseGraph } from './fuse.ts';
+import { fuseGraph, type Layer, layerInputs } from './fuse.ts';
 import type { Model } from './graph.ts';
 import type { Step } from './lower.ts';
 import { lowerFloat } from './lower-float.ts';
@@ -46,10 +46,13 @@ export async function calibrate(
   const layers = fuseGraph(model);
   const watched = layers.map((layer) => layer.output);
   const steps: Step[] = [];
-  for (const step of lowered.steps) {
+  const outputOf = ({ operands: { output } }: Step) => (output && 'tensor' in output ? output : undefined);
+  for (const [index, step] of lowered.steps.entries()) {
     steps.push(step);
-    const written = step.operands.output;
-    if (!written || !('tensor' in written) || !watched.includes(written.tensor)) continue;
+    const written = outputOf(step);
+    if (!written || !watched.includes(written.tensor)) continue;
+    // A concatenation is whole after its last dispatch.
+    if (lowered.steps.slice(index + 1).some((later) => outputOf(later)?.tensor === written.tensor)) continue;
     steps.push({
       name: step.name,
       kernel: reduceMinMaxKernel as unknown as Kernel,
@@ -101,13 +104,35 @@ export async function calibrate(
   } finally {
     executor.destroy();
   }
+  return assignQparams(input.name, layers, ranges);
+}
+
+/**
+ * Scale and zero point of every activation from their ranges. Pools pass their input's on. What only a concatenation
+ * reads has the concatenation's: it is rounded once instead of twice, and concatenating copies codes.
+ */
+function assignQparams(
+  input: string,
+  layers: readonly Layer[],
+  ranges: ReadonlyMap<string, readonly [number, number]>,
+): Map<string, ActivationQparams> {
+  const isPool = (layer: Layer) => layer.kind === 'maxPool' || layer.kind === 'averagePool';
+  const own = new Map(layers.map(({ output }) => [output, qparamsOf(ranges.get(output)!)]));
+  for (const layer of [...layers].reverse()) {
+    if (layer.kind !== 'concat') continue;
+    for (const name of layer.inputs) {
+      const readers = layers.filter((other) => layerInputs(other).includes(name));
+      if (own.has(name) && readers.length === 1) own.set(name, own.get(layer.output)!);
+    }
+  }
   const activations = new Map<string, ActivationQparams>([
-    [input.name, { scale: Math.fround(1 / 255), zeroPoint: -128 }],
+    [input, { scale: Math.fround(1 / 255), zeroPoint: -128 }],
   ]);
   for (const layer of layers) {
-    const passesThrough = layer.kind === 'maxPool' || layer.kind === 'averagePool';
-    const range = ranges.get(layer.output)!;
-    activations.set(layer.output, passesThrough ? activations.get(layer.inputs[0])! : qparamsOf(range));
+    activations.set(
+      layer.output,
+      isPool(layer) ? activations.get(layerInputs(layer)[0])! : own.get(layer.output)!,
+    );
   }
   return activations;
 }

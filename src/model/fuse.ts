@@ -29,7 +29,7 @@ export interface ConvLayer {
   pool: boolean;
 }
 
-/** A layer without weights. */
+/** A layer without weights: `add` has two inputs, `concat` one or more; only these two clamp. */
 export interface PlainLayer {
   kind: 'maxPool' | 'averagePool' | 'add' | 'concat';
   name: string;
@@ -46,42 +46,61 @@ export interface PlainLayer {
 
 export type Layer = ConvLayer | PlainLayer;
 
+/** The activations that a layer reads. */
+export const layerInputs = (layer: Layer): readonly string[] =>
+  layer.kind === 'conv2d' ? [layer.input] : layer.inputs;
+
 /**
- * Fuses batch norm, activation and 2x2 max-pool into the convolution before them: the layers that are dispatched.
+ * Fuses batch norm, activation and 2x2 max-pool into the layer before them: the layers that are dispatched, the one
+ * that computes the graph's output last. Nodes on which the output doesn't depend are left out.
  *
  * @throws LloydError for an operator with nothing to fuse into, naming it.
  */
 export function fuseGraph(model: Model): Layer[] {
   const { graph } = model;
   const shapes = inferShapes(graph);
-  const consumers = countConsumers(graph);
+  const nodes = neededNodes(graph);
   const alias = new Map<string, string>();
   const source = (name: string): string => alias.get(name) ?? name;
+  for (const { op, name, inputs } of nodes) if (isAlias(op)) alias.set(name, source(inputs[0]));
+  const readers = new Map<string, number>([[source(graph.output), 1]]);
+  for (const { op, inputs } of nodes) {
+    if (isAlias(op)) continue;
+    for (const name of inputs.map(source)) readers.set(name, (readers.get(name) ?? 0) + 1);
+  }
   const layers: Layer[] = [];
   const producers = new Map<string, Layer>();
+  const place = (layer: Layer) => {
+    layers.push(layer);
+    producers.set(layer.output, layer);
+  };
 
-  for (const node of graph.nodes) {
+  for (const node of nodes) {
+    if (isAlias(node.op)) continue;
     const inputs = node.inputs.map(source);
     const before = producers.get(inputs[0]);
     // A layer may absorb the node only if nobody else reads what the layer put out before it.
-    const sole = node.inputs.length === 1 && consumers.get(node.inputs[0]) === 1;
-    if (node.op === 'flatten' || node.op === 'identity') alias.set(node.name, inputs[0]);
-    else if (before && sole && absorb(model, before, node)) {
+    const sole = inputs.length === 1 && readers.get(inputs[0]) === 1;
+    if (before && sole && absorb(model, before, node)) {
       producers.delete(before.output);
       before.output = node.name;
       before.outputShape = shapes.get(node.name)!;
       producers.set(node.name, before);
-    } else {
-      const layer = createLayer(
-        model,
-        node,
-        inputs,
-        node.inputs.map((name) => shapes.get(name)!),
-        shapes.get(node.name)!,
-      );
-      layers.push(layer);
-      producers.set(node.name, layer);
+      continue;
     }
+    const inputShapes = node.inputs.map((name) => shapes.get(name)!);
+    const outputShape = shapes.get(node.name)!;
+    // A sum of more than two is the sum of the first two, and so on, as ONNX and TFLite quantize it.
+    while (node.op === 'add' && inputs.length > 2) {
+      const output = `${node.name} partial ${inputs.length - 2}`;
+      place({
+        ...createLayer(model, node, inputs.splice(0, 2), inputShapes.splice(0, 2), outputShape),
+        output,
+      });
+      inputs.unshift(output);
+      inputShapes.unshift(outputShape);
+    }
+    place(createLayer(model, node, inputs, inputShapes, outputShape));
   }
   check(
     producers.has(source(graph.output)),
@@ -91,11 +110,15 @@ export function fuseGraph(model: Model): Layer[] {
   return layers;
 }
 
-function countConsumers(graph: Graph): Map<string, number> {
-  const counts = new Map<string, number>([[graph.output, 1]]);
-  for (const node of graph.nodes)
-    for (const name of node.inputs) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return counts;
+/** Nodes that only name a tensor anew. */
+const isAlias = (op: GraphNode['op']) => op === 'flatten' || op === 'identity';
+
+function neededNodes(graph: Graph): GraphNode[] {
+  const needed = new Set([graph.output]);
+  for (const { name, inputs } of [...graph.nodes].reverse()) {
+    if (needed.has(name)) for (const input of inputs) needed.add(input);
+  }
+  return graph.nodes.filter(({ name }) => needed.has(name));
 }
 
 function absorb(model: Model, layer: Layer, node: GraphNode): boolean {
@@ -114,7 +137,8 @@ function absorb(model: Model, layer: Layer, node: GraphNode): boolean {
     }
     case 'relu':
     case 'relu6':
-      if (layer.kind === 'concat' || (layer.kind === 'conv2d' && layer.pool)) return false;
+      // Pools have no clamp. A convolution's comes after its fused max-pool, which is the same: both are monotonic.
+      if (layer.kind === 'maxPool' || layer.kind === 'averagePool') return false;
       layer.low = Math.max(layer.low, 0);
       if (node.op === 'relu6') layer.high = Math.min(layer.high, 6);
       return true;
@@ -187,8 +211,11 @@ function createLayer(
     }
     case 'add':
     case 'concat':
+    case 'relu':
+    case 'relu6':
       return {
-        kind: node.op,
+        // An activation whose input others read too, or which follows a pool, is a concatenation of one.
+        kind: node.op === 'add' ? 'add' : 'concat',
         name: node.name,
         inputs,
         output: node.name,
@@ -197,7 +224,8 @@ function createLayer(
         kernel: [1, 1],
         strides: [1, 1],
         pads: noPads,
-        ...open,
+        low: node.op.startsWith('relu') ? 0 : -Infinity,
+        high: node.op === 'relu6' ? 6 : Infinity,
       };
     default:
       throw new LloydError(

@@ -8,9 +8,9 @@ import { chooseTile } from '../quantize/tile.ts';
 import { containerBits, isAligned, packDense, tileWeights } from '../quantize/weight-layout.ts';
 import { type ConvLayer, fuseGraph } from './fuse.ts';
 import type { ImageShape, Model } from './graph.ts';
-import { type LoweredModel, type Operand, pixels, type Step, vectors } from './lower.ts';
+import { floatBounds, type LoweredModel, type Operand, pixels, type Step, vectors } from './lower.ts';
 import { convGeometry, convMacs, layoutFor, padded } from './lower-conv.ts';
-import { plainStep } from './lower-plain.ts';
+import { plainSteps } from './lower-plain.ts';
 import type { CodebookLayer } from './precision.ts';
 
 /** Bytes of an f32 activation for a batch. */
@@ -35,7 +35,7 @@ export function lowerFloat(
   for (const layer of layers) {
     if (layer.kind === 'conv2d')
       steps.push(...convSteps(runtime, layer, codebooks.get(layer.name), tensor, batch));
-    else steps.push(plainStep(layer, tensor, batch));
+    else steps.push(...plainSteps(layer, tensor, batch));
   }
   const entry = (format: string): Step => ({
     name: input.name,
@@ -130,8 +130,7 @@ function convSteps(
       groupVectors: layout.paddedChannels / 4,
       groupTiles: layout.groupTiles,
       tileCount: layout.tileCount,
-      low: Math.max(layer.low, -3.4028234663852886e38),
-      high: Math.min(layer.high, 3.4028234663852886e38),
+      ...floatBounds(layer),
     },
     macs: convMacs(layer, batch),
     shape: layer.outputShape,

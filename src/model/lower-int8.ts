@@ -8,9 +8,17 @@ import { containerBits, packTiles } from '../quantize/weight-layout.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import { type ConvLayer, fuseGraph } from './fuse.ts';
 import type { ImageShape } from './graph.ts';
-import { type LoweredModel, type LowerOptions, type Operand, pixels, type Step, vectors } from './lower.ts';
+import {
+  codeBounds,
+  type LoweredModel,
+  type LowerOptions,
+  type Operand,
+  pixels,
+  type Step,
+  vectors,
+} from './lower.ts';
 import { convGeometry, convMacs, layoutFor, padded, weightShape } from './lower-conv.ts';
-import { plainInt8Step } from './lower-plain.ts';
+import { plainInt8Steps } from './lower-plain.ts';
 import type { ActivationQparams, LinearLayer, QuantizedModel } from './precision.ts';
 
 /** Lowers a linearly quantized model to integer-only dispatches. */
@@ -43,7 +51,7 @@ export async function lowerInt8(
       const float = layer === last && requantize !== 'lab';
       steps.push(...convSteps(runtime, quantized, layer, float, rule, qparams, tensor, batch, options));
     } else {
-      steps.push(await plainInt8Step(runtime, layer, tensor, qparams, requantize, batch));
+      steps.push(...(await plainInt8Steps(runtime, layer, tensor, qparams, requantize, batch)));
     }
   }
   const float = last.kind === 'conv2d' && requantize !== 'lab';
@@ -108,8 +116,6 @@ function convSteps(
     WEIGHT_BITS: `${bits}u`,
     REQUANTIZE: rule,
   };
-  const code = (value: number) =>
-    Math.max(-128, Math.min(127, roundHalfToEven(value / output.scale) + output.zeroPoint));
   const channels = layout.tileCount * layout.tileChannels;
   const operands: Record<Int8Buffer, Operand> = {
     input: tensor(layer.input),
@@ -141,8 +147,7 @@ function convSteps(
     tileCount: layout.tileCount,
     padWord: (zeroByte * 0x01010101) >>> 0,
     zeroPoint: output.zeroPoint,
-    low: layer.low === -Infinity ? -128 : code(layer.low),
-    high: layer.high === Infinity ? 127 : code(layer.high),
+    ...codeBounds(layer, output),
   });
   return dispatches.map(({ buffers, ...dispatch }, index) => ({
     ...dispatch,

@@ -1,4 +1,3 @@
-import { LloydError } from '../gpu/errors.ts';
 import type { Kernel } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { averagePool2dKernel } from '../kernels/average-pool2d.ts';
@@ -8,48 +7,55 @@ import { maxPool2dInt8Kernel } from '../kernels/max-pool2d-int8.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import type { PlainLayer } from './fuse.ts';
 import { type Operand, type Step, vectors } from './lower.ts';
+import { type MergeLayer, mergeInt8Steps, mergeSteps } from './lower-merge.ts';
 import type { ActivationQparams } from './precision.ts';
 
 /** Lowers an f32 layer without weights. */
-export function plainStep(layer: PlainLayer, tensor: (name: string) => Operand, batch: number): Step {
-  if (layer.kind !== 'maxPool' && layer.kind !== 'averagePool') throw unsupported(layer);
+export function plainSteps(layer: PlainLayer, tensor: (name: string) => Operand, batch: number): Step[] {
+  if (isMerge(layer)) return mergeSteps(layer, tensor, batch);
   const average = layer.kind === 'averagePool';
-  return {
-    name: layer.name,
-    kernel: (average ? averagePool2dKernel : maxPool2dKernel) as unknown as Kernel,
-    specialization: {},
-    operands: { input: tensor(layer.inputs[0]), output: tensor(layer.output) },
-    params: { ...poolGeometry(layer, batch, 'channelVectors'), ...(average ? { includePad: 0 } : {}) },
-    macs: 0,
-    shape: layer.outputShape,
-  };
+  return [
+    {
+      name: layer.name,
+      kernel: (average ? averagePool2dKernel : maxPool2dKernel) as unknown as Kernel,
+      specialization: {},
+      operands: { input: tensor(layer.inputs[0]), output: tensor(layer.output) },
+      params: { ...poolGeometry(layer, batch, 'channelVectors'), ...(average ? { includePad: 0 } : {}) },
+      macs: 0,
+      shape: layer.outputShape,
+    },
+  ];
 }
 
 /** Lowers an int8 layer without weights; pooling passes scale and zero point through. */
-export async function plainInt8Step(
-  _runtime: Runtime,
+export async function plainInt8Steps(
+  runtime: Runtime,
   layer: PlainLayer,
   tensor: (name: string) => Operand,
   qparams: (name: string) => ActivationQparams,
   requantize: RequantizeRule,
   batch: number,
-): Promise<Step> {
-  if (layer.kind !== 'maxPool' && layer.kind !== 'averagePool') throw unsupported(layer);
+): Promise<Step[]> {
+  if (isMerge(layer)) return mergeInt8Steps(runtime, layer, tensor, qparams, requantize, batch);
   const average = layer.kind === 'averagePool';
   const { zeroPoint } = qparams(layer.inputs[0]);
-  return {
-    name: layer.name,
-    kernel: (average ? averagePool2dInt8Kernel : maxPool2dInt8Kernel) as unknown as Kernel,
-    specialization: average ? { ROUNDING: requantize === 'lab' ? 1 : 0 } : {},
-    operands: { input: tensor(layer.inputs[0]), output: tensor(layer.output) },
-    params: {
-      ...poolGeometry(layer, batch, 'channelWords'),
-      ...(average ? { includePad: 0, zeroPoint: zeroPoint } : {}),
+  return [
+    {
+      name: layer.name,
+      kernel: (average ? averagePool2dInt8Kernel : maxPool2dInt8Kernel) as unknown as Kernel,
+      specialization: average ? { ROUNDING: requantize === 'lab' ? 1 : 0 } : {},
+      operands: { input: tensor(layer.inputs[0]), output: tensor(layer.output) },
+      params: {
+        ...poolGeometry(layer, batch, 'channelWords'),
+        ...(average ? { includePad: 0, zeroPoint } : {}),
+      },
+      macs: 0,
+      shape: layer.outputShape,
     },
-    macs: 0,
-    shape: layer.outputShape,
-  };
+  ];
 }
+
+const isMerge = (layer: PlainLayer): layer is MergeLayer => layer.kind === 'add' || layer.kind === 'concat';
 
 function poolGeometry(layer: PlainLayer, batch: number, channels: 'channelVectors' | 'channelWords') {
   const [input] = layer.inputShapes;
@@ -71,12 +77,4 @@ function poolGeometry(layer: PlainLayer, batch: number, channels: 'channelVector
     padLeft: left,
   };
   return layer.kind === 'averagePool' ? { ...common, padBottom: bottom, padRight: right } : common;
-}
-
-function unsupported(layer: PlainLayer): LloydError {
-  return new LloydError(
-    'compile() lowers convolutions, linear layers and pools',
-    `${layer.kind} (${layer.name})`,
-    'run that operator through lloyd/onnx',
-  );
 }

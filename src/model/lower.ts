@@ -1,8 +1,10 @@
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Int8Choice, KernelPreference } from '../quantize/kernel-choice.ts';
 import type { ConvTile } from '../quantize/tile.ts';
+import { roundHalfToEven } from '../reference/round.ts';
 import type { ConvLayer } from './fuse.ts';
 import type { ImageShape } from './graph.ts';
+import type { ActivationQparams } from './precision.ts';
 
 /** What a step binds: an activation by name (placed in the arena by lifetime) or data uploaded once. */
 export type Operand = { tensor: string; byteLength: number } | { constant: ArrayBufferView; label: string };
@@ -58,3 +60,23 @@ export const vectors = (shape: ImageShape) => Math.ceil(shape.channels / 4);
 
 /** Pixels of one image. */
 export const pixels = (shape: ImageShape) => shape.height * shape.width;
+
+/** A fused activation's bounds; without one, everything finite. */
+export interface Clamp {
+  low: number;
+  high: number;
+}
+
+const FINITE = 3.4028234663852886e38;
+
+/** Bounds of f32 outputs: an infinite one would not be a constant that WGSL takes. */
+export const floatBounds = ({ low, high }: Clamp): Clamp => ({
+  low: Math.max(low, -FINITE),
+  high: Math.min(high, FINITE),
+});
+
+/** Bounds of int8 outputs: the codes of the float bounds, saturated. */
+export function codeBounds({ low, high }: Clamp, { scale, zeroPoint }: ActivationQparams): Clamp {
+  const code = (value: number) => Math.max(-128, Math.min(127, roundHalfToEven(value / scale) + zeroPoint));
+  return { low: low === -Infinity ? -128 : code(low), high: high === Infinity ? 127 : code(high) };
+}

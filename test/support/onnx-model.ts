@@ -1,6 +1,6 @@
 import type { DType, Tensor } from '../../src/gpu/tensor.ts';
 
-/** One-node ONNX models in protobuf's wire format, enough to ask ONNX Runtime for one operator's outputs. */
+/** ONNX models in protobuf's wire format, enough to ask ONNX Runtime for one operator's outputs or a network's. */
 
 /** TensorProto.DataType. */
 export const ONNX_TYPES: Partial<Record<DType, number>> = {
@@ -35,36 +35,77 @@ export interface NodeModel {
  */
 export function encodeModel(model: NodeModel): Uint8Array {
   const { opType, domain = '', opset, inputs, outputs, attributes, initializers = [] } = model;
-  const node = [
-    ...inputs.map((tensor, i) => text(1, tensor ? `x${i}` : '')),
-    ...outputs.map((dtype, i) => text(2, isFourBit(dtype) ? `narrow${i}` : `y${i}`)),
-    text(4, opType),
-    ...Object.entries(attributes).map(([name, value]) => bytes(5, attribute(name, value))),
-    text(7, domain),
+  const names = (list: readonly unknown[], letter: string) => list.map((_, i) => `${letter}${i}`);
+  const nodes: OnnxNode[] = [
+    {
+      opType,
+      domain,
+      attributes,
+      inputs: inputs.map((tensor, i) => (tensor ? `x${i}` : '')),
+      outputs: outputs.map((dtype, i) => (isFourBit(dtype) ? `narrow${i}` : `y${i}`)),
+    },
   ];
-  const casts = outputs.flatMap((dtype, i) =>
-    isFourBit(dtype) ? [bytes(1, castNode(`narrow${i}`, `y${i}`, widened(dtype)))] : [],
-  );
-  const graph: Uint8Array[] = [bytes(1, node), ...casts, text(2, 'case')];
-  for (const [i, tensor] of inputs.entries()) {
-    if (!tensor) continue;
-    if (initializers.includes(i)) graph.push(bytes(5, initializer(`x${i}`, tensor)));
-    else graph.push(bytes(11, valueInfo(`x${i}`, tensor.dtype, tensor.dims)));
+  for (const [i, dtype] of outputs.entries()) {
+    if (!isFourBit(dtype)) continue;
+    const to = ONNX_TYPES[widened(dtype)]!;
+    nodes.push({ opType: 'Cast', inputs: [`narrow${i}`], outputs: [`y${i}`], attributes: { to } });
   }
-  graph.push(...outputs.map((dtype, i) => bytes(12, valueInfo(`y${i}`, widened(dtype)))));
+  const given = names(inputs, 'x').flatMap((name, i) => (inputs[i] ? [[name, inputs[i], i] as const] : []));
+  const pick = (constant: boolean) =>
+    Object.fromEntries(given.filter(([, , i]) => initializers.includes(i) === constant));
+  return encodeGraph({
+    opset,
+    nodes,
+    constants: pick(true),
+    inputs: pick(false),
+    outputs: Object.fromEntries(outputs.map((dtype, i) => [`y${i}`, widened(dtype)])),
+  });
+}
+
+/** A node by the names of what it reads and writes; '' for an optional input that is left out. */
+export interface OnnxNode {
+  opType: string;
+  domain?: string;
+  inputs: readonly string[];
+  outputs: readonly string[];
+  attributes: Attributes;
+}
+
+/** A graph of nodes in order. */
+export interface OnnxGraph {
+  opset: number;
+  nodes: readonly OnnxNode[];
+  constants: Readonly<Record<string, Tensor>>;
+  inputs: Readonly<Record<string, Pick<Tensor, 'dtype' | 'dims'>>>;
+  outputs: Readonly<Record<string, DType>>;
+}
+
+/** The bytes of a model of many nodes. */
+export function encodeGraph({ opset, nodes, constants, inputs, outputs }: OnnxGraph): Uint8Array {
+  const graph = [
+    ...nodes.map((node) => bytes(1, encodeNode(node))),
+    text(2, 'case'),
+    ...Object.entries(constants).map(([name, tensor]) => bytes(5, initializer(name, tensor))),
+    ...Object.entries(inputs).map(([name, { dtype, dims }]) => bytes(11, valueInfo(name, dtype, dims))),
+    ...Object.entries(outputs).map(([name, dtype]) => bytes(12, valueInfo(name, dtype))),
+  ];
   const imports = [bytes(8, [text(1, ''), integer(2, opset)])];
-  if (domain) imports.push(bytes(8, [text(1, domain), integer(2, 1)]));
+  for (const domain of new Set(nodes.map((node) => node.domain ?? ''))) {
+    if (domain) imports.push(bytes(8, [text(1, domain), integer(2, 1)]));
+  }
   return join([integer(1, 10), text(2, 'lloyd'), bytes(7, graph), ...imports]);
 }
 
+const encodeNode = ({ opType, domain = '', inputs, outputs, attributes }: OnnxNode) => [
+  ...inputs.map((name) => text(1, name)),
+  ...outputs.map((name) => text(2, name)),
+  text(4, opType),
+  ...Object.entries(attributes).map(([name, value]) => bytes(5, attribute(name, value))),
+  text(7, domain),
+];
+
 const isFourBit = (dtype: DType) => dtype === 'int4' || dtype === 'uint4';
 const widened = (dtype: DType): DType => (dtype === 'int4' ? 'int8' : dtype === 'uint4' ? 'uint8' : dtype);
-const castNode = (from: string, to: string, dtype: DType) => [
-  text(1, from),
-  text(2, to),
-  text(4, 'Cast'),
-  bytes(5, attribute('to', ONNX_TYPES[dtype]!)),
-];
 
 function attribute(name: string, value: number | string | readonly number[]): Uint8Array[] {
   if (typeof value === 'string') return [text(1, name), text(4, value), integer(20, 3)];

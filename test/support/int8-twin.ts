@@ -1,0 +1,145 @@
+import { type ConvLayer, fuseGraph, type Layer, type PlainLayer } from '../../src/model/fuse.ts';
+import type { ActivationQparams, QuantizedModel } from '../../src/model/precision.ts';
+import { addInt8Reference } from '../../src/reference/add-int8.ts';
+import { averagePool2dInt8 } from '../../src/reference/average-pool2d-int8.ts';
+import { rescaleReference } from '../../src/reference/concat-int8.ts';
+import { conv2dAccumulators } from '../../src/reference/conv2d-int8.ts';
+import { maxPool2dInt8 } from '../../src/reference/max-pool2d-int8.ts';
+import type { AveragePoolShape } from '../../src/reference/pool-windows.ts';
+import { requantizeReference, roundHalfEven } from '../../src/reference/requantize.ts';
+
+/** The logits of an integer-only model, layer by layer by the CPU twins of its kernels. */
+export function int8Logits(quantized: QuantizedModel, images: Uint8Array): Float32Array {
+  const { model, activations, requantize } = quantized;
+  const { input } = model.graph;
+  const layers = fuseGraph(model);
+  const batch = images.length / (input.height * input.width * input.channels);
+  const codes = new Map<string, Int8Array>([[input.name, Int8Array.from(images, (pixel) => pixel - 128)]]);
+  const last = layers.at(-1)!;
+  for (const layer of layers) {
+    const y = { ...activations.get(layer.output)!, ...bounds(layer, activations.get(layer.output)!) };
+    if (layer.kind === 'conv2d') {
+      const x = activations.get(layer.input)!;
+      const { accumulators, scales } = convolve(quantized, layer, codes.get(layer.input)!, batch);
+      const channels = scales.length;
+      if (layer === last && requantize !== 'lab') {
+        const scale = scales.map((s) => Math.fround(Math.fround(x.scale) * s));
+        return Float32Array.from(accumulators, (a, i) => Math.fround(Math.fround(a) * scale[i % channels]));
+      }
+      const result = Int8Array.from(accumulators, (a, i) =>
+        requantizeReference(requantize, a, {
+          inputScale: x.scale,
+          weightScale: scales[i % channels],
+          outputScale: y.scale,
+          ...y,
+        }),
+      );
+      codes.set(layer.output, layer.pool ? maxPool2dInt8(result, fusedPool(layer, batch)) : result);
+    } else codes.set(layer.output, plain(quantized, layer, y, codes, batch));
+  }
+  const { scale, zeroPoint } = activations.get(last.output)!;
+  return Float32Array.from(codes.get(last.output)!, (code) => Math.fround((code - zeroPoint) * scale));
+}
+
+type Output = ActivationQparams & { low: number; high: number };
+
+function bounds({ low, high }: Layer, { scale, zeroPoint }: ActivationQparams) {
+  const code = (value: number) => Math.min(127, Math.max(-128, roundHalfEven(value / scale) + zeroPoint));
+  return { low: low === -Infinity ? -128 : code(low), high: high === Infinity ? 127 : code(high) };
+}
+
+function convolve(
+  { layers, activations }: QuantizedModel,
+  layer: ConvLayer,
+  input: Int8Array,
+  batch: number,
+) {
+  const weights = layers.get(layer.name)!;
+  if (weights.method !== 'linear') throw new Error(`${layer.name} is not linear`);
+  const x = activations.get(layer.input)!;
+  const bias = Int32Array.from(layer.shift, (shift, o) =>
+    roundHalfEven(shift / Math.fround(Math.fround(x.scale) * weights.scale[o])),
+  );
+  const accumulators = conv2dAccumulators(input, weights.codes, bias, x.zeroPoint, {
+    batch,
+    height: layer.inputShape.height,
+    width: layer.inputShape.width,
+    inChannels: layer.inputShape.channels,
+    outChannels: layer.outputShape.channels,
+    kernel: layer.kernel,
+    strides: layer.strides,
+    dilations: layer.dilations,
+    pads: layer.pads,
+    groups: layer.groups,
+  });
+  return { accumulators, scales: [...weights.scale] };
+}
+
+function plain(
+  { activations, requantize }: QuantizedModel,
+  layer: PlainLayer,
+  y: Output,
+  codes: ReadonlyMap<string, Int8Array>,
+  batch: number,
+): Int8Array {
+  const inputs = layer.inputs.map((name) => codes.get(name)!);
+  const qparams = layer.inputs.map((name) => activations.get(name)!);
+  if (layer.kind === 'add') {
+    const [a, b] = inputs;
+    return a.map((code, i) => addInt8Reference(requantize, code, b[i], qparams[0], qparams[1], y));
+  }
+  if (layer.kind === 'concat') {
+    const result: number[] = [];
+    for (let pixel = 0; pixel < batch * layer.outputShape.height * layer.outputShape.width; pixel++) {
+      for (const [i, { channels }] of layer.inputShapes.entries()) {
+        for (const code of inputs[i].subarray(pixel * channels, (pixel + 1) * channels)) {
+          result.push(rescaleReference(requantize, code, qparams[i], y));
+        }
+      }
+    }
+    return Int8Array.from(result);
+  }
+  const [top, left, bottom, right] = layer.pads;
+  const shape: AveragePoolShape = {
+    ...poolSizes(layer.inputShapes[0], layer.outputShape, layer.kernel, layer.strides, batch),
+    padTop: top,
+    padLeft: left,
+    padBottom: bottom,
+    padRight: right,
+    includePad: false,
+  };
+  if (layer.kind === 'maxPool') return maxPool2dInt8(inputs[0], shape);
+  const rounding = requantize === 'lab' ? 'truncate' : 'half-to-even';
+  return averagePool2dInt8(inputs[0], shape, qparams[0].zeroPoint, rounding);
+}
+
+function fusedPool(layer: ConvLayer, batch: number) {
+  return {
+    ...poolSizes(layer.convShape, layer.outputShape, [2, 2], [2, 2], batch),
+    padTop: 0,
+    padLeft: 0,
+  };
+}
+
+function poolSizes(
+  input: ConvLayer['inputShape'],
+  output: ConvLayer['outputShape'],
+  kernel: readonly [number, number],
+  strides: readonly [number, number],
+  batch: number,
+) {
+  return {
+    batch,
+    height: input.height,
+    width: input.width,
+    channels: input.channels,
+    outputHeight: output.height,
+    outputWidth: output.width,
+    kernelHeight: kernel[0],
+    kernelWidth: kernel[1],
+    strideHeight: strides[0],
+    strideWidth: strides[1],
+    dilationHeight: 1,
+    dilationWidth: 1,
+  };
+}

@@ -17,20 +17,19 @@
 // workgroup memory, which is what a CPU adapter wants (a workgroup-tiled kernel was 3 to 5 times slower on lavapipe).
 // One workgroup is WORKGROUP_SIZE such pixel tiles of the same channels, so the weight loads are uniform in it.
 // With POOL, pixels are enumerated window by window, so a thread owns whole 2x2 windows.
-// 16 x 8 on lavapipe: 128 i32 accumulators a thread, 27 to 31 Gop/s; 8 x 8 gave 13 to 18. The two weight vectors have
-// names and no array: an inner loop over TILE_VECTORS stays a loop there, with its accumulators in memory, and
-// costs a factor of three.
+// 8 x 16 on lavapipe: 128 i32 accumulators a thread, 18 to 20 Gop/s a core, where 16 x 8 gave 14 to 16 and 8 x 32 gave
+// 6 to 11: an input word differs from lane to lane and is dear to load, so it should meet many channels. The weight
+// vectors are taken one by one: an inner loop over TILE_VECTORS stays a loop there, with its accumulators in memory,
+// and costs a factor of three. Storing channel by channel instead of pixel by pixel halves the speed with POOL.
 //
-// DOT 1 multiplies in f32 for adapters whose dot4I8Packed is emulated (SwiftShader: 1.4 against 6.6 Gop/s). It is
-// exact: |product| <= 2^14, so 1,024 of them stay below 2^24; sums move to i32 after every 256 words.
+// Adapters without a fast dot4I8Packed (SwiftShader) take conv2d-int8-unrolled.
 // A ragged pixel tail computes pixel 0 again and stores nothing.
 
-const TILE_PIXELS: u32 = 16u;
-const TILE_VECTORS: u32 = 2u;
+const TILE_PIXELS: u32 = 8u;
+const TILE_VECTORS: u32 = 4u;
 const POOL: u32 = 0u;
 const OUTPUT: u32 = 0u;
-const DOT: u32 = 0u;
-override WORKGROUP_SIZE: u32 = 32u;
+override WORKGROUP_SIZE: u32 = 16u;
 
 struct Params {
   input_height: u32,
@@ -64,39 +63,6 @@ struct Params {
 @group(0) @binding(4) var<storage, read> multipliers: array<vec2u>;
 @group(0) @binding(5) var<storage, read_write> output: array<u32>;
 
-struct Pixel {
-  image_row: u32,
-  y: i32,
-  x: i32,
-}
-
-fn locate(index: u32) -> Pixel {
-  var pixel = select(0u, index, index < params.pixel_count);
-  var y: u32;
-  var x: u32;
-  if (POOL == 1u) {
-    let corner = pixel & 3u;
-    pixel >>= 2u;
-    let columns = params.output_width / 2u;
-    let rows = params.output_height / 2u;
-    x = (pixel % columns) * 2u + (corner & 1u);
-    pixel /= columns;
-    y = (pixel % rows) * 2u + (corner >> 1u);
-    pixel /= rows;
-  } else {
-    x = pixel % params.output_width;
-    pixel /= params.output_width;
-    y = pixel % params.output_height;
-    pixel /= params.output_height;
-  }
-  return Pixel(pixel * params.input_height, i32(y * params.stride_height) - i32(params.pad_top),
-    i32(x * params.stride_width) - i32(params.pad_left));
-}
-
-fn unpack_columns(b: vec4u) -> mat4x4f {
-  return mat4x4f(vec4f(unpack4xI8(b.x)), vec4f(unpack4xI8(b.y)), vec4f(unpack4xI8(b.z)), vec4f(unpack4xI8(b.w)));
-}
-
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count: vec3u,
   @builtin(local_invocation_index) local: u32) {
@@ -127,40 +93,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
         let offset = ((pixels[i].image_row + u32(y)) * params.input_width + u32(x)) * params.input_words;
         base[i] = group_word + select(0u, offset, inside[i]);
       }
-      if (DOT == 0u) {
-        for (var word = 0u; word < params.group_words; word++) {
-          let b0 = load_weights(at);
-          let b1 = load_weights(at + min(1u, TILE_VECTORS - 1u));
-          at += TILE_VECTORS;
-          for (var i = 0u; i < TILE_PIXELS; i++) {
-            let a = select(params.pad_word, input[base[i] + word], inside[i]);
-            total[i * TILE_VECTORS] += dot_int(a, b0);
-            if (TILE_VECTORS == 2u) {
-              total[i * TILE_VECTORS + TILE_VECTORS - 1u] += dot_int(a, b1);
-            }
+      for (var word = 0u; word < params.group_words; word++) {
+        let b = load_vectors(at);
+        at += TILE_VECTORS;
+        for (var i = 0u; i < TILE_PIXELS; i++) {
+          let a = select(params.pad_word, input[base[i] + word], inside[i]);
+          let sum = i * TILE_VECTORS;
+          total[sum] += dot_int(a, b[0]);
+          if (TILE_VECTORS > 1u) {
+            total[sum + min(1u, TILE_VECTORS - 1u)] += dot_int(a, b[1]);
           }
-        }
-      } else {
-        for (var start = 0u; start < params.group_words; start += 256u) {
-          // A declaration alone keeps the last iteration's values on lavapipe 25.0 (seen 2026-11): zeroed by hand.
-          var part: array<vec4f, TILE_PIXELS * TILE_VECTORS>;
-          for (var i = 0u; i < TILE_PIXELS * TILE_VECTORS; i++) {
-            part[i] = vec4f();
-          }
-          for (var word = start; word < min(start + 256u, params.group_words); word++) {
-            let b0 = unpack_columns(load_weights(at));
-            let b1 = unpack_columns(load_weights(at + min(1u, TILE_VECTORS - 1u)));
-            at += TILE_VECTORS;
-            for (var i = 0u; i < TILE_PIXELS; i++) {
-              let a = vec4f(unpack4xI8(select(params.pad_word, input[base[i] + word], inside[i])));
-              part[i * TILE_VECTORS] += a * b0;
-              if (TILE_VECTORS == 2u) {
-                part[i * TILE_VECTORS + TILE_VECTORS - 1u] += a * b1;
-              }
-            }
-          }
-          for (var i = 0u; i < TILE_PIXELS * TILE_VECTORS; i++) {
-            total[i] += vec4i(part[i]);
+          if (TILE_VECTORS > 2u) {
+            total[sum + min(2u, TILE_VECTORS - 1u)] += dot_int(a, b[2]);
+            total[sum + min(3u, TILE_VECTORS - 1u)] += dot_int(a, b[3]);
           }
         }
       }
@@ -177,12 +122,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
       total[i] = max(total[i], total[i + 2u * TILE_VECTORS]);
     }
   }
-  for (var v = 0u; v < TILE_VECTORS; v++) {
-    let vector = tile * TILE_VECTORS + v;
-    let offset = bias[vector];
-    for (var i = 0u; i < TILE_PIXELS; i++) {
-      if (first + i < params.pixel_count && (POOL == 0u || (i & 3u) == 0u)) {
-        store((first + i) >> (2u * POOL), vector, unscale(total[i * TILE_VECTORS + v]) + offset);
+  for (var i = 0u; i < TILE_PIXELS; i++) {
+    if (first + i < params.pixel_count && (POOL == 0u || (i & 3u) == 0u)) {
+      for (var v = 0u; v < TILE_VECTORS; v++) {
+        let vector = tile * TILE_VECTORS + v;
+        store((first + i) >> (2u * POOL), vector, unscale(total[i * TILE_VECTORS + v]) + bias[vector]);
       }
     }
   }

@@ -47,35 +47,6 @@ struct Params {
 @group(0) @binding(4) var<storage, read> shift: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> output: array<vec4f>;
 
-struct Pixel {
-  image_row: u32,
-  y: i32,
-  x: i32,
-}
-
-fn locate(index: u32) -> Pixel {
-  var pixel = select(0u, index, index < params.pixel_count);
-  var y: u32;
-  var x: u32;
-  if (POOL == 1u) {
-    let corner = pixel & 3u;
-    pixel >>= 2u;
-    let columns = params.output_width / 2u;
-    let rows = params.output_height / 2u;
-    x = (pixel % columns) * 2u + (corner & 1u);
-    pixel /= columns;
-    y = (pixel % rows) * 2u + (corner >> 1u);
-    pixel /= rows;
-  } else {
-    x = pixel % params.output_width;
-    pixel /= params.output_width;
-    y = pixel % params.output_height;
-    pixel /= params.output_height;
-  }
-  return Pixel(pixel * params.input_height, i32(y * params.stride_height) - i32(params.pad_top),
-    i32(x * params.stride_width) - i32(params.pad_left));
-}
-
 fn tap(pixel: Pixel, ky: u32, kx: u32) -> u32 {
   let y = pixel.y + i32(ky * params.dilation_height);
   let x = pixel.x + i32(kx * params.dilation_width);

@@ -16,10 +16,10 @@
 // Integers are exact: K * 128 * 128 must stay below 2^31, which the host checks. A ragged tail of rows computes
 // row 0 again and stores nothing.
 
-const TILE_PIXELS: u32 = 16u;
-const TILE_VECTORS: u32 = 2u;
+const TILE_PIXELS: u32 = 8u;
+const TILE_VECTORS: u32 = 4u;
 const OUTPUT: u32 = 0u;
-override WORKGROUP_SIZE: u32 = 32u;
+override WORKGROUP_SIZE: u32 = 16u;
 
 struct Params {
   row_count: u32,
@@ -55,21 +55,25 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
   var total: array<vec4i, TILE_PIXELS * TILE_VECTORS>;
   var at = tile * params.input_words * TILE_VECTORS;
   for (var word = 0u; word < params.input_words; word++) {
-    let b0 = load_weights(at);
-    let b1 = load_weights(at + min(1u, TILE_VECTORS - 1u));
+    let b = load_vectors(at);
     at += TILE_VECTORS;
     for (var i = 0u; i < TILE_PIXELS; i++) {
       let a = input[base[i] + word];
-      total[i * TILE_VECTORS] += dot_int(a, b0);
-      if (TILE_VECTORS == 2u) {
-        total[i * TILE_VECTORS + TILE_VECTORS - 1u] += dot_int(a, b1);
+      let sum = i * TILE_VECTORS;
+      total[sum] += dot_int(a, b[0]);
+      if (TILE_VECTORS > 1u) {
+        total[sum + min(1u, TILE_VECTORS - 1u)] += dot_int(a, b[1]);
+      }
+      if (TILE_VECTORS > 2u) {
+        total[sum + min(2u, TILE_VECTORS - 1u)] += dot_int(a, b[2]);
+        total[sum + min(3u, TILE_VECTORS - 1u)] += dot_int(a, b[3]);
       }
     }
   }
-  for (var v = 0u; v < TILE_VECTORS; v++) {
-    let vector = tile * TILE_VECTORS + v;
-    for (var i = 0u; i < TILE_PIXELS; i++) {
-      if (first + i < params.row_count) {
+  for (var i = 0u; i < TILE_PIXELS; i++) {
+    if (first + i < params.row_count) {
+      for (var v = 0u; v < TILE_VECTORS; v++) {
+        let vector = tile * TILE_VECTORS + v;
         store(first + i, vector, unscale(total[i * TILE_VECTORS + v]) + bias[vector]);
       }
     }

@@ -25,6 +25,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'conv2d-filter-gradient': 'conv2d-filter-gradient',
   'conv2d-input-gradient': 'conv2d-input-gradient',
   'conv2d-int8': 'conv2d-int8',
+  'conv2d-int8-unrolled': 'conv2d-int8',
   'conv2d-unrolled': 'conv2d',
   'dequantize-linear': 'dequantize-linear',
   'dequantize-linear-onnx': 'dequantize-linear-onnx',

@@ -1,14 +1,16 @@
 import source from '../../shaders/conv2d-int8.wgsl?raw';
+import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
+import weightTile from '../../shaders/lib/weight-tile.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** int8 convolution with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/conv2d-int8.wgsl`. */
 export const conv2dInt8Kernel = defineKernel({
   name: 'conv2d-int8',
-  wgsl: [exactFloat, requantize, packedWeights, epilogue, source],
+  wgsl: [exactFloat, requantize, packedWeights, weightTile, epilogue, convPixel, source],
   bindings: {
     input: { access: 'read', type: 'u32' },
     weights: { access: 'read', type: 'u32' },
@@ -40,16 +42,15 @@ export const conv2dInt8Kernel = defineKernel({
     low: 'i32',
     high: 'i32',
   },
-  overrides: { WORKGROUP_SIZE: { default: 32, allowed: [8, 16, 32, 64] } },
+  overrides: { WORKGROUP_SIZE: { default: 16, allowed: [8, 16, 32, 64] } },
   constants: {
     TILE_PIXELS: ['4u', '8u', '16u'],
-    TILE_VECTORS: ['1u', '2u'],
+    TILE_VECTORS: ['1u', '2u', '4u'],
     POOL: ['0u', '1u'],
     OUTPUT: ['0u', '1u', '2u'],
-    DOT: ['0u', '1u'],
     WEIGHT_BITS: ['8u', '4u', '2u'],
     REQUANTIZE: [],
   },
-  workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE, TILE_PIXELS = 16 }) =>
+  workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE, TILE_PIXELS = 8 }) =>
     Math.ceil(pixelCount / (TILE_PIXELS * WORKGROUP_SIZE)) * tileCount,
 });

@@ -1,10 +1,11 @@
 import source from '../../shaders/conv2d-unrolled.wgsl?raw';
+import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** f32 convolution without private arrays, with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/conv2d-unrolled.wgsl`. */
 export const conv2dUnrolledKernel = defineKernel({
   name: 'conv2d-unrolled',
-  wgsl: [source],
+  wgsl: [convPixel, source],
   bindings: {
     input: { access: 'read', type: 'vec4f' },
     weights: { access: 'read', type: 'vec4f' },

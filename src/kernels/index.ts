@@ -20,6 +20,8 @@ import { conv2dKernel } from './conv2d.ts';
 import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
 import { conv2dInputGradientKernel } from './conv2d-input-gradient.ts';
 import { conv2dInt8Kernel } from './conv2d-int8.ts';
+import { conv2dInt8TiledKernel } from './conv2d-int8-tiled.ts';
+import { conv2dInt8UnrolledKernel } from './conv2d-int8-unrolled.ts';
 import { conv2dUnrolledKernel } from './conv2d-unrolled.ts';
 import { dequantizeLinearKernel } from './dequantize-linear.ts';
 import { dequantizeLinearOnnx } from './dequantize-linear-onnx.ts';
@@ -50,6 +52,7 @@ import { sgdStepKernel } from './sgd-step.ts';
 import { softmaxCrossEntropyKernel } from './softmax-cross-entropy.ts';
 import { stepSizeGradientKernel } from './step-size-gradient.ts';
 import { sumSplitsKernel } from './sum-splits.ts';
+import { sumSplitsInt8Kernel } from './sum-splits-int8.ts';
 import { tileWeightsKernel } from './tile-weights.ts';
 import { unpackCodesKernel } from './unpack-codes.ts';
 
@@ -76,6 +79,8 @@ export const kernels = {
   conv2dFilterGradient: conv2dFilterGradientKernel,
   conv2dInputGradient: conv2dInputGradientKernel,
   conv2dInt8: conv2dInt8Kernel,
+  conv2dInt8Tiled: conv2dInt8TiledKernel,
+  conv2dInt8Unrolled: conv2dInt8UnrolledKernel,
   conv2dUnrolled: conv2dUnrolledKernel,
   convInteger,
   dequantizeLinear: dequantizeLinearKernel,
@@ -107,6 +112,7 @@ export const kernels = {
   softmaxCrossEntropy: softmaxCrossEntropyKernel,
   stepSizeGradient: stepSizeGradientKernel,
   sumSplits: sumSplitsKernel,
+  sumSplitsInt8: sumSplitsInt8Kernel,
   tileWeights: tileWeightsKernel,
   unpackCodes: unpackCodesKernel,
 };

@@ -2,13 +2,14 @@ import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
+import weightTile from '../../shaders/lib/weight-tile.wgsl?raw';
 import source from '../../shaders/matmul-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** int8 matrix product with bias, clamp and requantization fused; shapes in `shaders/matmul-int8.wgsl`. */
 export const matmulInt8Kernel = defineKernel({
   name: 'matmul-int8',
-  wgsl: [exactFloat, requantize, packedWeights, epilogue, source],
+  wgsl: [exactFloat, requantize, packedWeights, weightTile, epilogue, source],
   bindings: {
     input: { access: 'read', type: 'u32' },
     weights: { access: 'read', type: 'u32' },
@@ -25,14 +26,14 @@ export const matmulInt8Kernel = defineKernel({
     low: 'i32',
     high: 'i32',
   },
-  overrides: { WORKGROUP_SIZE: { default: 32, allowed: [8, 16, 32, 64] } },
+  overrides: { WORKGROUP_SIZE: { default: 16, allowed: [8, 16, 32, 64] } },
   constants: {
     TILE_PIXELS: ['4u', '8u', '16u'],
-    TILE_VECTORS: ['1u', '2u'],
+    TILE_VECTORS: ['1u', '2u', '4u'],
     OUTPUT: ['0u', '1u', '2u'],
     WEIGHT_BITS: ['8u', '4u', '2u'],
     REQUANTIZE: [],
   },
-  workgroups: ({ rowCount, tileCount }, { WORKGROUP_SIZE, TILE_PIXELS = 16 }) =>
+  workgroups: ({ rowCount, tileCount }, { WORKGROUP_SIZE, TILE_PIXELS = 8 }) =>
     Math.ceil(rowCount / (TILE_PIXELS * WORKGROUP_SIZE)) * tileCount,
 });

@@ -8,7 +8,16 @@ import { chooseTile } from '../quantize/tile.ts';
 import { containerBits, isAligned, packDense, tileWeights } from '../quantize/weight-layout.ts';
 import { type ConvLayer, fuseGraph } from './fuse.ts';
 import type { ImageShape, Model } from './graph.ts';
-import { floatBounds, type LoweredModel, type Operand, pixels, type Step, vectors } from './lower.ts';
+import {
+  floatBounds,
+  type KernelChooser,
+  type LoweredModel,
+  type LowerOptions,
+  type Operand,
+  pixels,
+  type Step,
+  vectors,
+} from './lower.ts';
 import { convGeometry, convMacs, layoutFor, padded } from './lower-conv.ts';
 import { plainSteps } from './lower-plain.ts';
 import type { CodebookLayer } from './precision.ts';
@@ -22,6 +31,7 @@ export function lowerFloat(
   model: Model,
   codebooks: ReadonlyMap<string, CodebookLayer>,
   batch: number,
+  { choose, only }: LowerOptions = {},
 ): LoweredModel {
   const layers = fuseGraph(model);
   const { input } = model.graph;
@@ -33,8 +43,9 @@ export function lowerFloat(
   });
   const steps: Step[] = [];
   for (const layer of layers) {
+    if (only !== undefined && layer.name !== only) continue;
     if (layer.kind === 'conv2d')
-      steps.push(...convSteps(runtime, layer, codebooks.get(layer.name), tensor, batch));
+      steps.push(...convSteps(runtime, layer, codebooks.get(layer.name), tensor, batch, choose));
     else steps.push(...plainSteps(layer, tensor, batch));
   }
   const entry = (format: string): Step => ({
@@ -71,9 +82,17 @@ function convSteps(
   codebook: CodebookLayer | undefined,
   tensor: (name: string) => Operand,
   batch: number,
+  choose: KernelChooser | undefined,
 ): Step[] {
   const geometry = convGeometry(layer, batch);
-  const tile = chooseTile(geometry.pixelCount, false, runtime.adapter.software);
+  const tile =
+    choose?.float(layer) ??
+    chooseTile(
+      geometry.pixelCount,
+      layer.outputShape.channels / layer.groups,
+      false,
+      runtime.adapter.software,
+    );
   const steps: Step[] = [];
   const shape = {
     outChannels: layer.outputShape.channels,

@@ -10,6 +10,7 @@ export {
   train,
 } from '../train/index.ts';
 export { type FakeQuantizeOptions, fakeQuantize } from './fake-quantize.ts';
+export { fromGraphModel } from './graph-model.ts';
 export { fromLayersModel } from './layers-model.ts';
 export { registerKernels } from './register-kernels.ts';
 export {

@@ -39,13 +39,8 @@ async function both(compute: (shared: SharedTfjs) => Tensor[]) {
 }
 
 function tensorOf({ tf }: SharedTfjs, random: ReturnType<typeof seeded>, shape: number[], scale = 1) {
-  return tf.tensor(
-    random.floats(
-      shape.reduce((a, b) => a * b, 1),
-      scale,
-    ),
-    shape,
-  ) as Tensor4D;
+  const count = shape.reduce((a, b) => a * b, 1);
+  return tf.tensor4d(random.floats(count, scale), shape as [number, number, number, number]);
 }
 
 /** Kernels of ours that were bound while `work` ran. */
@@ -95,9 +90,10 @@ describe('registerKernels: convolution', () => {
     );
     const geometry = {
       ...{ batch, height, width, inChannels, outChannels, groups: 1 },
-      ...{ kernel: [kh, kw], strides: strides as [number, number], dilations: [1, 1] },
-      pads: [padInfo.top, padInfo.left, padInfo.bottom, padInfo.right],
-    } as const;
+      ...{ strides: strides as [number, number], dilations: [1, 1] as const },
+      kernel: [kh, kw] as const,
+      pads: [padInfo.top, padInfo.left, padInfo.bottom, padInfo.right] as const,
+    };
     const oihw = (hwio: Float32Array) =>
       Float32Array.from(hwio, (_, i) => {
         const tap = i % (kh * kw);

@@ -1,0 +1,61 @@
+// TensorFlow graphs by hand, as tfjs-converter writes them: what `tf.loadGraphModel` reads from memory.
+import type { SharedTfjs } from '../../src/tfjs/index.ts';
+
+type Attributes = Record<string, string | number | boolean | number[] | string[] | { float: number }>;
+
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+
+function attribute(value: Attributes[string]) {
+  if (typeof value === 'string') return { s: base64(value) };
+  if (typeof value === 'boolean') return { b: value };
+  if (typeof value === 'number') return { i: String(value) };
+  if (!Array.isArray(value)) return { f: value.float };
+  if (typeof value[0] === 'string') return { list: { s: (value as string[]).map(base64) } };
+  return { list: { i: value.map(String) } };
+}
+
+/** A GraphDef and its weights, node by node. */
+export function graphDef(name: string, shape: readonly number[]) {
+  const dims = shape.map((size) => ({ size: String(size) }));
+  const image = { dtype: { type: 'DT_FLOAT' }, shape: { shape: { dim: dims } } };
+  const nodes: object[] = [{ name, op: 'Placeholder', attr: image }];
+  const weights: {
+    name: string;
+    shape: number[];
+    dtype: 'float32' | 'int32';
+    data: Float32Array | Int32Array;
+  }[] = [];
+  return {
+    node(op: string, own: string, input: readonly string[], attributes: Attributes = {}) {
+      const attr = Object.fromEntries(Object.entries(attributes).map(([key, v]) => [key, attribute(v)]));
+      nodes.push({ name: own, op, input, attr: { T: { type: 'DT_FLOAT' }, ...attr } });
+      return own;
+    },
+    constant(own: string, dimensions: number[], data: Float32Array | Int32Array) {
+      const dtype = data instanceof Float32Array ? 'float32' : 'int32';
+      const type = dtype === 'float32' ? 'DT_FLOAT' : 'DT_INT32';
+      const tensor = {
+        dtype: type,
+        tensorShape: { dim: dimensions.map((size) => ({ size: String(size) })) },
+      };
+      nodes.push({ name: own, op: 'Const', attr: { dtype: { type }, value: { tensor } } });
+      weights.push({ name: own, shape: dimensions, dtype, data });
+      return own;
+    },
+    load({ tf }: SharedTfjs) {
+      const bytes = weights.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+      const weightData = Uint8Array.from(bytes.flatMap((part) => [...part])).buffer;
+      return tf.loadGraphModel(
+        tf.io.fromMemory({
+          modelTopology: { node: nodes, versions: { producer: 440 } },
+          weightSpecs: weights.map(({ name: own, shape: size, dtype }) => ({
+            name: own,
+            shape: size,
+            dtype,
+          })),
+          weightData,
+        }) as never,
+      );
+    },
+  };
+}

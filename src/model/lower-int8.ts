@@ -2,6 +2,7 @@ import { check } from '../gpu/errors.ts';
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { loadImageKernel } from '../kernels/load-image.ts';
+import { checkAccumulator, foldZeroPoint } from '../quantize/accumulator.ts';
 import { chooseInt8, type Int8Buffer, int8Dispatches, partialBytes } from '../quantize/kernel-choice.ts';
 import { prepareMultipliers, requantizeConstant } from '../quantize/requantize.ts';
 import { containerBits, packTiles } from '../quantize/weight-layout.ts';
@@ -159,19 +160,23 @@ function convSteps(
 }
 
 /** round(shift / (inputScale * weightScale)) with the input's zero point folded in; checked to fit int32. */
-function integerBias(layer: ConvLayer, weights: LinearLayer, input: ActivationQparams): Int32Array {
-  const row = weights.codes.length / layer.shift.length;
-  const bias = new Int32Array(layer.shift.length);
-  for (let o = 0; o < bias.length; o++) {
-    const scale = Math.fround(Math.fround(input.scale) * weights.scale[o]);
-    const rounded = roundHalfToEven(layer.shift[o] / scale);
-    let sum = 0;
-    for (let i = 0; i < row; i++) sum += weights.codes[o * row + i];
-    const folded = rounded - input.zeroPoint * sum;
-    checkAccumulator(layer.name, o, weights, row, folded);
-    bias[o] = folded;
-  }
-  return bias;
+function integerBias(
+  layer: ConvLayer,
+  { codes, scale, bits }: LinearLayer,
+  input: ActivationQparams,
+): Int32Array {
+  const bias = Array.from(layer.shift, (shift, channel) =>
+    roundHalfToEven(shift / Math.fround(Math.fround(input.scale) * scale[channel])),
+  );
+  checkAccumulator(layer.name, {
+    weights: codes,
+    channels: bias.length,
+    inputRange: [-128, 127],
+    inputZeroPoint: input.zeroPoint,
+    bias,
+    spread: 2 ** (8 - containerBits(bits)),
+  });
+  return foldZeroPoint(codes, bias, input.zeroPoint);
 }
 
 function multipliers(
@@ -192,36 +197,4 @@ function logitScales(weightScales: Float32Array, inputScale: number, length: num
   for (const [c, scale] of weightScales.entries())
     floats[c * 2] = Math.fround(Math.fround(inputScale) * scale);
   return words;
-}
-
-/** Sums are kept in int32; refuses weights whose worst case over all int8 inputs leaves it. */
-function checkAccumulator(
-  name: string,
-  channel: number,
-  weights: LinearLayer,
-  row: number,
-  bias: number,
-): void {
-  let low = 0;
-  let high = 0;
-  for (let i = channel * row; i < (channel + 1) * row; i++) {
-    const w = weights.codes[i];
-    low += w > 0 ? w * -128 : w * 127;
-    high += w > 0 ? w * 127 : w * -128;
-  }
-  // Narrow codes are multiplied by 2^(8 - bits) while they accumulate (shaders/lib/packed-weights.wgsl).
-  const spread = 2 ** (8 - containerBits(weights.bits));
-  const worst = Math.max(
-    Math.abs(low) * spread,
-    high * spread,
-    Math.abs(low + bias),
-    Math.abs(high + bias),
-    Math.abs(bias),
-  );
-  check(
-    worst < 2 ** 31,
-    `${name}: the accumulator of output channel ${channel} must stay within int32 (2147483647)`,
-    worst,
-    'split the layer’s input channels in two, or quantize it to fewer bits',
-  );
 }

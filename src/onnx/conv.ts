@@ -3,6 +3,7 @@ import type { Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { convInteger } from '../kernels/conv-integer.ts';
 import { prepareMultipliers, type RequantizeRule, requantizeConstant } from '../quantize/requantize.ts';
+import { checkRequantized } from './accumulator.ts';
 import {
   type Attributes,
   BYTE_TYPES,
@@ -264,6 +265,14 @@ export async function runQLinearConv(
     scalesOf(operator, 'x_scale', xScale)[0],
     scalesOf(operator, 'w_scale', wScale),
     scalesOf(operator, 'y_scale', yScale)[0],
+  );
+  const channels = w.dims[0];
+  checkRequantized(
+    operator,
+    { data: x.data, zeroPoints: [input] },
+    w.data.length / channels,
+    (bias?.data as Int32Array | undefined) ?? null,
+    () => [{ data: w.data, channels, zeroPoints: weights.data }],
   );
   const constant = await requantizeConstant(runtime, rule);
   return [

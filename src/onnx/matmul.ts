@@ -3,6 +3,7 @@ import type { Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { matmulInteger } from '../kernels/matmul-integer.ts';
 import { prepareMultipliers, type RequantizeRule, requantizeConstant } from '../quantize/requantize.ts';
+import { checkRequantized } from './accumulator.ts';
 import {
   type Attributes,
   BYTE_TYPES,
@@ -222,9 +223,23 @@ export async function runQLinearMatMul(
   const y = scalesOf(operator, 'y_scale', yScale)[0];
   const zeroPoint = scalarOf(operator, 'y_zero_point', yZero);
   const table = multiplierTable(rule, shape, scales.a, scales.b, y);
+  checkRequantized(operator, { data: a.data, zeroPoints: aZero.data }, shape.K, null, () =>
+    columnsOf(b, shape, bZero),
+  );
   const constant = await requantizeConstant(runtime, rule);
   const requantization = { constant, y: yZero.dtype, zeroPoint, ...table };
   return [await multiply(runtime, operator, { a, b, aZero, bZero }, shape, requantization)];
+}
+
+/** Every matrix of b transposed, as weights by output column. */
+function* columnsOf({ data }: Tensor, { K, N }: Shape, bZero: Tensor) {
+  const zeros = bZero.data;
+  for (let matrix = 0; matrix < data.length / (K * N); matrix++) {
+    const columns = new Int32Array(K * N);
+    for (let i = 0; i < K * N; i++) columns[(i % N) * K + Math.floor(i / N)] = data[matrix * K * N + i];
+    const first = zeros.length > N ? matrix * N : 0;
+    yield { data: columns, channels: N, zeroPoints: zeros.slice(first, first + Math.min(N, zeros.length)) };
+  }
 }
 
 interface Scales {

@@ -41,7 +41,8 @@ export type OperatorName = (typeof operators)[number];
  * (numpy's batching and broadcasting), and ONNX Runtime's `QLinearAdd` and `QLinearConcat` (com.microsoft).
  * The definitions are those of https://onnx.ai/onnx/operators/; where ONNX leaves a choice, ONNX Runtime's CPU
  * provider is followed: float16 input is divided in float32 unless `precision` says 10, a NaN becomes the
- * smallest code, int32 accumulators wrap.
+ * smallest code, the int32 sums of `ConvInteger` and `MatMulInteger` wrap. Where a sum is requantized, one that could
+ * leave int32 is refused instead.
  *
  * @param inputs Tensors, with null (or nothing, at the end) for an optional input that is left out.
  * @param attributes Unknown ones are refused. `output_dtype` and `precision` are TensorProto.DataType numbers.

@@ -12,6 +12,12 @@ export interface AccumulatorInput {
   inputZeroPoint: number;
   /** One a channel, in accumulator units. */
   bias?: ArrayLike<number>;
+  /**
+   * For kernels that sum plain input codes and add the zero point's share and the bias at the end: the power of two by
+   * which the codes of narrow weights are multiplied meanwhile (shaders/lib/packed-weights.wgsl), 1 for 8 bits. That
+   * sum has to fit as well.
+   */
+  spread?: number;
 }
 
 /** The worst case of an int32 accumulation over all inputs in range. */
@@ -28,6 +34,14 @@ export interface AccumulatorBound {
 
 const LIMIT = 2 ** 31 - 1;
 
+/** What one term can add to a sum: `factor` times a weight times either end of the input's range. */
+interface Span {
+  low: number;
+  high: number;
+  factor: number;
+  bias: boolean;
+}
+
 /**
  * The exact worst case of |accumulator| from the actual weights: each term takes whichever end of the input's
  * range pushes the sum further. A padded tap adds 0, which is between the ends.
@@ -38,14 +52,21 @@ const LIMIT = 2 ** 31 - 1;
  * if (!bound.fits) console.log(`sum the terms in runs that end at ${bound.splits}`);
  */
 export function accumulatorBound(input: AccumulatorInput): AccumulatorBound {
-  const { weights, channels, weightZeroPoint = 0, inputRange, inputZeroPoint, bias } = input;
+  const { weights, channels, inputRange, inputZeroPoint, bias, spread } = input;
   check(
     Number.isInteger(channels) && channels > 0 && weights.length > 0 && weights.length % channels === 0,
     'weights must hold the same number of codes, at least one, for every channel',
     [weights.length, channels],
   );
-  const [low, high] = [inputRange[0] - inputZeroPoint, inputRange[1] - inputZeroPoint];
-  check(low <= 0 && high >= 0, "the input's zero point must lie in its range", [
+  const notFinite = Array.from(bias ?? []).find((value) => !Number.isFinite(value));
+  check(
+    notFinite === undefined,
+    'bias must be finite',
+    notFinite,
+    'check the weights and scales it comes from',
+  );
+  const [low, high] = inputRange;
+  check(low <= inputZeroPoint && inputZeroPoint <= high, "the input's zero point must lie in its range", [
     inputZeroPoint,
     ...inputRange,
   ]);
@@ -54,48 +75,80 @@ export function accumulatorBound(input: AccumulatorInput): AccumulatorBound {
     `bias must have one value for each of the ${channels} channels`,
     bias?.length,
   );
+  const spans: Span[] = [{ low: low - inputZeroPoint, high: high - inputZeroPoint, factor: 1, bias: true }];
+  if (spread !== undefined) spans.push({ low, high, factor: spread, bias: false });
   const terms = weights.length / channels;
-  const zeroOf = (channel: number) =>
+  let worst = 0;
+  let worstChannel = 0;
+  for (const span of spans) {
+    for (let channel = 0; channel < channels; channel++) {
+      const start = span.bias ? (bias?.[channel] ?? 0) : 0;
+      const [least, most] = reachOf(input, span, channel, channel * terms, (channel + 1) * terms);
+      const reach = Math.max(Math.abs(start + most), Math.abs(start + least));
+      if (reach > worst) [worst, worstChannel] = [reach, channel];
+    }
+  }
+  const fits = worst <= LIMIT;
+  return { worst, channel: worstChannel, fits, splits: fits ? [terms] : splitsOf(input, spans, terms) };
+}
+
+/** The least and the most that the codes from `begin` to `end` of a channel can add up to. */
+function reachOf(
+  { weights, weightZeroPoint = 0 }: AccumulatorInput,
+  { low, high, factor }: Span,
+  channel: number,
+  begin: number,
+  end: number,
+): [number, number] {
+  const zero =
     typeof weightZeroPoint === 'number'
       ? weightZeroPoint
       : weightZeroPoint[weightZeroPoint.length > 1 ? channel : 0];
-  const most = Array.from({ length: channels }, (_, channel) => bias?.[channel] ?? 0);
-  const least = [...most];
-  // The same sums since the last split, so that a run's own partial sums fit.
-  const runMost = [...most];
-  const runLeast = [...most];
+  let positive = 0;
+  let negative = 0;
+  for (let i = begin; i < end; i++) {
+    const weight = weights[i] - zero;
+    if (weight > 0) positive += weight;
+    else negative += weight;
+  }
+  return [(positive * low + negative * high) * factor, (positive * high + negative * low) * factor];
+}
+
+/** Greedily the longest runs, each begun where the next term of any channel would leave int32. */
+function splitsOf(input: AccumulatorInput, spans: readonly Span[], terms: number): number[] {
+  const { channels } = input;
   const splits: number[] = [];
+  const sums = spans.map(() => ({ least: new Float64Array(channels), most: new Float64Array(channels) }));
   for (let term = 0; term < terms; term++) {
-    let full = false;
-    for (let channel = 0; channel < channels; channel++) {
-      const weight = weights[channel * terms + term] - zeroOf(channel);
-      const [up, down] = [Math.max(weight * low, weight * high), Math.min(weight * low, weight * high)];
-      most[channel] += up;
-      least[channel] += down;
-      runMost[channel] += up;
-      runLeast[channel] += down;
-      full ||= runMost[channel] > LIMIT || runLeast[channel] < -LIMIT;
+    const reaches = spans.map((span) =>
+      Array.from({ length: channels }, (_, channel) => {
+        const at = channel * terms + term;
+        return reachOf(input, span, channel, at, at + 1);
+      }),
+    );
+    const full = sums.some(({ least, most }, s) =>
+      reaches[s].some(([down, up], c) => most[c] + up > LIMIT || least[c] + down < -LIMIT),
+    );
+    if (full && term > 0) {
+      splits.push(term);
+      for (const { least, most } of sums) {
+        least.fill(0);
+        most.fill(0);
+      }
     }
-    if (!full || term === 0) continue;
-    splits.push(term);
-    for (let channel = 0; channel < channels; channel++) {
-      const weight = weights[channel * terms + term] - zeroOf(channel);
-      runMost[channel] = Math.max(weight * low, weight * high);
-      runLeast[channel] = Math.min(weight * low, weight * high);
+    for (const [s, { least, most }] of sums.entries()) {
+      for (const [c, [down, up]] of reaches[s].entries()) {
+        least[c] += down;
+        most[c] += up;
+      }
     }
   }
-  splits.push(terms);
-  let worst = 0;
-  let channel = 0;
-  for (let c = 0; c < channels; c++) {
-    const reach = Math.max(Math.abs(most[c]), Math.abs(least[c]));
-    if (reach > worst) [worst, channel] = [reach, c];
-  }
-  return { worst, channel, fits: worst <= LIMIT, splits };
+  return [...splits, terms];
 }
 
 /**
- * Refuses an accumulation that could leave int32.
+ * Refuses an accumulation that could leave int32. Nothing is split behind the caller's back: sums in two parts are two
+ * layers and an addition, whose scales are the caller's to choose.
  *
  * @param name The layer, for the message.
  * @throws LloydError above 2^31 - 1, saying where to split the sum.
@@ -108,8 +161,32 @@ export function checkAccumulator(name: string, input: AccumulatorInput): Accumul
   const ends =
     bound.splits.length > 8 ? `${bound.splits.slice(0, 8).join(', ')}, ...` : bound.splits.join(', ');
   throw new LloydError(
-    `${name}: |accumulator| must stay at or below ${LIMIT} for every input in range`,
+    `${name}: |accumulator| must stay within int32, at or below ${LIMIT}, for every input in range`,
     `${bound.worst} in output channel ${bound.channel}`,
-    `sum the terms in ${bound.splits.length} runs that end at ${ends}, or quantize the weights to fewer bits`,
+    bound.splits.length > 1
+      ? `sum the terms in ${bound.splits.length} runs that end at ${ends}, as layers whose outputs are added`
+      : 'choose a smaller bias',
   );
+}
+
+/**
+ * The bias of a kernel that sums plain input codes: bias - inputZeroPoint * (sum of the channel's weights), modulo 2^32
+ * as the accumulator is.
+ *
+ * @param weights row-major [channels, terms], symmetric.
+ * @param bias one a channel.
+ * @example
+ * foldZeroPoint(Int8Array.of(1, 2), Int32Array.of(10), -3); // Int32Array [19]
+ */
+export function foldZeroPoint(
+  weights: ArrayLike<number>,
+  bias: ArrayLike<number>,
+  inputZeroPoint: number,
+): Int32Array {
+  const terms = weights.length / bias.length;
+  return Int32Array.from(bias, (value, channel) => {
+    let sum = 0;
+    for (let i = channel * terms; i < (channel + 1) * terms; i++) sum += weights[i];
+    return value - inputZeroPoint * sum;
+  });
 }

@@ -3,6 +3,7 @@ import type { Call, Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { matmulInt8Kernel } from '../kernels/matmul-int8.ts';
+import { checkAccumulator, foldZeroPoint } from './accumulator.ts';
 import {
   chooseInt8,
   type Int8Buffer,
@@ -111,7 +112,7 @@ export async function conv2dInt8(
   if (!isAligned(shape, choice.tileVectors)) ({ codes, shape } = denseGroups(codes, shape));
   const layout = tileLayout(shape, choice.tileVectors);
   const inputWords = Math.ceil(channels / 4);
-  const prepared = await prepare(runtime, weight.data as Int8Array, layout, options);
+  const prepared = await prepare(runtime, 'conv2dInt8', weight.data as Int8Array, layout, options);
   const packedInput = packChannels(input.data as Int8Array, channels);
   const dispatches = int8Dispatches(
     choice,
@@ -172,7 +173,7 @@ export async function matmulInt8(
   const shape: WeightShape = { outChannels: N, inChannels: K, kernelHeight: 1, kernelWidth: 1, groups: 1 };
   const choice = chooseInt8(runtime, M, shape, options.kernels);
   const layout = tileLayout(shape, choice.tileVectors);
-  const prepared = await prepare(runtime, transposed, layout, options);
+  const prepared = await prepare(runtime, 'matmulInt8', transposed, layout, options);
   const { outputWords, zeroPoint, low, high } = prepared;
   const inputWords = layout.paddedChannels / 4;
   const epilogue = { outputWords, tileCount: layout.tileCount, zeroPoint, low, high };
@@ -237,6 +238,7 @@ interface Prepared {
 /** Bias with the input's zero point folded in, multipliers and output bounds; `weights` is O x row. */
 async function prepare(
   runtime: Runtime,
+  name: string,
   weights: Int8Array,
   layout: TileLayout,
   options: Int8Options,
@@ -255,28 +257,9 @@ async function prepare(
   );
   const scales = typeof weightScale === 'number' ? new Float32Array(channels).fill(weightScale) : weightScale;
   check(scales.length === channels, `weightScale must be one number or ${channels}`, scales.length);
+  checkAccumulator(name, { weights, channels, inputRange: [-128, 127], inputZeroPoint, bias, spread: 1 });
   const folded = new Int32Array(layout.tileCount * layout.tileChannels);
-  const row = weights.length / channels;
-  for (let o = 0; o < channels; o++) {
-    let sum = 0;
-    let low = 0;
-    let high = 0;
-    for (let i = o * row; i < (o + 1) * row; i++) {
-      const w = weights[i];
-      sum += w;
-      low += Math.min(w * 127, w * -128);
-      high += Math.max(w * 127, w * -128);
-    }
-    const offset = bias[o] - inputZeroPoint * sum;
-    const worst = Math.max(Math.abs(offset), high, -low, high + offset, -(low + offset));
-    check(
-      worst < 2 ** 31,
-      `the accumulator of output channel ${o} must stay within int32 (2147483647)`,
-      worst,
-      'split the input channels in two and add the halves',
-    );
-    folded[o] = offset;
-  }
+  folded.set(foldZeroPoint(weights, bias, inputZeroPoint));
   const multipliers = new Uint32Array(layout.tileCount * layout.tileChannels * 2);
   const int8 = outputScale !== undefined;
   if (int8) multipliers.set(prepareMultipliers(requantize, inputScale, scales, outputScale));

@@ -1,5 +1,4 @@
-import type { Call } from '../src/gpu/kernel.ts';
-import type { Runtime } from '../src/gpu/runtime.ts';
+import { median } from '../src/tune/timer.ts';
 
 /** The spread of a subject's timed runs, in milliseconds. */
 export interface Timing {
@@ -57,47 +56,10 @@ function cpuMilliseconds(): number {
 }
 
 export function summarize(times: readonly number[]): Timing {
-  const sorted = [...times].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const medianMs = sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-  return { medianMs, minMs: sorted[0], maxMs: sorted[sorted.length - 1], runs: sorted.length };
-}
-
-/** A function that runs `calls` `repeats` times in one submit and gives the milliseconds of one of them. */
-export function gpuTimer(runtime: Runtime, calls: readonly Call[], repeats: number) {
-  const { device } = runtime;
-  const stamps = device.features.has('timestamp-query');
-  const querySet = stamps ? device.createQuerySet({ type: 'timestamp', count: 2 }) : null;
-  const resolved = device.createBuffer({
-    size: 16,
-    usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
-  });
   return {
-    clock: stamps ? ('timestamp' as const) : ('wall' as const),
-    async time(): Promise<number> {
-      const encoder = device.createCommandEncoder();
-      const pass = encoder.beginComputePass(
-        querySet
-          ? { timestampWrites: { querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 } }
-          : undefined,
-      );
-      for (let i = 0; i < repeats; i++) for (const call of calls) call.encode(pass);
-      pass.end();
-      if (querySet) encoder.resolveQuerySet(querySet, 0, 2, resolved, 0);
-      const commands = encoder.finish();
-      const start = performance.now();
-      device.queue.submit([commands]);
-      await device.queue.onSubmittedWorkDone();
-      const wall = performance.now() - start;
-      if (!querySet) return wall / repeats;
-      const [from, to] = new BigUint64Array(await runtime.read(resolved, 16));
-      const stamped = Number(to - from) / 1e6;
-      // Some drivers stamp before the work is done or not at all; the wall clock then is the honest one.
-      return (stamped > 0 && stamped <= wall ? stamped : wall) / repeats;
-    },
-    close() {
-      querySet?.destroy();
-      resolved.destroy();
-    },
+    medianMs: median(times),
+    minMs: Math.min(...times),
+    maxMs: Math.max(...times),
+    runs: times.length,
   };
 }

@@ -1,6 +1,6 @@
 import type { Call } from '../../src/gpu/kernel.ts';
 import type { Runtime } from '../../src/gpu/runtime.ts';
-import { gpuTimer } from '../timing.ts';
+import { createTimer } from '../../src/tune/timer.ts';
 import type { Opened } from '../types.ts';
 
 /** Dispatches of a sample must outlast the clock's grain (100 us in browsers) and the submit around them. */
@@ -12,13 +12,13 @@ export async function timedCalls(
   runtime: Runtime,
   calls: readonly Call[],
 ): Promise<Pick<Opened, 'run' | 'gpuTime' | 'clock'> & { stop(): void }> {
-  const once = gpuTimer(runtime, calls, 1);
+  const once = createTimer(runtime, calls, 1);
   // The first run compiles; the second says how many fill a sample.
   await once.time();
   const estimate = await once.time();
   once.close();
   const repeats = Math.max(1, Math.min(MOST_REPEATS, Math.ceil(SAMPLE_MS / Math.max(estimate, 1e-3))));
-  const timer = gpuTimer(runtime, calls, repeats);
+  const timer = createTimer(runtime, calls, repeats);
   return {
     run: () => timer.time(),
     gpuTime: () => timer.time(),

@@ -1,6 +1,8 @@
 import { type AcquiredDevice, type DeviceRequest, deviceDescriptor } from './device.ts';
 import { LloydError } from './errors.ts';
 
+export { readTuning, writeTuning } from './tuning-text.ts';
+
 /** The browser's device. In Node the package's `#default-device` import resolves to `src/node/default-device.ts`. */
 export async function requestDefaultDevice(request: DeviceRequest = {}): Promise<AcquiredDevice> {
   const gpu = globalThis.navigator?.gpu;

@@ -4,6 +4,8 @@ import { type AcquiredDevice, type DeviceRequest, deviceDescriptor } from '../gp
 import { check, LloydError } from '../gpu/errors.ts';
 import { unpackSwiftshader } from './chromium-package.ts';
 
+export { readTuning, writeTuning } from './tuning-text.ts';
+
 const CHOICES = ['auto', 'system', 'swiftshader'] as const;
 type Choice = (typeof CHOICES)[number];
 type Source = AcquiredDevice['source'];

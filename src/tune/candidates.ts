@@ -1,0 +1,148 @@
+import type { Kernel, Specialization } from '../gpu/kernel.ts';
+import type { Runtime } from '../gpu/runtime.ts';
+import { conv2dKernel } from '../kernels/conv2d.ts';
+import { conv2dInt8Kernel } from '../kernels/conv2d-int8.ts';
+import { conv2dInt8TiledKernel } from '../kernels/conv2d-int8-tiled.ts';
+import { conv2dInt8UnrolledKernel } from '../kernels/conv2d-int8-unrolled.ts';
+import { conv2dUnrolledKernel } from '../kernels/conv2d-unrolled.ts';
+import { chooseInt8, type Int8Choice, type KernelPreference } from '../quantize/kernel-choice.ts';
+import { type ConvTile, chooseTile } from '../quantize/tile.ts';
+import { gemmShape, splitsFor, tiledTiles } from '../quantize/tiled-tile.ts';
+import { isAligned, type WeightShape } from '../quantize/weight-layout.ts';
+import type { Candidate } from './pick.ts';
+
+/** Vectors of four output channels that the kernels of private sums compute a thread; the two unrolled ones have two. */
+const UNROLLED_VECTORS = 2;
+/** Sums a thread keeps: fewer wait for memory, more do not fit the registers of any adapter seen. */
+const [LEAST_SUMS, MOST_SUMS] = [32, 128];
+
+/**
+ * Every kernel and tile that can run an int8 convolution here, the library's own choice first and then by how little
+ * they differ from it. All of them give the same bits.
+ *
+ * @param pixelCount output pixels, those inside pool windows included
+ * @param preference a family to stay in
+ * @example
+ * int8Candidates(runtime, 32768, shape).map(({ label }) => label); // ['registers TILE_PIXELS=8u ...', ...]
+ */
+export function int8Candidates(
+  runtime: Runtime,
+  pixelCount: number,
+  shape: WeightShape,
+  preference: KernelPreference = 'auto',
+): Candidate<Int8Choice>[] {
+  const own = chooseInt8(runtime, pixelCount, shape, preference);
+  const registers = (tile: ConvTile): Int8Choice => ({ family: 'registers', splits: 1, ...tile });
+  // A CPU that plays the GPU runs workgroup memory and barriers several times slower: not worth the time to see.
+  const tiled = preference === 'tiled' || (preference === 'auto' && own.family === 'tiled');
+  const choices = [
+    ...(preference === 'tiled'
+      ? []
+      : privateTiles(conv2dInt8Kernel, conv2dInt8UnrolledKernel, pixelCount, own).map(registers)),
+    ...(tiled ? tiledChoices(runtime, pixelCount, shape) : []),
+  ];
+  return ordered(own, choices, shape, labelOf);
+}
+
+/** As {@link int8Candidates}, of a float32 convolution: their sums run in the same order. */
+export function floatCandidates(
+  runtime: Runtime,
+  pixelCount: number,
+  shape: WeightShape,
+): Candidate<ConvTile>[] {
+  const own = chooseTile(pixelCount, shape.outChannels / shape.groups, false, runtime.adapter.software);
+  return ordered(own, privateTiles(conv2dKernel, conv2dUnrolledKernel, pixelCount, own), shape, labelOf);
+}
+
+/**
+ * Tiles in registers alone, out of the values that the kernels declare: every tile in workgroups of the default's size,
+ * and the default's tile in every size. The two hardly depend on each other, and all pairs would take minutes.
+ */
+function privateTiles(kernel: unknown, unrolled: unknown, pixelCount: number, own: ConvTile): ConvTile[] {
+  const { constants, overrides } = (kernel as Kernel).declaration;
+  const home = own.specialization;
+  const sizes = overrides!.WORKGROUP_SIZE.allowed!;
+  const tiles: ConvTile[] = [];
+  for (const TILE_PIXELS of constants!.TILE_PIXELS) {
+    for (const TILE_VECTORS of constants!.TILE_VECTORS) {
+      const [pixels, tileVectors] = [TILE_PIXELS, TILE_VECTORS].map((value) => Number.parseInt(value, 10));
+      const sums = pixels * tileVectors * 4;
+      if (sums < LEAST_SUMS || sums > MOST_SUMS) continue;
+      const same = TILE_PIXELS === home.TILE_PIXELS && TILE_VECTORS === home.TILE_VECTORS;
+      for (const WORKGROUP_SIZE of sizes) {
+        const usual = WORKGROUP_SIZE === (home.WORKGROUP_SIZE ?? overrides!.WORKGROUP_SIZE.default);
+        if (!(same || usual) || idles(pixels * WORKGROUP_SIZE, pixelCount)) continue;
+        const specialization = { TILE_PIXELS, TILE_VECTORS, WORKGROUP_SIZE };
+        tiles.push({ tileVectors, specialization, unrolled: false });
+      }
+    }
+  }
+  for (const WORKGROUP_SIZE of (unrolled as Kernel).declaration.overrides!.WORKGROUP_SIZE.allowed!) {
+    if (idles(4 * WORKGROUP_SIZE, pixelCount)) continue;
+    tiles.push({ tileVectors: UNROLLED_VECTORS, specialization: { WORKGROUP_SIZE }, unrolled: true });
+  }
+  return tiles;
+}
+
+/** Half of a workgroup's pixels or more would be past the last. */
+const idles = (workgroupPixels: number, pixelCount: number) =>
+  workgroupPixels > 32 && workgroupPixels >= 2 * pixelCount;
+
+/** Tiles in workgroup memory, each unsplit, split as the library would, and twice as often. */
+function tiledChoices(runtime: Runtime, pixelCount: number, shape: WeightShape): Int8Choice[] {
+  return tiledTiles(runtime.device.limits, shape).flatMap((tile) => {
+    const splits = splitsFor(tile, gemmShape(pixelCount, shape, tile.tileVectors));
+    return [...new Set([splits, 1, splits * 2])].map((count) =>
+      chooseInt8(runtime, pixelCount, shape, 'tiled', { tile, splits: count }),
+    );
+  });
+}
+
+/** Distinct candidates, `own` first, the nearest to it next; groups stay whole tiles where they are. */
+function ordered<T extends ConvTile>(
+  own: T,
+  choices: readonly T[],
+  shape: WeightShape,
+  label: (choice: T) => string,
+): Candidate<T>[] {
+  const aligned = isAligned(shape, own.tileVectors);
+  const words = (choice: T) => label(choice).split(' ');
+  const home = new Set(words(own));
+  const distance = (choice: T) => words(choice).filter((word) => !home.has(word)).length;
+  const others = choices
+    .filter(({ tileVectors }) => !aligned || isAligned(shape, tileVectors))
+    .sort((a, b) => distance(a) - distance(b));
+  const byLabel = new Map([own, ...others].map((choice) => [label(choice), choice]));
+  return Array.from(byLabel, ([name, choice]) => ({ label: name, choice }));
+}
+
+/** `registers TILE_PIXELS=8u TILE_VECTORS=4u WORKGROUP_SIZE=16`: all that tells two candidates apart. */
+function labelOf(choice: ConvTile & Partial<Pick<Int8Choice, 'family' | 'splits'>>): string {
+  const { family = 'registers', splits = 1, unrolled, specialization } = choice;
+  const values = Object.entries(specialization satisfies Specialization)
+    .map(([name, value]) => `${name}=${value}`)
+    .sort();
+  return [unrolled ? 'unrolled' : family, ...values, ...(splits > 1 ? [`splits=${splits}`] : [])].join(' ');
+}
+
+let text: string | undefined;
+
+/** Stands for the text of every kernel tuned here: a release that leaves them alone keeps its users' picks. */
+export function fingerprint(): string {
+  const kernels = [
+    conv2dKernel,
+    conv2dUnrolledKernel,
+    conv2dInt8Kernel,
+    conv2dInt8UnrolledKernel,
+    conv2dInt8TiledKernel,
+  ];
+  text ??= fnv1a(kernels.flatMap(({ declaration }) => declaration.wgsl).join('\n'));
+  return text;
+}
+
+/** The 32-bit hash of Fowler, Noll and Vo: it tells versions of a text apart, nothing more. */
+function fnv1a(value: string): string {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < value.length; i++) hash = Math.imul(hash ^ value.charCodeAt(i), 0x01000193) >>> 0;
+  return hash.toString(16).padStart(8, '0');
+}

@@ -1,0 +1,66 @@
+import type { Call } from '../gpu/kernel.ts';
+import type { Runtime } from '../gpu/runtime.ts';
+
+/** Times the same calls again and again; see {@link createTimer}. */
+export interface Timer {
+  /** The GPU's own timestamps, or the host's clock around the submit where there are none. */
+  readonly clock: 'timestamp' | 'wall';
+  /** Milliseconds of one pass over the calls. */
+  time(): Promise<number>;
+  /** Frees what the timer made; the calls stay the caller's. */
+  close(): void;
+}
+
+/**
+ * A timer that runs `calls` `repeats` times in one submit and gives the milliseconds of one of them.
+ *
+ * @example
+ * const timer = createTimer(runtime, [call], 20);
+ * await timer.time(); // compiles what the driver left for the first run
+ * const milliseconds = await timer.time();
+ * timer.close();
+ */
+export function createTimer(runtime: Runtime, calls: readonly Call[], repeats: number): Timer {
+  const { device } = runtime;
+  const stamps = device.features.has('timestamp-query');
+  const querySet = stamps ? device.createQuerySet({ type: 'timestamp', count: 2 }) : null;
+  const resolved = device.createBuffer({
+    size: 16,
+    usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+  });
+  return {
+    clock: stamps ? 'timestamp' : 'wall',
+    async time() {
+      const encoder = device.createCommandEncoder();
+      const pass = encoder.beginComputePass(
+        querySet
+          ? { timestampWrites: { querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 } }
+          : undefined,
+      );
+      for (let i = 0; i < repeats; i++) for (const call of calls) call.encode(pass);
+      pass.end();
+      if (querySet) encoder.resolveQuerySet(querySet, 0, 2, resolved, 0);
+      const commands = encoder.finish();
+      const start = performance.now();
+      device.queue.submit([commands]);
+      await device.queue.onSubmittedWorkDone();
+      const wall = performance.now() - start;
+      if (!querySet) return wall / repeats;
+      const [from, to] = new BigUint64Array(await runtime.read(resolved, 16));
+      const stamped = Number(to - from) / 1e6;
+      // Some drivers stamp before the work is done or not at all; the wall clock then is the honest one.
+      return (stamped > 0 && stamped <= wall ? stamped : wall) / repeats;
+    },
+    close() {
+      querySet?.destroy();
+      resolved.destroy();
+    },
+  };
+}
+
+/** The middle of the values, or of the two in the middle. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}

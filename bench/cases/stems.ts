@@ -46,6 +46,8 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'max-pool2d': 'max-pool2d',
   'max-pool2d-gradient': 'max-pool2d-gradient',
   'max-pool2d-int8': 'max-pool2d-int8',
+  'moving-average': 'moving-average',
+  'observe-range': 'observe-range',
   'pack-codes': 'pack-codes',
   'quantize-linear': 'quantize-linear',
   'quantize-linear-onnx': 'quantize-linear-onnx',

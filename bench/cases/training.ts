@@ -2,6 +2,8 @@ import { augmentImagesKernel } from '../../src/kernels/augment-images.ts';
 import { codebookGradientKernel } from '../../src/kernels/codebook-gradient.ts';
 import { fakeQuantizeKernel } from '../../src/kernels/fake-quantize.ts';
 import { fakeQuantizeGradientKernel } from '../../src/kernels/fake-quantize-gradient.ts';
+import { movingAverageKernel } from '../../src/kernels/moving-average.ts';
+import { observeRangeKernel } from '../../src/kernels/observe-range.ts';
 import { sgdStepKernel } from '../../src/kernels/sgd-step.ts';
 import { softmaxCrossEntropyKernel } from '../../src/kernels/softmax-cross-entropy.ts';
 import { stepSizeGradientKernel } from '../../src/kernels/step-size-gradient.ts';
@@ -10,6 +12,8 @@ import { augmentImages } from '../../src/reference/augment-images.ts';
 import { codebookGradient } from '../../src/reference/codebook-gradient.ts';
 import { fakeQuantize } from '../../src/reference/fake-quantize.ts';
 import { fakeQuantizeGradient } from '../../src/reference/fake-quantize-gradient.ts';
+import { movingAverage } from '../../src/reference/moving-average.ts';
+import { observeRange } from '../../src/reference/observe-range.ts';
 import { sgdStep } from '../../src/reference/sgd-step.ts';
 import { softmaxCrossEntropy } from '../../src/reference/softmax-cross-entropy.ts';
 import { stepSizeGradient } from '../../src/reference/step-size-gradient.ts';
@@ -48,6 +52,8 @@ export function trainingCases(size: Size): BenchCase[] {
     kernelCase(`codebook-gradient(count=${count},k=${CLUSTERS})`, 'fp32', 1, () => centroids(count)),
     kernelCase(`sum-splits(count=${count},splits=4)`, 'fp32', 1, () => splitSum(count, 4)),
     kernelCase(`sgd-step(count=${count})`, 'fp32', 1, () => descent(count)),
+    kernelCase(`moving-average(count=${count})`, 'fp32', 1, () => averaging(count)),
+    kernelCase('observe-range', 'fp32', 1, observing),
     kernelCase(`softmax-cross-entropy(N=${images})`, 'fp32', images, () => loss(images)),
     kernelCase(`augment-images(N=${images})`, 'fp32', images, () => augmentation(images)),
   ];
@@ -147,6 +153,39 @@ function descent(count: number): Dispatch {
     params: { first: 0, count, nesterov: 1, momentum, weightDecay },
     of: 'weights',
     near: () => sgdStep(weights, gradient, velocity, { rate, momentum, weightDecay, nesterov: true }).weights,
+  };
+}
+
+function averaging(count: number): Dispatch {
+  const [values, average] = [72, 73].map((seed) => floats(seed, count));
+  const rate = Math.fround(0.1);
+  return {
+    kernel: movingAverageKernel,
+    buffers: { schedule: Float32Array.of(rate), values, average },
+    params: { count, entry: 0 },
+    of: 'average',
+    near: () => movingAverage(average, values, rate),
+  };
+}
+
+/** One thread: what it costs is what a dispatch costs. */
+function observing(): Dispatch {
+  const momentum = 0.25;
+  const grid = { quantMin: -128, quantMax: 127 };
+  return {
+    kernel: observeRangeKernel,
+    buffers: {
+      minimum: Float32Array.of(-1),
+      maximum: Float32Array.of(7),
+      range: Float32Array.of(0, 4),
+      qparams: 8,
+    },
+    params: { momentum, ...grid },
+    of: 'qparams',
+    near: () => {
+      const { scale, zeroPoint } = observeRange([0, 4], [-1, 7], { momentum, ...grid });
+      return [scale, zeroPoint];
+    },
   };
 }
 

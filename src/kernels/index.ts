@@ -42,6 +42,8 @@ import { matmulInteger } from './matmul-integer.ts';
 import { maxPool2dKernel } from './max-pool2d.ts';
 import { maxPool2dGradientKernel } from './max-pool2d-gradient.ts';
 import { maxPool2dInt8Kernel } from './max-pool2d-int8.ts';
+import { movingAverageKernel } from './moving-average.ts';
+import { observeRangeKernel } from './observe-range.ts';
 import { packCodesKernel } from './pack-codes.ts';
 import { quantizeLinearKernel } from './quantize-linear.ts';
 import { quantizeLinearOnnx } from './quantize-linear-onnx.ts';
@@ -102,6 +104,8 @@ export const kernels = {
   maxPool2d: maxPool2dKernel,
   maxPool2dGradient: maxPool2dGradientKernel,
   maxPool2dInt8: maxPool2dInt8Kernel,
+  movingAverage: movingAverageKernel,
+  observeRange: observeRangeKernel,
   packCodes: packCodesKernel,
   quantizeLinear: quantizeLinearKernel,
   quantizeLinearOnnx,

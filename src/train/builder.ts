@@ -11,6 +11,8 @@ export interface NetworkOptions {
   nesterov: boolean;
   weightDecay: number;
   labelSmoothing: number;
+  /** Keeps a moving average of every parameter. */
+  average: boolean;
   /** Layers trained at a precision; the others are float32. */
   quantized?: ReadonlyMap<string, CodebookLayer | LinearLayer>;
   /** Activations rounded to int8, by the name of the tensor; linear only. */
@@ -30,13 +32,20 @@ export interface Builder {
   weights: Map<string, TrainedWeights>;
   gradients: GPUBuffer[];
   /** The grid of the tensor under way; pools pass it on, averages rounded to it again. */
-  qparams?: ActivationQparams;
+  qparams?: GPUBuffer;
+  /** Grids that training moves, by the name of their tensor. */
+  observed: Map<string, GPUBuffer>;
+  /** What batch norm normalized by, by its name. */
+  statistics: Map<string, GPUBuffer>;
   bytesOf(shape: ImageShape): number;
 }
 
 /** One layer's forward pass, and what its backward pass reads of it. */
 export interface Stages {
   forward: Call[];
+  /** Of a training step alone: moves the grid before `round`. */
+  observe?: Call[];
+  round?: Call;
   output: GPUBuffer;
   /** What the layer left before rounding. */
   normal?: GPUBuffer;

@@ -6,19 +6,27 @@ import type { GraphNode, Model } from '../model/graph.ts';
 import { foldedWeights, type QuantizedModel } from '../model/precision.ts';
 import { runSteps, type TrainingData, type TrainOptions, type TrainResult } from './train.ts';
 import { createTrainer, type Trainer } from './trainer.ts';
+import type { QuantizedTraining } from './weights.ts';
 
 /** Options of {@link finetune}. */
 export interface FinetuneOptions extends TrainOptions {
   /**
-   * k-means: weights move and each centroid becomes its members' mean (the lab's rule, unless given), or centroids
-   * move by the sum of their members' gradients (Deep Compression). A sum over thousands of members is thousands of
-   * times a mean: at the lab's rate of 0.01 it takes a network apart, and wants a rate smaller by as much.
+   * k-means: weights move and each centroid becomes its members' mean (`mean`, the lab's rule, unless given), or
+   * centroids move by the sum of their members' gradients (`gradient`, Deep Compression) or by its mean
+   * (`mean-gradient`). A sum over thousands of members is thousands of times a mean: at the lab's rate of 0.01 it takes
+   * a network apart, and wants a rate smaller by as much.
    */
-  centroids?: 'gradient' | 'mean';
+  centroids?: QuantizedTraining['centroids'];
   /** k-means by the lab's rule: weights move to their nearest centroid every so many steps; 0 never. */
   reassignEvery?: number;
   /** Linear: step sizes are trained too (LSQ). */
   learnedStep?: boolean;
+  /** Linear: how far each batch moves the activations' ranges (moving-average observers; 0.01); 0 as calibrated. */
+  observe?: number;
+  /** k-means: training images over which batch norm's statistics are estimated again at the end; 0 leaves them. */
+  reestimate?: number;
+  /** After each epoch; true stops. The model is of that moment, without averages. */
+  onEpoch?: (epoch: number, model: () => Promise<QuantizedModel>) => Promise<boolean | undefined>;
 }
 
 /**
@@ -41,26 +49,67 @@ export async function finetune(
   data: TrainingData,
   options: FinetuneOptions = {},
 ): Promise<TrainResult<QuantizedModel>> {
+  const { centroids = 'mean', reassignEvery = 0, learnedStep = false, observe = 0, reestimate = 0 } = options;
+  checkFinetuning(quantized, { centroids, reassignEvery, observe, reestimate });
   const { trainer, start } = await createFinetuner(runtime, quantized, options);
-  const every = options.reassignEvery ?? 0;
+  const linear = quantized.method === 'linear';
+  const current = async (): Promise<QuantizedModel> => {
+    const [layers, activations, trained] = [
+      await trainer.quantized(),
+      await trainer.activations(),
+      await trainer.model(),
+    ];
+    return {
+      ...quantized,
+      layers,
+      activations,
+      model: linear ? unfoldInto(quantized.model, trained) : trained,
+    };
+  };
   try {
-    check(
-      every === 0 || (quantized.method === 'kmeans' && (options.centroids ?? 'mean') === 'mean'),
-      "re-assignment needs weights that move: method kmeans with centroids 'mean'",
-      `${quantized.method}, ${options.centroids ?? 'mean'}`,
-      "pass centroids: 'mean', or reassignEvery: 0",
-    );
-    const settings = { rate: quantized.method === 'kmeans' ? 0.01 : 0.002, ...options };
-    const { step, log, checkpoint } = await runSteps(trainer, start, data, settings, async (at) => {
-      if (every > 0 && at % every === 0) await trainer.reassign();
+    const settings = { rate: linear ? 0.002 : 0.01, ...options };
+    const { step, log, checkpoint } = await runSteps(trainer, start, data, settings, {
+      kept: {
+        centroids: centroids === 'mean' ? undefined : centroids,
+        reassignEvery: reassignEvery || undefined,
+        learnedStep: learnedStep || undefined,
+        observe: observe || undefined,
+      },
+      async afterStep(at, perEpoch) {
+        if (reassignEvery > 0 && at % reassignEvery === 0) await trainer.reassign();
+        return at % perEpoch === 0 && (await options.onEpoch?.(at / perEpoch, current)) === true;
+      },
     });
-    const layers = await trainer.quantized();
-    const trained = await trainer.model();
-    const model = quantized.method === 'kmeans' ? trained : unfoldInto(quantized.model, trained);
-    return { model: { ...quantized, model, layers }, checkpoint, step, log };
+    trainer.useAverage();
+    // Who interrupts a run does not wait for more.
+    if (reestimate > 0 && !options.signal?.aborted) {
+      const perImage = data.images.length / data.labels.length;
+      await trainer.reestimate(data.images.subarray(0, reestimate * perImage));
+    }
+    return { model: await current(), checkpoint, step, log };
   } finally {
     trainer.destroy();
   }
+}
+
+function checkFinetuning(
+  { method }: QuantizedModel,
+  options: Required<Pick<FinetuneOptions, 'centroids' | 'reassignEvery' | 'observe' | 'reestimate'>>,
+): void {
+  const { centroids, reassignEvery, observe, reestimate } = options;
+  check(
+    reassignEvery === 0 || (method === 'kmeans' && centroids === 'mean'),
+    "re-assignment needs weights that move: method kmeans with centroids 'mean'",
+    `${method}, ${centroids}`,
+    "pass centroids: 'mean', or reassignEvery: 0",
+  );
+  check(observe >= 0 && observe <= 1, 'observe must be from 0 to 1', observe);
+  check(observe === 0 || method === 'linear', 'only linear quantization observes activations', method);
+  check(
+    reestimate === 0 || method === 'kmeans',
+    'batch norm is folded in linear quantization and has no statistics to estimate again',
+    `reestimate ${reestimate}`,
+  );
 }
 
 /** The trainer that `finetune` steps: tests hold its fake-quantized logits against the integer model's. */
@@ -75,7 +124,11 @@ export async function createFinetuner(
     ...options,
     quantized: quantized.layers,
     activations: linear ? quantized.activations : undefined,
-    training: { centroids: options.centroids ?? 'mean', learnedStep: options.learnedStep ?? false },
+    training: {
+      centroids: options.centroids ?? 'mean',
+      learnedStep: options.learnedStep ?? false,
+      observe: options.observe ?? 0,
+    },
   });
   return { trainer, start };
 }

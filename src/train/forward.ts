@@ -4,13 +4,13 @@ import { batchNormKernel } from '../kernels/batch-norm.ts';
 import { batchNormMergeKernel } from '../kernels/batch-norm-merge.ts';
 import { batchNormStatisticsKernel } from '../kernels/batch-norm-statistics.ts';
 import { conv2dKernel } from '../kernels/conv2d.ts';
-import { fakeQuantizeKernel } from '../kernels/fake-quantize.ts';
 import { maxPool2dKernel } from '../kernels/max-pool2d.ts';
 import { requiredParameter } from '../model/parameters.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
 import { type Builder, SPLIT_PIXELS, type Stages } from './builder.ts';
 import { outputPixels, planConv, poolParams, vectorsOf, weightLayout } from './geometry.ts';
 import { normParameters, type TrainedConv, type TrainedLayer } from './layers.ts';
+import { roundOutput, startGrid } from './rounding.ts';
 import { codebookWeights, floatWeights, roundedWeights, type TrainedWeights } from './weights.ts';
 
 /** Binds a layer's forward pass over what the layer before left. */
@@ -65,31 +65,12 @@ async function convForward(
   );
   const norm = await normForward(builder, layer, sums, outputPixels(layer, batch));
   const forward = [...weights.prepare, convolve, ...norm.forward];
-  builder.qparams = last ? undefined : options.activations?.get(layer.output);
-  const stages: Stages = { ...norm, forward, sums };
+  const { qparams, observe }: Awaited<ReturnType<typeof startGrid>> = last
+    ? {}
+    : await startGrid(builder, layer, norm.output);
+  builder.qparams = qparams;
+  const stages: Stages = { ...norm, forward, sums, observe };
   return roundOutput(builder, layer, stages);
-}
-
-/** Rounds what a layer leaves to its tensor's int8 grid, where there is one. */
-async function roundOutput(builder: Builder, layer: TrainedLayer, stages: Stages): Promise<Stages> {
-  const { workshop, qparams, bytesOf } = builder;
-  if (!qparams) return stages;
-  const count = bytesOf(layer.shape) / 4;
-  const range = { count, block: count, lanes: 1, quantMin: -128, quantMax: 127 };
-  const pair = workshop.upload(new Float32Array([qparams.scale, qparams.zeroPoint]), `${layer.name} qparams`);
-  const output = workshop.empty(count * 4, `${layer.name} rounded`);
-  const round = await workshop.bind(
-    fakeQuantizeKernel,
-    { input: stages.output, qparams: pair, output },
-    range,
-  );
-  return {
-    ...stages,
-    forward: [...stages.forward, round],
-    normal: stages.output,
-    output,
-    rounding: { qparams: pair, range },
-  };
 }
 
 async function convWeights(
@@ -127,6 +108,7 @@ async function normForward(builder: Builder, layer: TrainedConv, sums: GPUBuffer
   if (layer.norm) {
     const running = workshop.upload(join(mean, variance), `${stem}.running`);
     state.set(`${stem}.running`, running);
+    builder.statistics.set(stem, statistics);
     const sizes = { pixelCount, vectors, chunk: SPLIT_PIXELS };
     forward.push(
       await workshop.bind(batchNormStatisticsKernel, { input: sums, partial }, sizes),

@@ -1,7 +1,9 @@
 export { type FinetuneOptions, finetune } from './finetune.ts';
+export { initialize } from './initialize.ts';
+export { type RecoveredWidth, type RecoverOptions, recoverAccuracy } from './recover.ts';
+export { rateAt, type Schedule } from './schedule.ts';
 export {
   DivergedError,
-  initialize,
   type StepReport,
   type TrainingData,
   type TrainOptions,

@@ -1,6 +1,7 @@
 import type { Call } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { augmentImagesKernel } from '../kernels/augment-images.ts';
+import { movingAverageKernel } from '../kernels/moving-average.ts';
 import { softmaxCrossEntropyKernel } from '../kernels/softmax-cross-entropy.ts';
 import type { ImageShape, Model } from '../model/graph.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
@@ -18,6 +19,10 @@ export interface TrainingNetwork {
   weights: ReadonlyMap<string, TrainedWeights>;
   /** Every f32 buffer that training changes, by name. */
   state: State;
+  /** Scale and zero point of activations whose grids training moves, by the name of their tensor. */
+  observed: ReadonlyMap<string, GPUBuffer>;
+  /** What batch norm normalized the last batch by, by its name: mean and inverse deviation. */
+  statistics: ReadonlyMap<string, GPUBuffer>;
   classes: number;
   /** Rows of logits are this many floats apart. */
   stride: number;
@@ -67,6 +72,8 @@ export async function buildNetwork(
     state: new Map(),
     layouts: new Map(),
     weights: new Map(),
+    observed: new Map(),
+    statistics: new Map(),
     gradients,
     bytesOf,
   };
@@ -95,7 +102,13 @@ export async function buildNetwork(
     for (const [i, { layer, input: from, stages }] of [...planned.entries()].reverse()) {
       passes[i] = await bindBackward(builder, layer, from, stages, i === 0);
     }
-    const forward = [load, ...planned.flatMap(({ stages }) => stages.forward)];
+    const pass = (observing: boolean) =>
+      planned.flatMap(({ stages: { forward, observe = [], round } }) => [
+        ...forward,
+        ...(observing ? observe : []),
+        ...(round ? [round] : []),
+      ]);
+    const averages = options.average ? await keepAverages(builder) : [];
     return {
       layers,
       layouts: builder.layouts,
@@ -103,13 +116,17 @@ export async function buildNetwork(
       state: builder.state,
       classes: channels,
       stride,
+      observed: builder.observed,
+      statistics: builder.statistics,
       buffers: { ...buffers, logits: current },
-      forward,
+      forward: [load, ...pass(false)],
       step: [
-        ...forward,
+        load,
+        ...pass(true),
         loss,
-        ...passes.toReversed().flatMap((pass) => pass.backward),
-        ...passes.flatMap((pass) => pass.update),
+        ...passes.toReversed().flatMap(({ backward }) => backward),
+        ...passes.flatMap(({ update }) => update),
+        ...averages,
       ],
       destroy,
     };
@@ -117,6 +134,24 @@ export async function buildNetwork(
     destroy();
     throw error;
   }
+}
+
+/** Averages beside everything that is trained, moved at the end of a step; they are state too. */
+async function keepAverages({ workshop, state, descent, observed }: Builder): Promise<Call[]> {
+  // Grids are averages already, of whole zero points.
+  const grids = new Set([...observed.keys()].flatMap((name) => [`${name}.range`, `${name}.qparams`]));
+  const calls: Call[] = [];
+  const encoder = workshop.runtime.device.createCommandEncoder();
+  for (const [name, values] of [...state]) {
+    if (name.startsWith('velocity.') || grids.has(name)) continue;
+    const average = workshop.empty(values.size, `average ${name}`);
+    encoder.copyBufferToBuffer(values, 0, average, 0, values.size);
+    state.set(`average.${name}`, average);
+    const bound = { schedule: descent.schedule, values, average };
+    calls.push(await workshop.bind(movingAverageKernel, bound, { count: values.size / 4, entry: 1 }));
+  }
+  workshop.runtime.device.queue.submit([encoder.finish()]);
+  return calls;
 }
 
 function partialBytes(layers: readonly TrainedLayer[], batch: number): number {

@@ -1,9 +1,7 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { Model } from '../model/graph.ts';
-import { parameterShapes } from '../model/parameters.ts';
-import type { QuantizedModel } from '../model/precision.ts';
-import { seeded } from './random.ts';
+import { rateAt, type Schedule } from './schedule.ts';
 import { createTrainer, type Trainer } from './trainer.ts';
 
 /** Labelled images: NHWC pixels 0-255, and a class from 0 for each. */
@@ -36,13 +34,15 @@ export interface TrainOptions {
   batch?: number;
   /** The learning rate at its highest. */
   rate?: number;
-  /** Cosine to zero over the whole run, or constant. */
-  schedule?: 'cosine' | 'constant';
+  /** `cosine` to zero over the whole run unless given; see {@link rateAt}. */
+  schedule?: Schedule;
   momentum?: number;
   nesterov?: boolean;
   /** Of weights; batch norm and biases have none. */
   weightDecay?: number;
   labelSmoothing?: number;
+  /** Decay of a moving average of the parameters, which becomes the result (0.999 for long runs); 0 keeps none. */
+  average?: number;
   /** Random crop with 4 pixels of padding, and flip. */
   augment?: boolean;
   seed?: number;
@@ -88,7 +88,7 @@ export class DivergedError extends LloydError {
  *
  * The graph is a chain of convolutions with batch norm or bias, ReLU, pools and linear layers. Batch norm uses batch
  * statistics and moves its running ones by a tenth (Ioffe and Szegedy, 2015); the rate follows half a cosine
- * (Loshchilov and Hutter, 2017); labels are smoothed (Szegedy et al., 2016). Every sum has a fixed order, so a seed
+ * (Loshchilov and Hutter, 2017) or one cycle; labels are smoothed (Szegedy et al., 2016). Every sum has a fixed order, so a seed
  * gives the same weights in every run on one adapter.
  *
  * @returns the trained model (float32), the checkpoint, and the log
@@ -108,19 +108,23 @@ export async function train(
   const trainer = await createTrainer(runtime, model, settings);
   try {
     const { step, log, checkpoint } = await runSteps(trainer, model, data, settings);
+    trainer.useAverage();
     return { model: await trainer.model(), checkpoint, step, log };
   } finally {
     trainer.destroy();
   }
 }
 
-/** The loop itself, for any trainer. */
+/** The loop itself, for any trainer; `kept` are settings of the caller's that a resumed run must share. */
 export async function runSteps(
   trainer: Trainer,
   model: Model,
   data: TrainingData,
   options: TrainOptions,
-  afterStep?: (step: number) => Promise<void>,
+  {
+    afterStep,
+    kept = {},
+  }: { afterStep?: (step: number, perEpoch: number) => Promise<boolean>; kept?: object } = {},
 ) {
   const { batch } = trainer;
   const { rate = 0.1, schedule = 'cosine', augment = true, seed = 0 } = options;
@@ -131,7 +135,8 @@ export async function runSteps(
   check(Number.isFinite(rate) && rate > 0, 'the learning rate must be a positive number', rate);
   check(Number.isInteger(seed) && seed >= 0, 'seed must be a non-negative integer', seed);
   const checkpointEvery = options.checkpointEvery ?? Math.max(1, perEpoch);
-  const settings = JSON.stringify({ steps, batch, rate, schedule, augment, seed, count });
+  const average = options.average || undefined;
+  const settings = JSON.stringify({ steps, batch, rate, schedule, augment, seed, count, average, ...kept });
   let step = options.resume ? await trainer.restore(options.resume, settings) : 0;
   let good = { checkpoint: await trainer.checkpoint(step, settings), step };
   const log: StepReport[] = [];
@@ -139,11 +144,11 @@ export async function runSteps(
   const first = step;
   while (step < steps && !options.signal?.aborted) {
     const epoch = Math.floor(step / perEpoch);
-    const now = schedule === 'cosine' ? (rate / 2) * (1 + Math.cos((Math.PI * step) / steps)) : rate;
+    const now = rateAt(schedule, rate, step, steps);
     const { loss, accuracy } = await trainer.step(data, { step, perEpoch, rate: now, augment, seed });
     step++;
     if (!Number.isFinite(loss)) throw new DivergedError(step, good.checkpoint, good.step, loss);
-    await afterStep?.(step);
+    const enough = await afterStep?.(step, perEpoch);
     const seconds = (performance.now() - started) / 1000;
     const done = step - first;
     const report = {
@@ -162,6 +167,7 @@ export async function runSteps(
       good = { checkpoint: await trainer.checkpoint(step, settings), step };
       await options.onCheckpoint?.(good.checkpoint, step);
     }
+    if (enough) break;
   }
   return { step, log, checkpoint: await trainer.checkpoint(step, settings) };
 }
@@ -190,37 +196,3 @@ function checkData(model: Model, { images, labels }: TrainingData, classes: numb
   );
   return count;
 }
-
-/**
- * A model with fresh parameters: He's normal weights for convolutions, PyTorch's uniform ones for linear layers,
- * batch norm at 1 and 0. He et al., 2015.
- *
- * @returns a model of the same graph; the given one is unchanged
- * @example
- * const start = initialize(vgg({ widthDivisor: 8 }), { seed: 7 });
- */
-export function initialize(model: Model, { seed = 0 }: { seed?: number } = {}): Model {
-  const parameters = new Map(model.parameters);
-  const kinds = new Map(model.graph.nodes.map(({ name, op }) => [name, op]));
-  let index = 0;
-  for (const [name, dims] of parameterShapes(model.graph)) {
-    const random = seeded(seed, index++);
-    const data = new Float32Array(dims.reduce((a, b) => a * b, 1));
-    const node = name.slice(0, name.lastIndexOf('.'));
-    const field = name.slice(node.length + 1);
-    if (kinds.get(node) === 'batchNorm') data.fill(field === 'weight' || field === 'running_var' ? 1 : 0);
-    else if (field === 'weight') {
-      const fanIn = data.length / dims[0];
-      const draw =
-        kinds.get(node) === 'linear'
-          ? () => (random.next() * 2 - 1) / Math.sqrt(fanIn)
-          : () => random.normal() * Math.sqrt(2 / fanIn);
-      for (let i = 0; i < data.length; i++) data[i] = draw();
-    }
-    parameters.set(name, { dtype: 'float32', dims, data });
-  }
-  return { graph: model.graph, parameters };
-}
-
-/** What `finetune` trains and returns. */
-export type Finetuned = TrainResult<QuantizedModel>;

@@ -1,15 +1,13 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import type { Tensor } from '../gpu/tensor.ts';
-import { readSafetensors, writeSafetensors } from '../io/safetensors.ts';
-import type { Tensor as FileTensor } from '../io/tensor.ts';
 import type { Model } from '../model/graph.ts';
 import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/precision.ts';
-import { untileWeights } from '../quantize/weight-layout.ts';
-import { roundHalfToEven } from '../reference/round.ts';
+import { architectureOf, restoreCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import type { TrainedConv } from './layers.ts';
+import { createMoments } from './moments.ts';
 import { buildNetwork } from './network.ts';
 import { seeded, shuffled } from './random.ts';
+import { readActivations, readModel, readQuantized } from './read-network.ts';
 import type { QuantizedTraining } from './weights.ts';
 
 /** What a trainer is made for. */
@@ -19,6 +17,8 @@ export interface TrainerOptions {
   nesterov?: boolean;
   weightDecay?: number;
   labelSmoothing?: number;
+  /** Decay of the parameters' moving average; 0 keeps none. */
+  average?: number;
   quantized?: ReadonlyMap<string, CodebookLayer | LinearLayer>;
   activations?: ReadonlyMap<string, ActivationQparams>;
   training?: QuantizedTraining;
@@ -47,14 +47,18 @@ export interface Trainer {
   model(): Promise<Model>;
   /** The quantized layers now. */
   quantized(): Promise<Map<string, CodebookLayer | LinearLayer>>;
+  /** The activations' grids now. */
+  activations(): Promise<Map<string, ActivationQparams>>;
   reassign(): Promise<void>;
+  /** Sets batch norm's running statistics to those of whole batches of these images, at the weights of now. */
+  reestimate(images: Uint8Array): Promise<void>;
+  /** Puts the parameters' moving averages in their place; without any nothing changes. */
+  useAverage(): void;
   checkpoint(step: number, settings: string): Promise<Uint8Array>;
   /** @returns the step the checkpoint was saved after */
   restore(checkpoint: Uint8Array, settings: string): Promise<number>;
   destroy(): void;
 }
-
-const FORMAT = 'lloyd-checkpoint';
 
 /** Builds a trainer; see `train` for what it accepts. */
 export async function createTrainer(
@@ -62,7 +66,7 @@ export async function createTrainer(
   model: Model,
   options: TrainerOptions,
 ): Promise<Trainer> {
-  const { batch = 128, momentum = 0.9, labelSmoothing = 0 } = options;
+  const { batch = 128, momentum = 0.9, labelSmoothing = 0, average = 0 } = options;
   check(Number.isInteger(batch) && batch >= 1, 'batch must be a positive integer', batch);
   check(momentum >= 0 && momentum < 1, 'momentum must be from 0 to below 1', momentum);
   check(
@@ -70,15 +74,17 @@ export async function createTrainer(
     'label smoothing must be from 0 to below 1',
     labelSmoothing,
   );
+  check(average >= 0 && average < 1, "the average's decay must be from 0 to below 1", average);
   const network = await buildNetwork(runtime, model, {
     batch,
     momentum,
     labelSmoothing,
+    average: average > 0,
     nesterov: options.nesterov ?? false,
     weightDecay: options.weightDecay ?? 0,
     quantized: options.quantized,
     activations: options.activations,
-    training: options.training ?? { centroids: 'gradient', learnedStep: false },
+    training: options.training ?? { centroids: 'gradient', learnedStep: false, observe: 0 },
   });
   const { graph } = model;
   const perImage = graph.input.height * graph.input.width * graph.input.channels;
@@ -88,11 +94,21 @@ export async function createTrainer(
   const labels = new Uint32Array(batch);
   const convs = network.layers.filter((layer): layer is TrainedConv => layer.kind === 'conv');
   const readFloats = async (buffer: GPUBuffer) => new Float32Array(await runtime.read(buffer));
-  const architecture = JSON.stringify({
-    graph: graph.name,
-    layers: convs.map(({ name, shape, input, kernel }) => [name, input.channels, shape.channels, ...kernel]),
-    quantized: [...(options.quantized ?? [])].map(([name, layer]) => [name, layer.method, layer.bits]),
-  });
+  const architecture = architectureOf(graph.name, convs, options.quantized);
+  const whole = (images: Uint8Array) => Math.floor(images.length / perImage / batch) * batch;
+
+  /** Forward passes over the first `total` images, unmoved; a last partial batch is filled with zeros. */
+  function* run(images: Uint8Array, total: number) {
+    for (let first = 0; first < total; first += batch) {
+      const count = Math.min(batch, total - first);
+      pixels.fill(0);
+      pixels.set(images.subarray(first * perImage, (first + count) * perImage));
+      queue.writeBuffer(network.buffers.images, 0, pixels);
+      queue.writeBuffer(network.buffers.placements, 0, placements.fill(UNMOVED));
+      runtime.submit(network.forward);
+      yield { first, count };
+    }
+  }
 
   return {
     batch,
@@ -111,7 +127,9 @@ export async function createTrainer(
       queue.writeBuffer(network.buffers.images, 0, pixels);
       queue.writeBuffer(network.buffers.placements, 0, placements);
       queue.writeBuffer(network.buffers.labels, 0, labels);
-      queue.writeBuffer(network.buffers.schedule, 0, new Float32Array([rate]));
+      // Early averages follow closely: the start would weigh on a short run's for long.
+      const decay = Math.min(options.average ?? 0, (1 + step) / (10 + step));
+      queue.writeBuffer(network.buffers.schedule, 0, new Float32Array([rate, 1 - decay]));
       runtime.submit(network.step);
       const pairs = await readFloats(network.buffers.results);
       let [loss, right] = [0, 0];
@@ -125,13 +143,7 @@ export async function createTrainer(
       const total = images.length / perImage;
       const { classes, stride } = network;
       const result = new Float32Array(total * classes);
-      for (let first = 0; first < total; first += batch) {
-        const count = Math.min(batch, total - first);
-        pixels.fill(0);
-        pixels.set(images.subarray(first * perImage, (first + count) * perImage));
-        queue.writeBuffer(network.buffers.images, 0, pixels);
-        queue.writeBuffer(network.buffers.placements, 0, placements.fill(UNMOVED));
-        runtime.submit(network.forward);
+      for (const { first, count } of run(images, total)) {
         const rows = await readFloats(network.buffers.logits);
         for (let i = 0; i < count; i++) {
           result.set(rows.subarray(i * stride, i * stride + classes), (first + i) * classes);
@@ -139,122 +151,37 @@ export async function createTrainer(
       }
       return result;
     },
-    async model() {
-      const parameters = new Map(model.parameters);
-      const put = (name: string, data: Float32Array, dims: readonly number[]) =>
-        parameters.set(name, { dtype: 'float32', dims, data } as Tensor);
-      // Decoded or rounded weights are what the last forward pass read: bring them up to the last step.
-      for (const { prepare } of network.weights.values()) if (prepare.length) runtime.submit(prepare);
-      for (const layer of convs) {
-        const { name, norm, shape } = layer;
-        const { channels } = shape;
-        const tiled = await readFloats(network.weights.get(name)!.effective);
-        const dims = model.parameters.get(`${name}.weight`)!.dims;
-        put(`${name}.weight`, untileWeights(tiled, network.layouts.get(name)!), dims);
-        const affine = await readFloats(network.state.get(`${norm ?? name}.affine`)!);
-        const second = affine.length / 2;
-        if (!norm) {
-          put(`${name}.bias`, affine.slice(second, second + channels), [channels]);
-          continue;
-        }
-        const running = await readFloats(network.state.get(`${norm}.running`)!);
-        put(`${norm}.weight`, affine.slice(0, channels), [channels]);
-        put(`${norm}.bias`, affine.slice(second, second + channels), [channels]);
-        put(`${norm}.running_mean`, running.slice(0, channels), [channels]);
-        put(`${norm}.running_var`, running.slice(second, second + channels), [channels]);
-      }
-      return { graph, parameters };
-    },
-    async quantized() {
-      const layers = new Map<string, CodebookLayer | LinearLayer>();
-      for (const [name, start] of options.quantized ?? []) {
-        if (start.method === 'kmeans') {
-          const codebook = await readFloats(network.state.get(`${name}.codebook`)!);
-          layers.set(name, { ...start, codes: network.weights.get(name)!.codes!().slice(), codebook });
-          continue;
-        }
-        const pairs = await readFloats(network.state.get(`${name}.qparams`)!);
-        const scale = start.scale.map((_, o) => pairs[o * 2]);
-        const tiled = await readFloats(network.state.get(`${name}.weight`)!);
-        const weight = untileWeights(tiled, network.layouts.get(name)!);
-        const row = weight.length / scale.length;
-        const limit = 2 ** (start.bits - 1);
-        const codes = Int8Array.from(weight, (w, i) => {
-          const code = roundHalfToEven(Math.fround(w / scale[Math.floor(i / row)]));
-          return Math.min(limit - 1, Math.max(-limit, code));
-        });
-        layers.set(name, { ...start, codes, scale });
-      }
-      return layers;
-    },
+    model: () => readModel(runtime, network, model),
+    quantized: () => readQuantized(runtime, network, options.quantized),
+    activations: () => readActivations(runtime, network, options.activations),
     async reassign() {
       for (const weights of network.weights.values()) await weights.reassign?.();
     },
-    async checkpoint(step, settings) {
-      const tensors = new Map<string, FileTensor>();
-      for (const [name, buffer] of network.state) {
-        const data = await readFloats(buffer);
-        tensors.set(name, { dtype: 'float32', dims: [data.length], data });
+    async reestimate(images) {
+      const norms = convs.filter(({ norm }) => norm);
+      const moments = norms.map((conv) => createMoments(conv, batch));
+      for (const _ of run(images, whole(images))) {
+        for (const [i, { norm }] of norms.entries()) {
+          moments[i].add(await readFloats(network.statistics.get(norm!)!));
+        }
       }
-      for (const [name, { codes }] of network.weights) {
-        if (!codes) continue;
-        const data = codes().slice();
-        tensors.set(`${name}.codes`, { dtype: 'uint8', dims: [data.length], data });
+      for (const [i, { norm }] of norms.entries()) {
+        queue.writeBuffer(network.state.get(`${norm}.running`)!, 0, moments[i].running());
       }
-      return writeSafetensors(tensors, {
-        format: FORMAT,
-        version: '1',
-        step: String(step),
-        architecture,
-        settings,
-      });
     },
-    async restore(checkpoint, settings) {
-      const { tensors, metadata } = readSafetensors(checkpoint);
-      check(
-        metadata.format === FORMAT,
-        'a checkpoint must be one that training wrote',
-        metadata.format ?? 'another file',
-      );
-      check(
-        metadata.architecture === architecture,
-        'a checkpoint must be of the same network and precision',
-        describe(metadata.architecture),
-        `this is ${describe(architecture)}`,
-      );
-      check(
-        metadata.settings === settings,
-        'a run goes on with the settings it began with',
-        metadata.settings,
-        `now ${settings}`,
-      );
+    useAverage() {
+      const encoder = runtime.device.createCommandEncoder();
       for (const [name, buffer] of network.state) {
-        const tensor = tensors.get(name);
-        check(
-          tensor?.dtype === 'float32' && tensor.data.byteLength === buffer.size,
-          `the checkpoint must hold ${name}`,
-          tensor ? `${tensor.dtype} [${tensor.dims}]` : 'none',
-          'it is damaged, or of another version',
-        );
-        queue.writeBuffer(buffer, 0, tensor.data as Float32Array<ArrayBuffer>);
+        const average = network.state.get(`average.${name}`);
+        if (average) encoder.copyBufferToBuffer(average, 0, buffer, 0, buffer.size);
       }
-      for (const [name, weights] of network.weights) {
-        const saved = tensors.get(`${name}.codes`);
-        if (weights.setCodes && saved) weights.setCodes(saved.data as Uint8Array);
-      }
-      return Number(metadata.step);
+      queue.submit([encoder.finish()]);
     },
+    checkpoint: (step, settings) => writeCheckpoint(runtime, network, step, { architecture, settings }),
+    restore: async (checkpoint, settings) =>
+      restoreCheckpoint(runtime, network, checkpoint, { architecture, settings }),
     destroy: network.destroy,
   };
 }
 
 const UNMOVED = 128 | (128 << 8);
-
-function describe(architecture: string | undefined): string {
-  try {
-    const { graph, quantized } = JSON.parse(architecture ?? '');
-    return `${graph}${quantized.length ? `, ${quantized[0][1]} ${quantized[0][2]} bit` : ', float32'}`;
-  } catch {
-    return 'unknown';
-  }
-}

@@ -13,9 +13,11 @@ import { type TileLayout, tileWeights } from '../quantize/weight-layout.ts';
 /** How a quantized layer's weights move: see `FinetuneOptions`. */
 export interface QuantizedTraining {
   /** `mean`: the lab's rule, weights move and each centroid becomes its members' mean. */
-  centroids: 'gradient' | 'mean';
+  centroids: 'gradient' | 'mean-gradient' | 'mean';
   /** Step sizes are trained too. */
   learnedStep: boolean;
+  /** How far a batch moves the activations' ranges, 0 to 1; 0 leaves them as calibrated. */
+  observe: number;
 }
 
 /** What SGD does to one buffer. */
@@ -163,13 +165,14 @@ export async function codebookWeights(
     ),
     await workshop.bind(sumSplitsKernel, { partial, output }, { count: segments, splits }),
   ];
+  let recenter: Call[] | undefined;
   const state: State = new Map([[`${name}.codebook`, centroids]]);
   const update: Call[] = [];
-  if (rule === 'gradient') {
+  if (rule !== 'mean') {
     const sums = workshop.empty(segments * 4, `${name}.codebook gradient`);
     const velocity = workshop.empty(segments * 4, `${name}.codebook velocity`);
     state.set(`velocity.${name}.codebook`, velocity);
-    update.push(...(await sumMembers(gradient, sums, 0)));
+    update.push(...(await sumMembers(gradient, sums, rule === 'mean-gradient' ? 1 : 0)));
     update.push(await descend(workshop, descent, { weights: centroids, gradient: sums }, velocity, segments));
   } else {
     const velocity = workshop.empty(layout.length * 4, `${name}.weight velocity`);
@@ -201,7 +204,8 @@ export async function codebookWeights(
         return best;
       });
       load();
-      runtime.submit(await sumMembers(effective, centroids, 1));
+      recenter ??= await sumMembers(effective, centroids, 1);
+      runtime.submit(recenter);
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { Model } from '../../src/model/graph.ts';
-import { initialize } from '../../src/train/train.ts';
+import { initialize } from '../../src/train/initialize.ts';
 import { seeded } from './runtime.ts';
 
 /** conv, batch norm, ReLU and pools of both kinds before a linear layer, on 8 x 8 images. */

@@ -15,7 +15,8 @@ describe('a training step', () => {
       nesterov: false,
       weightDecay: 0,
       labelSmoothing: 0.1,
-      training: { centroids: 'gradient', learnedStep: false },
+      average: false,
+      training: { centroids: 'gradient', learnedStep: false, observe: 0 },
     });
     const random = seeded(8);
     const { queue } = runtime.device;

@@ -5,7 +5,8 @@ import type { Model } from '../../src/model/graph.ts';
 import { topOne } from '../../src/model/metrics.ts';
 import { compile } from '../../src/model/session.ts';
 import { vgg } from '../../src/model/vgg.ts';
-import { DivergedError, initialize, train } from '../../src/train/train.ts';
+import { initialize } from '../../src/train/initialize.ts';
+import { DivergedError, train } from '../../src/train/train.ts';
 import { useRuntime } from '../support/runtime.ts';
 import { smallModel, stripes } from '../support/small-model.ts';
 

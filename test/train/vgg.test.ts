@@ -6,7 +6,8 @@ import { compile } from '../../src/model/session.ts';
 import { vgg } from '../../src/model/vgg.ts';
 import { loadCifar10 } from '../../src/node/cifar10.ts';
 import { finetune } from '../../src/train/finetune.ts';
-import { initialize, train } from '../../src/train/train.ts';
+import { initialize } from '../../src/train/initialize.ts';
+import { train } from '../../src/train/train.ts';
 import { useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();

@@ -1,0 +1,98 @@
+import type { Runtime } from '../gpu/runtime.ts';
+import type { Tensor } from '../gpu/tensor.ts';
+import type { Model } from '../model/graph.ts';
+import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/precision.ts';
+import { untileWeights } from '../quantize/weight-layout.ts';
+import { roundHalfToEven } from '../reference/round.ts';
+import type { TrainedConv } from './layers.ts';
+import type { TrainingNetwork } from './network.ts';
+
+type QuantizedLayers = ReadonlyMap<string, CodebookLayer | LinearLayer>;
+
+/** The parameters now, weights as the convolutions read them. */
+export async function readModel(runtime: Runtime, network: TrainingNetwork, model: Model): Promise<Model> {
+  const parameters = new Map(model.parameters);
+  const put = (name: string, data: Float32Array, dims: readonly number[]) =>
+    parameters.set(name, { dtype: 'float32', dims, data } as Tensor);
+  // Decoded or rounded weights are what the last forward pass read: bring them up to the last step.
+  for (const { prepare } of network.weights.values()) if (prepare.length) runtime.submit(prepare);
+  for (const layer of network.layers) {
+    if (layer.kind !== 'conv') continue;
+    const { name, norm } = layer;
+    const { channels } = layer.shape;
+    const tiled = await floatsOf(runtime, network.weights.get(name)!.effective);
+    const dims = model.parameters.get(`${name}.weight`)!.dims;
+    put(`${name}.weight`, untileWeights(tiled, network.layouts.get(name)!), dims);
+    const [gamma, beta] = await rowsOf(runtime, network.state.get(`${norm ?? name}.affine`)!, layer);
+    if (!norm) {
+      put(`${name}.bias`, beta, [channels]);
+      continue;
+    }
+    const [mean, variance] = await rowsOf(runtime, network.state.get(`${norm}.running`)!, layer);
+    put(`${norm}.weight`, gamma, [channels]);
+    put(`${norm}.bias`, beta, [channels]);
+    put(`${norm}.running_mean`, mean, [channels]);
+    put(`${norm}.running_var`, variance, [channels]);
+  }
+  return { graph: model.graph, parameters };
+}
+
+/** The quantized layers now. */
+export async function readQuantized(
+  runtime: Runtime,
+  network: TrainingNetwork,
+  started: QuantizedLayers = new Map(),
+): Promise<Map<string, CodebookLayer | LinearLayer>> {
+  const layers = new Map<string, CodebookLayer | LinearLayer>();
+  for (const [name, start] of started) {
+    if (start.method === 'kmeans') {
+      const codebook = await floatsOf(runtime, network.state.get(`${name}.codebook`)!);
+      layers.set(name, { ...start, codes: network.weights.get(name)!.codes!().slice(), codebook });
+      continue;
+    }
+    const pairs = await floatsOf(runtime, network.state.get(`${name}.qparams`)!);
+    const scale = start.scale.map((_, o) => pairs[o * 2]);
+    const tiled = await floatsOf(runtime, network.state.get(`${name}.weight`)!);
+    const weight = untileWeights(tiled, network.layouts.get(name)!);
+    const row = weight.length / scale.length;
+    const limit = 2 ** (start.bits - 1);
+    const codes = Int8Array.from(weight, (w, i) => {
+      const code = roundHalfToEven(Math.fround(w / scale[Math.floor(i / row)]));
+      return Math.min(limit - 1, Math.max(-limit, code));
+    });
+    layers.set(name, { ...start, codes, scale });
+  }
+  return layers;
+}
+
+/** The activations' grids now; those that nothing observes are as they were. */
+export async function readActivations(
+  runtime: Runtime,
+  network: TrainingNetwork,
+  started: ReadonlyMap<string, ActivationQparams> = new Map(),
+): Promise<Map<string, ActivationQparams>> {
+  const activations = new Map(started);
+  let current: ActivationQparams | undefined;
+  for (const layer of network.layers) {
+    if (layer.kind === 'conv') {
+      const observed = network.observed.get(layer.output);
+      current = undefined;
+      if (!observed) continue;
+      const [scale, zeroPoint] = await floatsOf(runtime, observed);
+      current = { scale, zeroPoint };
+      activations.set(layer.output, current);
+    } else if (current && activations.has(layer.name)) activations.set(layer.name, current);
+  }
+  return activations;
+}
+
+async function floatsOf(runtime: Runtime, buffer: GPUBuffer): Promise<Float32Array> {
+  return new Float32Array(await runtime.read(buffer));
+}
+
+/** A buffer's two rows of channels, without their padding. */
+async function rowsOf(runtime: Runtime, buffer: GPUBuffer, { shape }: TrainedConv) {
+  const both = await floatsOf(runtime, buffer);
+  const second = both.length / 2;
+  return [both.slice(0, shape.channels), both.slice(second, second + shape.channels)];
+}

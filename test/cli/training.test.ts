@@ -71,6 +71,26 @@ describe('training from the command line', () => {
     expect(other.code).toBe(1);
   });
 
+  test('--within trains each width until it is good enough, and prints what it won back', async () => {
+    const out = join(folder, 'start.safetensors');
+    expect(
+      (await lloyd('train', ...small, '--schedule', 'one-cycle', '--average', '0.9', '-o', out)).code,
+    ).toBe(0);
+    const json = join(folder, 'within.json');
+    const { code, said } = await lloyd(
+      ...['finetune', '--weights', out, '--bits', '8,1', '--within', '99', '--held', '40', '--json', json],
+      ...['--images', '40', '--batch', '10', '--epochs', '2', '--reestimate', '20'],
+    );
+    expect(code, said).toBe(0);
+    expect(said).toMatch(/fp32 [\d.]+ % on 40 held-out images/);
+    expect(said).toMatch(/k-means 8 bit +[\d.]+ +not needed/);
+    const { widths } = JSON.parse(await readFile(json, 'utf8'));
+    expect(widths.map(({ bits, epochs }: { bits: number; epochs: [] }) => [bits, epochs.length])).toEqual([
+      [8, 0],
+      [1, 0],
+    ]);
+  });
+
   test('a rate that diverges names the step, and leaves the last good checkpoint', async () => {
     const out = join(folder, 'diverged.safetensors');
     const { code, said } = await lloyd('train', ...small, '--lr', '1e30', '-o', out);
@@ -86,6 +106,11 @@ describe('training from the command line', () => {
     [['train', '-o', '/no/such/folder/x.safetensors'], /--out must name a file in an existing folder/],
     [['train', '--resume', '/no/such.safetensors'], /the input must be a readable file/],
     [['finetune', '--method', 'lloyd'], /--method must be one of kmeans, linear/],
+    [['train', '--schedule', 'step'], /--schedule must be one of cosine, constant, one-cycle, lab/],
+    [['train', '--average', '1'], /--average must be a number from 0 to below 1/],
+    [['finetune', '--bits', '4,2'], /--bits takes one width; received "4,2"; or --within/],
+    [['finetune', '--within', '0.5', '--method', 'linear'], /--within repeats the lab, which clusters/],
+    [['finetune', '--within', '0.5', '--steps', '3'], /--within takes no --steps/],
   ])('%j is refused', async (argv, rule) => {
     const { code, said } = await lloyd(...(argv as string[]));
     expect(said).toMatch(rule as RegExp);

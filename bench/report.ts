@@ -104,7 +104,8 @@ export function formatMs(ms: number): string {
   return `${(ms * 1000).toPrecision(3)} us`;
 }
 
-function formatNumber(value: number): string {
+/** Two or three significant digits, never an exponent. */
+export function formatNumber(value: number): string {
   if (value >= 100) return Math.round(value).toString();
   return value.toPrecision(value >= 10 ? 3 : 2);
 }

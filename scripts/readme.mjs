@@ -1,5 +1,5 @@
-// npm run readme: fills README.md's generated sections and docs/accuracy.svg from bench/results/*.json, so that no
-// figure in the README is typed by hand.
+// npm run readme: fills README.md's generated sections, docs/accuracy.svg and docs/speed.svg from bench/results/*.json,
+// so that no figure in the README is typed by hand. With --check it writes nothing and fails where something is stale.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runnerImport } from 'vite';
@@ -10,28 +10,64 @@ const load = async (path) =>
 const { scatterPlot } = await load('src/cli/svg.ts');
 const { columns, decibels, markdownTable, mebibytes, percent, thousands } = await load('src/cli/table.ts');
 
-const report = best('compare-', (candidate) => candidate.images);
-if (!report) {
-  console.error(
-    'bench/results holds no compare-*.json; write one: npm start -- --images all --json bench/results/compare-<adapter>.json',
-  );
-  process.exit(1);
-}
+const { benchPlot, benchTables } = await load('bench/readme.ts');
+
+const check = process.argv.includes('--check');
+const results = readResults();
+const report = largest('compare-', ({ images }) => images);
 const rows = report.rows.filter(({ status }) => status === 'ok');
-mkdirSync(join(root, 'docs'), { recursive: true });
-writeFileSync(join(root, 'docs/accuracy.svg'), plot(rows));
+// A graphics card's results stand before those of an adapter that is a CPU.
+const speeds = results
+  .filter(({ name, content }) => !name.startsWith('compare-') && content.cases)
+  .map(({ content }) => content)
+  .sort((a, b) => b.ceilings.int8Gops - a.ceilings.int8Gops);
+if (speeds.length === 0)
+  stop('no results of lloyd bench', 'npx lloyd bench --peers --json bench/results/<adapter>.json');
+
+const speedPlot = speeds.map(benchPlot).find((plot) => plot !== null);
+if (!speedPlot) stop('no vgg-forward beside tfjs-webgpu', 'npx lloyd bench vgg-forward --peers --json ...');
 let readme = readFileSync(join(root, 'README.md'), 'utf8');
 readme = fill(readme, 'compare', compareTable(report, rows));
-writeFileSync(join(root, 'README.md'), readme);
-console.log(`README.md and docs/accuracy.svg from ${thousands(report.images)} images`);
+readme = fill(
+  readme,
+  'bench',
+  speeds.flatMap((each, i) => [...(i ? [''] : []), ...benchTables(each)]),
+);
+const outputs = { 'README.md': readme, 'docs/accuracy.svg': plot(rows), 'docs/speed.svg': speedPlot };
+const stale = Object.keys(outputs).filter((path) => read(path) !== outputs[path]);
+if (check && stale.length > 0) stop(`${stale.join(', ')} out of date`, 'npm run readme');
+mkdirSync(join(root, 'docs'), { recursive: true });
+for (const path of stale) writeFileSync(join(root, path), outputs[path]);
+console.log(stale.length > 0 ? `wrote ${stale.join(', ')}` : 'everything is up to date');
 
-function best(prefix, rank) {
+function read(path) {
+  return existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : null;
+}
+
+function stop(what, command) {
+  console.error(`${what}; run: ${command}`);
+  process.exit(1);
+}
+
+function readResults() {
   const folder = join(root, 'bench/results');
-  if (!existsSync(folder)) return null;
-  return readdirSync(folder)
-    .filter((name) => name.startsWith(prefix) && name.endsWith('.json'))
-    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')))
-    .reduce((most, candidate) => (!most || rank(candidate) > rank(most) ? candidate : most), null);
+  const names = existsSync(folder)
+    ? readdirSync(folder)
+        .filter((name) => name.endsWith('.json'))
+        .sort()
+    : [];
+  return names.map((name) => ({ name, content: JSON.parse(readFileSync(join(folder, name), 'utf8')) }));
+}
+
+/** The file whose name begins so and that ranks first. */
+function largest(prefix, rank) {
+  const found = results.filter(({ name }) => name.startsWith(prefix)).map(({ content }) => content);
+  if (found.length === 0)
+    stop(
+      `bench/results holds no ${prefix}*.json`,
+      'npm start -- --images all --json bench/results/compare-<adapter>.json',
+    );
+  return found.reduce((most, each) => (rank(each) > rank(most) ? each : most));
 }
 
 function compareTable({ images, adapter, date }, own) {

@@ -9,9 +9,9 @@ export interface PlotPoint {
   high?: number;
 }
 
-const COLOURS = ['#1f5fa8', '#c4501b', '#2b7a3d', '#6b4a9c'];
-const INK = '#222';
-const FAINT = '#d8d8d8';
+export const COLOURS = ['#1f5fa8', '#c4501b', '#2b7a3d', '#6b4a9c'];
+export const INK = '#222';
+export const FAINT = '#d8d8d8';
 const FONT = 'font-family="system-ui, sans-serif"';
 
 /** A whole picture with a white ground, readable on a dark page too. */
@@ -138,7 +138,7 @@ export function matrices(
   return picture(x0, height, title, body);
 }
 
-function label(
+export function label(
   x: number,
   y: number,
   text: string,
@@ -150,12 +150,12 @@ function label(
   return `<text x="${fixed(x)}" y="${fixed(y)}" font-size="${size}" font-weight="${weight}" text-anchor="${anchor}" fill="${fill}" ${FONT}>${escapeXml(text)}</text>`;
 }
 
-function line(x1: number, y1: number, x2: number, y2: number, colour: string): string {
+export function line(x1: number, y1: number, x2: number, y2: number, colour: string): string {
   return `<line x1="${fixed(x1)}" y1="${fixed(y1)}" x2="${fixed(x2)}" y2="${fixed(y2)}" stroke="${colour}"/>`;
 }
 
 /** Two decimals are finer than a pixel, and keep the file the same from run to run. */
-const fixed = (value: number) => String(Math.round(value * 100) / 100);
+export const fixed = (value: number) => String(Math.round(value * 100) / 100);
 
 function escapeXml(text: string): string {
   return text.replace(

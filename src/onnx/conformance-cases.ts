@@ -1,5 +1,6 @@
 import type { DType, Tensor, TensorData } from '../gpu/tensor.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
+import { floatToHalfReference } from '../reference/quantize-linear-onnx.ts';
 import type { OperatorName } from './run-operator.ts';
 import { CODE_RANGE, sizeOf } from './tensors.ts';
 
@@ -23,7 +24,7 @@ export const caseCounts: Record<OperatorName, number> = {
   MatMulInteger: 96,
   QLinearConv: 960,
   QLinearMatMul: 384,
-  QLinearAdd: 48,
+  QLinearAdd: 72,
   QLinearConcat: 36,
 };
 
@@ -260,19 +261,22 @@ const makers: Record<OperatorName, (random: Random, index: number) => Made> = {
     ];
     const real = inputs[1].data[0] * inputs[4].data[0];
     const yScale = scales(random, index, [], real * outputScale(K, narrow));
-    const peer = yType === aType && !perRow && !(aType === 'int8' && bType === 'uint8');
-    return { inputs: [...inputs, yScale, oddZero(random, yType)], attributes: {}, peer };
+    const half = index % 12 === 7;
+    if (half) for (const i of [1, 4]) inputs[i] = asHalf(inputs[i]);
+    const peer = yType === aType && !perRow && !half && !(aType === 'int8' && bType === 'uint8');
+    const last = [half ? asHalf(yScale) : yScale, oddZero(random, yType)];
+    return { inputs: [...inputs, ...last], attributes: {}, peer };
   },
   QLinearAdd(random, index) {
     const dtype = BYTES[index % 2];
     const dims = [random.integer(1, 3), random.integer(1, 40), random.integer(1, 100)];
-    const other = index % 4 === 3 ? dims.slice(1) : index % 8 === 5 ? [1] : dims;
+    const [left, right] = addShapes(random, index, dims);
     const center = 2 ** random.integer(-5, 0);
     const inputs = [
-      codes(random, dtype, dims, false),
+      codes(random, dtype, left, false),
       scales(random, index, [], center),
       oddZero(random, dtype),
-      codes(random, dtype, other, false),
+      codes(random, dtype, right, false),
       scales(random, index, [], center * random.pick([0.5, 1, 2])),
       oddZero(random, dtype),
       scales(random, index, [], center * 2),
@@ -294,6 +298,20 @@ const makers: Record<OperatorName, (random: Random, index: number) => Made> = {
     return { inputs, attributes: { axis }, peer: true };
   },
 };
+
+/** Equal shapes and one short tensor; from case 48 on every way of broadcasting. */
+function addShapes(random: Random, index: number, dims: number[]): [number[], number[]] {
+  if (index < 48) return [dims, index % 4 === 3 ? dims.slice(1) : index % 8 === 5 ? [1] : dims];
+  const some = () => dims.map((size) => random.pick([1, size, size]));
+  const [left, right] = [some(), some()];
+  return [index % 6 === 1 ? left.slice(1) : left, index % 6 === 2 ? right.slice(2) : right];
+}
+
+const asHalf = ({ dims, data }: Tensor): Tensor => ({
+  dtype: 'float16',
+  dims,
+  data: Uint16Array.from(data, floatToHalfReference),
+});
 
 /** Per tensor, per axis and blocked, over every axis. */
 function linearShapes(

@@ -6,6 +6,7 @@ import { concatInt8 } from '../kernels/concat-int8.ts';
 import { prepareAdd } from '../quantize/add.ts';
 import { prepareConcat } from '../quantize/concat.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
+import { broadcast, repeatInner } from './broadcast.ts';
 import {
   type Attributes,
   BYTE_TYPES,
@@ -32,16 +33,6 @@ function qparams(operator: string, read: Reader, scaleName: string, zeroName: st
   return { scale, zero: scalarOf(operator, zeroName, read.optional(zeroName, [dtype])) };
 }
 
-/** True where `short`, without leading ones, is how `long` ends: then element i of the one is i % size of the other. */
-function isSuffix(short: readonly number[], long: readonly number[]): boolean {
-  const trimmed = short.slice(
-    short.findIndex((size) => size !== 1) < 0 ? short.length : short.findIndex((size) => size !== 1),
-  );
-  return (
-    short.length <= long.length && trimmed.every((size, i) => size === long[long.length - trimmed.length + i])
-  );
-}
-
 /** com.microsoft QLinearAdd: A, A_scale, A_zero_point, B, B_scale, B_zero_point, C_scale, C_zero_point. */
 export async function runQLinearAdd(
   runtime: Runtime,
@@ -53,27 +44,30 @@ export async function runQLinearAdd(
   checkAttributes(operator, attributes, []);
   const names = ['A', 'A_scale', 'A_zero_point', 'B', 'B_scale', 'B_zero_point', 'C_scale', 'C_zero_point'];
   const read = inputReader(operator, inputs, names);
-  const a = read.required('A', BYTE_TYPES);
-  const b = read.required('B', [a.dtype]);
+  const left = read.required('A', BYTE_TYPES);
+  const right = read.required('B', [left.dtype]);
+  const { dtype } = left;
   const [p, q, y] = ['A', 'B', 'C'].map((name) =>
-    qparams(operator, read, `${name}_scale`, `${name}_zero_point`, a.dtype),
+    qparams(operator, read, `${name}_scale`, `${name}_zero_point`, dtype),
   );
-  const aIsShort = isSuffix(a.dims, b.dims);
-  check(
-    aIsShort || isSuffix(b.dims, a.dims),
-    `${operator}: the dims of one input, [${a.dims}], must be those that the other's end with`,
-    b.dims,
-    'expand the smaller tensor first: broadcasting over inner dimensions is not supported',
-  );
-  const dims = aIsShort && !(isSuffix(b.dims, a.dims) && a.dims.length >= b.dims.length) ? b.dims : a.dims;
+  const shape = broadcast(`${operator}: the dims`, left.dims, right.dims);
+  const { dims } = shape;
+  // Where A is repeated along the innermost axis ONNX Runtime adds B + A, which its rounding can tell from A + B.
+  const inner = dims.findLastIndex((size) => size !== 1);
+  const swap = inner >= 0 && shape.a[inner] === 1;
+  const operands = [
+    { ...p, data: repeatInner(left, shape.a, dims) },
+    { ...q, data: repeatInner(right, shape.b, dims) },
+  ];
+  const [a, b] = swap ? operands.reverse() : operands;
   const count = sizeOf(dims);
-  const [low, high] = CODE_RANGE[a.dtype]!;
-  const { ADD, words } = prepareAdd(rule, [p.scale, q.scale, y.scale], [p.zero, q.zero, y.zero]);
+  const [low, high] = CODE_RANGE[dtype]!;
+  const { ADD, words } = prepareAdd(rule, [a.scale, b.scale, y.scale], [a.zero, b.zero, y.zero]);
   const kernel = await addInt8.create(runtime.device, {
     ADD,
     REQUANTIZE: rule === 'tflite-single' ? '4u' : '3u',
   });
-  const shift = zeroShift(a.dtype);
+  const shift = zeroShift(dtype);
   return runtime.scope(async ({ upload, empty, keep }) => {
     const output = empty(count, 'sum');
     const call = kernel.bind(
@@ -82,12 +76,12 @@ export async function runQLinearAdd(
         count,
         aCount: a.data.length,
         bCount: b.data.length,
-        aFlip: byteFlip(a.dtype),
-        bFlip: byteFlip(b.dtype),
+        aFlip: byteFlip(dtype),
+        bFlip: byteFlip(dtype),
         aShift: shift,
         bShift: shift,
-        aZero: p.zero + shift,
-        bZero: q.zero + shift,
+        aZero: a.zero + shift,
+        bZero: b.zero + shift,
         zeroPoint: y.zero,
         low,
         high,
@@ -95,7 +89,7 @@ export async function runQLinearAdd(
       },
     );
     runtime.submit([keep(call)]);
-    return [tensorOf(a.dtype, dims, await runtime.read(output, count))];
+    return [tensorOf(dtype, dims, await runtime.read(output, count))];
   });
 }
 

@@ -4,6 +4,7 @@ import type { Tensor } from '../gpu/tensor.ts';
 import { matmulInteger } from '../kernels/matmul-integer.ts';
 import { prepareMultipliers, type RequantizeRule, requantizeConstant } from '../quantize/requantize.ts';
 import { checkRequantized } from './accumulator.ts';
+import { broadcast, broadcastIndex } from './broadcast.ts';
 import {
   type Attributes,
   BYTE_TYPES,
@@ -42,17 +43,7 @@ function shapeOf(operator: string, a: Tensor, b: Tensor): Shape {
   check(K === rows, `${operator}: b must have as many rows as a has columns, ${K}`, rows);
   const aBatch = left.slice(0, -2);
   const bBatch = right.slice(0, -2);
-  const rank = Math.max(aBatch.length, bBatch.length);
-  const aligned = (dims: readonly number[]) => [...Array(rank - dims.length).fill(1), ...dims] as number[];
-  const [p, q] = [aligned(aBatch), aligned(bBatch)];
-  const batch = p.map((size, i) => {
-    check(
-      size === q[i] || size === 1 || q[i] === 1,
-      `${operator}: the batch dimensions [${aBatch}] and [${bBatch}] must broadcast`,
-      `${size} against ${q[i]}`,
-    );
-    return Math.max(size, q[i]);
-  });
+  const { dims: batch, a: p, b: q } = broadcast(`${operator}: the batch dimensions`, aBatch, bBatch);
   const pairs = new Uint32Array(sizeOf(batch) * 2);
   for (let matrix = 0; matrix < pairs.length / 2; matrix++) {
     pairs.set([broadcastIndex(matrix, batch, p), broadcastIndex(matrix, batch, q)], matrix * 2);
@@ -61,19 +52,6 @@ function shapeOf(operator: string, a: Tensor, b: Tensor): Shape {
   if (a.dims.length > 1) outputDims.push(M);
   if (b.dims.length > 1) outputDims.push(N);
   return { M, N, K, aBatch, bBatch, outputDims, pairs };
-}
-
-/** Where element `index` of a tensor of `full` dimensions lies in one of `dims`, whose 1s are repeated. */
-function broadcastIndex(index: number, full: readonly number[], dims: readonly number[]): number {
-  let result = 0;
-  let stride = 1;
-  let rest = index;
-  for (let i = full.length - 1; i >= 0; i--) {
-    if (dims[i] > 1) result += (rest % full[i]) * stride;
-    stride *= dims[i];
-    rest = Math.floor(rest / full[i]);
-  }
-  return result;
 }
 
 interface Strides {
@@ -202,9 +180,8 @@ export async function runQLinearMatMul(
   const read = inputReader(operator, inputs, names);
   const a = read.required('a', BYTE_TYPES);
   const b = read.required('b', BYTE_TYPES);
-  const [aScale, bScale, yScale] = ['a_scale', 'b_scale', 'y_scale'].map((name) =>
-    read.required(name, ['float32']),
-  );
+  const aScale = read.required('a_scale', ['float32', 'float16']);
+  const [bScale, yScale] = ['b_scale', 'y_scale'].map((name) => read.required(name, [aScale.dtype]));
   const aZero = read.required('a_zero_point', [a.dtype]);
   const bZero = read.required('b_zero_point', [b.dtype]);
   const yZero = read.required('y_zero_point', BYTE_TYPES);

@@ -38,7 +38,8 @@ export type OperatorName = (typeof operators)[number];
  * `QuantizeLinear` and `DequantizeLinear` (opset 25: per tensor, per axis, blocked; int2 to uint16, int32 to
  * dequantize; float32 and float16; int32 to quantize is rounded to float32 first), `DynamicQuantizeLinear`,
  * `ConvInteger`, `QLinearConv` (1 to 3 spatial dimensions, every attribute), `MatMulInteger`, `QLinearMatMul`
- * (numpy's batching and broadcasting), and ONNX Runtime's `QLinearAdd` and `QLinearConcat` (com.microsoft).
+ * (numpy's batching and broadcasting; float16 scales are taken as the float32 they are), and ONNX Runtime's
+ * `QLinearAdd` (numpy's broadcasting) and `QLinearConcat` (com.microsoft).
  * The definitions are those of https://onnx.ai/onnx/operators/; where ONNX leaves a choice, ONNX Runtime's CPU
  * provider is followed: float16 input is divided in float32 unless `precision` says 10, a NaN becomes the
  * smallest code, the int32 sums of `ConvInteger` and `MatMulInteger` wrap. Where a sum is requantized, one that could

@@ -249,14 +249,15 @@ function qlinearMatmul(inputs: TwinInputs, rule: RequantizeRule): TwinTensor {
   const [a, aScale, aZero, b, bScale, bZero, yScale, yZero] = inputs;
   const { M, N, pairs } = matmulShape(a!, b!);
   const { dims, data } = matmul(a!, b!, aZero, bZero);
+  const [aScales, bScales, yScales] = [aScale, bScale, yScale].map((s) => ({ ...s!, data: values(s!) }));
   const dtype = yZero!.dtype;
   const [low, high] = RANGES[dtype];
   const codes = Array.from(data, (accumulator, i) => {
     const [p, q] = pairs[Math.floor(i / (M * N))];
     return requantizeReference(rule, accumulator, {
-      inputScale: pick(aScale, M, p, Math.floor(i / N) % M),
-      weightScale: pick(bScale, N, q, i % N),
-      outputScale: first(yScale),
+      inputScale: pick(aScales, M, p, Math.floor(i / N) % M),
+      weightScale: pick(bScales, N, q, i % N),
+      outputScale: first(yScales),
       zeroPoint: first(yZero),
       low,
       high,
@@ -271,10 +272,18 @@ function qlinearAdd(inputs: TwinInputs, rule: RequantizeRule): TwinTensor {
   const p = { scale: first(aScale), zeroPoint: first(aZero) };
   const q = { scale: first(bScale), zeroPoint: first(bZero) };
   const y = { scale: first(yScale), zeroPoint: first(yZero), low, high };
-  const dims = a!.data.length >= b!.data.length ? a!.dims : b!.dims;
-  const data = Array.from({ length: product(dims) }, (_, i) =>
-    addInt8Reference(rule, a!.data[i % a!.data.length], b!.data[i % b!.data.length], p, q, y),
-  );
+  const rank = Math.max(a!.dims.length, b!.dims.length);
+  const aligned = ({ dims }: TwinTensor) => [...Array<number>(rank - dims.length).fill(1), ...dims];
+  const [left, right] = [aligned(a!), aligned(b!)];
+  const dims = left.map((size, d) => Math.max(size, right[d]));
+  // ONNX Runtime calls its kernel with the operand that is constant along the innermost axis second.
+  let swap = false;
+  for (let d = 0; d < rank; d++) if (dims[d] > 1) swap = left[d] === 1;
+  const data = Array.from({ length: product(dims) }, (_, i) => {
+    const x = a!.data[matrixOf(i, dims, left)];
+    const z = b!.data[matrixOf(i, dims, right)];
+    return swap ? addInt8Reference(rule, z, x, q, p, y) : addInt8Reference(rule, x, z, p, q, y);
+  });
   return { dtype: a!.dtype, dims, data };
 }
 

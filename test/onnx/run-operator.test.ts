@@ -160,6 +160,26 @@ describe("ONNX's own examples", () => {
       u8(118),
     ]);
     expect([...y.data]).toEqual([168, 115, 255, 1, 66, 151]);
+    // The same scales in float16: 0.0066, 0.00705 and 0.0107 to eleven bits.
+    const half = (bits: number): Tensor => ({ dtype: 'float16', dims: [1], data: Uint16Array.of(bits) });
+    const scales = [half(0x1ec2), half(0x1f38), half(0x217a)];
+    const [same] = await run('QLinearMatMul', [
+      ...[a, scales[0], u8(113), b, scales[1], u8(114)],
+      ...[scales[2], u8(118)],
+    ]);
+    expect([...same.data]).toEqual([168, 115, 255, 1, 66, 151]);
+  });
+
+  test('QLinearAdd broadcasts as numpy does', async () => {
+    const a = reshape(i8(1, 2, 3, 4, 5, 6), 2, 3);
+    const b = reshape(i8(10, 20), 2, 1);
+    const add = (left: Tensor, right: Tensor) =>
+      run('QLinearAdd', [left, f32(0.5), i8(0), right, f32(1), i8(0), f32(0.5), i8(0)]);
+    expect((await add(a, b))[0]).toEqual(reshape(i8(21, 22, 23, 44, 45, 46), 2, 3));
+    expect((await add(b, reshape(i8(1, 2, 3), 3)))[0]).toEqual(reshape(i8(12, 14, 16, 22, 24, 26), 2, 3));
+    expect((await add(i8(1), reshape(a, 1, 2, 3, 1)))[0]).toEqual(
+      reshape(i8(3, 5, 7, 9, 11, 13), 1, 2, 3, 1),
+    );
   });
 
   test('QLinearConv', async () => {
@@ -197,6 +217,20 @@ describe('bad input is refused by name, and nothing is dispatched', () => {
   const qlinear = (changes: Partial<ReturnType<typeof conv>>): Inputs =>
     Object.values({ ...conv(), ...changes });
   const q = (x: Tensor | null, scale: Tensor | null, zero: Tensor | null = null): Inputs => [x, scale, zero];
+  const product = (changes: Record<string, Tensor | null>): Inputs =>
+    Object.values({
+      ...{ a: zeros('int8', 2, 3), aScale: f32(1), aZero: i8(0), b: zeros('int8', 3, 4), bScale: f32(1) },
+      ...{ bZero: i8(0), yScale: f32(1), yZero: i8(0) },
+      ...changes,
+    });
+  const sum = (changes: Record<string, Tensor | null>): Inputs =>
+    Object.values({
+      ...{ a: zeros('int8', 2, 3), aScale: f32(1), aZero: i8(0), b: zeros('int8', 2, 3), bScale: f32(1) },
+      ...{ bZero: i8(0), yScale: f32(1), yZero: i8(0) },
+      ...changes,
+    });
+  const half = (bits: number): Tensor => ({ dtype: 'float16', dims: [], data: Uint16Array.of(bits) });
+  const bias = (...dims: number[]): Tensor => ({ dtype: 'int32', dims, data: new Int32Array(6) });
   const as = (dtype: string, tensor: Tensor): Tensor => ({ ...tensor, dtype: dtype as DType });
 
   const cases: [string, OperatorName, Inputs, Attributes, RegExp, OperatorOptions?][] = [
@@ -374,12 +408,122 @@ describe('bad input is refused by name, and nothing is dispatched', () => {
       /x must be uint8 or int8; received "int16"/,
     ],
     [
-      'float16 scales of a product',
+      'float16 scales beside float32 ones',
       'QLinearMatMul',
-      [i8(1), as('float16', f32(1))],
+      product({ bScale: half(0x3800) }),
       {},
-      /needs its input b|a_scale must be float32/,
+      /b_scale must be float32; received "float16"/,
     ],
+    [
+      'bfloat16 scales',
+      'QLinearMatMul',
+      product({ aScale: as('bfloat16', half(0x3f80)) }),
+      {},
+      /a_scale must be float32 or float16; received "bfloat16"/,
+    ],
+    [
+      'float16 scales of a convolution, which ONNX does not define',
+      'QLinearConv',
+      qlinear({ scale: half(0x3800) }),
+      {},
+      /x_scale must be float32; received "float16"/,
+    ],
+    [
+      'an output scale a row, which ONNX does not define',
+      'QLinearMatMul',
+      product({ yScale: f32(1, 2) }),
+      {},
+      /y_scale must be a scalar or a tensor of one element/,
+    ],
+    [
+      'an input scale a column',
+      'QLinearMatMul',
+      product({ aScale: f32(1, 2, 3) }),
+      {},
+      /a_scale must be a scalar, have 2 elements/,
+    ],
+    ...(
+      [
+        ['a zero', 0],
+        ['a negative', -0.5],
+        ['a NaN', Number.NaN],
+        ['an infinite', Number.POSITIVE_INFINITY],
+      ] as const
+    ).flatMap(([name, bad]): (typeof cases)[number][] => [
+      [
+        `${name} scale of a product`,
+        'QLinearMatMul',
+        product({ bScale: f32(bad) }),
+        {},
+        /b_scale must be pos/,
+      ],
+      [
+        `${name} output scale`,
+        'QLinearMatMul',
+        product({ yScale: f32(bad) }),
+        {},
+        /y_scale must be positive/,
+      ],
+      [
+        `${name} output scale of a convolution`,
+        'QLinearConv',
+        qlinear({ yScale: f32(bad) }),
+        {},
+        /y_scale must/,
+      ],
+      [
+        `${name} scale among a channel's`,
+        'QLinearConv',
+        qlinear({ wScale: f32(1, 1, 1, 1, 1, bad) }),
+        {},
+        /w_sc/,
+      ],
+      [`${name} scale to quantize by`, 'QuantizeLinear', q(f32(1), f32(bad)), {}, /y_scale must be positive/],
+      [
+        `${name} scale to dequantize by`,
+        'DequantizeLinear',
+        [u8(1), f32(bad)],
+        {},
+        /x_scale must be positive/,
+      ],
+      [`${name} scale of a sum`, 'QLinearAdd', sum({ bScale: f32(bad) }), {}, /B_scale must be positive/],
+      [
+        `${name} scale of a concatenation`,
+        'QLinearConcat',
+        [f32(bad), i8(0), i8(1, 2), f32(1), i8(0)],
+        { axis: 0 },
+        /Y_scale must be positive/,
+      ],
+    ]),
+    ['a missing zero point', 'QLinearMatMul', product({ bZero: null }), {}, /needs its input b_zero_point/],
+    ['a missing operand', 'QLinearAdd', sum({ b: null }), {}, /QLinearAdd needs its input B/],
+    ['nothing to concatenate', 'QLinearConcat', [f32(1), i8(0)], { axis: 0 }, /needs 2 \+ 3 n inputs/],
+    ['no inputs', 'MatMulInteger', [], {}, /MatMulInteger needs its input A/],
+    ['nothing to quantize', 'DynamicQuantizeLinear', [null], {}, /needs its input x/],
+    [
+      'no elements to add',
+      'QLinearAdd',
+      sum({ a: zeros('int8', 0, 3) }),
+      {},
+      /A must have no dimension of 0/,
+    ],
+    [
+      'no elements in a product',
+      'QLinearMatMul',
+      product({ a: zeros('int8', 2, 0) }),
+      {},
+      /no dimension of 0/,
+    ],
+    [
+      'a kernel of no size',
+      'ConvInteger',
+      [zeros('uint8', 1, 1, 3, 3), zeros('uint8', 1, 1, 0, 3)],
+      {},
+      /w must have no dimension of 0/,
+    ],
+    ['no scales', 'DequantizeLinear', [u8(1, 2), zeros('float32', 0)], {}, /x_scale must have no dimension/],
+    ['a wrong rank of a bias', 'QLinearConv', qlinear({ bias: bias(1, 6) }), {}, /B must have one element/],
+    ['too many dimensions', 'ConvInteger', [zeros('int8', 1, 1, 1, 1, 1, 1), i8(1)], {}, /rank 3 to 5/],
     [
       'bfloat16',
       'QuantizeLinear',
@@ -491,11 +635,11 @@ describe('bad input is refused by name, and nothing is dispatched', () => {
       /attributes \(none\); received "transB"/,
     ],
     [
-      'inner broadcasting',
+      'shapes that do not broadcast',
       'QLinearAdd',
-      [zeros('int8', 2, 3), f32(1), i8(0), zeros('int8', 2, 1), f32(1), i8(0), f32(1), i8(0)],
+      sum({ a: zeros('int8', 2, 3), b: zeros('int8', 2, 2) }),
       {},
-      /inner dimensions is not supported/,
+      /the dims \[2,3\] and \[2,2\] must broadcast; received "3 against 2"/,
     ],
     [
       'a concat without its axis',

@@ -17,6 +17,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'choose-qparams': 'choose-qparams',
   'codebook-decode': 'codebook-decode',
   'codebook-expand': 'conv2d',
+  'codebook-gather': 'codebook-gather',
   'codebook-gradient': 'codebook-gradient',
   concat: 'concat',
   'concat-int8': 'concat-int8',

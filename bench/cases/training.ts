@@ -1,4 +1,5 @@
 import { augmentImagesKernel } from '../../src/kernels/augment-images.ts';
+import { codebookGatherKernel } from '../../src/kernels/codebook-gather.ts';
 import { codebookGradientKernel } from '../../src/kernels/codebook-gradient.ts';
 import { fakeQuantizeKernel } from '../../src/kernels/fake-quantize.ts';
 import { fakeQuantizeGradientKernel } from '../../src/kernels/fake-quantize-gradient.ts';
@@ -9,6 +10,7 @@ import { softmaxCrossEntropyKernel } from '../../src/kernels/softmax-cross-entro
 import { stepSizeGradientKernel } from '../../src/kernels/step-size-gradient.ts';
 import { sumSplitsKernel } from '../../src/kernels/sum-splits.ts';
 import { augmentImages } from '../../src/reference/augment-images.ts';
+import { codebookGather } from '../../src/reference/codebook-gather.ts';
 import { codebookGradient } from '../../src/reference/codebook-gradient.ts';
 import { fakeQuantize } from '../../src/reference/fake-quantize.ts';
 import { fakeQuantizeGradient } from '../../src/reference/fake-quantize-gradient.ts';
@@ -49,6 +51,7 @@ export function trainingCases(size: Size): BenchCase[] {
     kernelCase(`fake-quantize${arguments_}`, 'fp32', 1, () => rounding(weights)),
     kernelCase(`fake-quantize-gradient${arguments_}`, 'fp32', 1, () => straightThrough(weights)),
     kernelCase(`step-size-gradient${arguments_}`, 'fp32', 1, () => stepSizes(weights)),
+    kernelCase(`codebook-gather(count=${count},k=${CLUSTERS})`, 'fp32', 1, () => lookups(count)),
     kernelCase(`codebook-gradient(count=${count},k=${CLUSTERS})`, 'fp32', 1, () => centroids(count)),
     kernelCase(`sum-splits(count=${count},splits=4)`, 'fp32', 1, () => splitSum(count, 4)),
     kernelCase(`sgd-step(count=${count})`, 'fp32', 1, () => descent(count)),
@@ -130,6 +133,21 @@ function centroids(count: number): Dispatch {
     of: 'partial',
     view: (partial) => sumSplits(partial, splits),
     near: () => codebookGradient(codes, values, CLUSTERS),
+  };
+}
+
+function lookups(count: number): Dispatch {
+  const entries = Uint32Array.from(
+    repeated((n) => seeded(74).bytes(n), count),
+    (byte) => byte % CLUSTERS,
+  );
+  const codebook = floats(75, CLUSTERS);
+  return {
+    kernel: codebookGatherKernel,
+    buffers: { entries, codebook, output: count * 4 },
+    params: { count },
+    of: 'output',
+    near: () => codebookGather(entries, codebook),
   };
 }
 

@@ -13,9 +13,16 @@ export interface CodebookTensor {
   bits: number;
   /** One code an element, `product(dims)` of them. */
   codes: Uint8Array;
-  /** The value of each code: k entries, k at most 2^bits. */
+  /** The value of each code: groups x k entries, k at most 2^bits. */
   codebook: Float32Array;
+  /** How many codebooks there are; one unless given. */
+  groups?: number;
+  /** The codebook of element i is `floor(i / groupStride) mod groups`. */
+  groupStride?: number;
 }
+
+/** What the metadata says of a quantized tensor. */
+type Layout = Pick<CodebookTensor, 'dims' | 'bits' | 'groups' | 'groupStride'>;
 
 /** What a codebook file holds. */
 export interface CodebookFile {
@@ -103,7 +110,8 @@ function checkBits(bits: number): void {
  * Writes a network quantized by codebooks as one safetensors file.
  *
  * A quantized tensor becomes `<name>.codes` (uint8, packed as {@link packCodes} does) and `<name>.codebook` (float32,
- * k entries). The metadata records `format`, `version` and, as JSON under `tensors`, each one's `dims` and `bits`.
+ * k entries a group). The metadata records `format`, `version` and, as JSON under `tensors`, each one's `dims` and
+ * `bits`, and with several codebooks `groups` and `groupStride`.
  *
  * @param file tensors, parameters and free metadata; the keys `format`, `version` and `tensors` are written for you
  * @returns the file's bytes
@@ -119,10 +127,10 @@ function checkBits(bits: number): void {
  */
 export function writeCodebookFile(file: CodebookFile): Uint8Array<ArrayBuffer> {
   const tensors = new Map<string, Tensor>(file.parameters);
-  const layout: Record<string, { dims: number[]; bits: number }> = Object.create(null);
+  const layout: Record<string, Layout> = Object.create(null);
   for (const [name, tensor] of file.tensors) {
     checkTensor(name, tensor);
-    const { dims, bits, codes, codebook } = tensor;
+    const { dims, bits, codes, codebook, groups, groupStride } = tensor;
     const packed = packCodes(codes, bits);
     for (const part of [`${name}.codes`, `${name}.codebook`]) {
       check(
@@ -134,7 +142,7 @@ export function writeCodebookFile(file: CodebookFile): Uint8Array<ArrayBuffer> {
     }
     tensors.set(`${name}.codes`, { dtype: 'uint8', dims: [packed.length], data: packed });
     tensors.set(`${name}.codebook`, { dtype: 'float32', dims: [codebook.length], data: codebook });
-    layout[name] = { dims, bits };
+    layout[name] = { dims, bits, groups, groupStride };
   }
   return writeSafetensors(tensors, {
     ...file.metadata,
@@ -171,17 +179,18 @@ export function readCodebookFile(bytes: Uint8Array): CodebookFile {
   );
   const parameters = new Map(file.tensors);
   const tensors = new Map<string, CodebookTensor>();
-  for (const [name, { dims, bits }] of parseLayout(layoutText)) {
+  for (const [name, layout] of parseLayout(layoutText)) {
+    const { dims, bits } = layout;
     const codes = take(parameters, `${name}.codes`, 'uint8') as Uint8Array;
     const codebook = take(parameters, `${name}.codebook`, 'float32') as Float32Array;
-    const tensor = { dims, bits, codes: unpackCodes(codes, bits, elementCount(dims)), codebook };
+    const tensor = { ...layout, codes: unpackCodes(codes, bits, elementCount(dims)), codebook };
     checkTensor(name, tensor);
     tensors.set(name, tensor);
   }
   return { tensors, parameters, metadata };
 }
 
-function parseLayout(text: string | undefined): [string, { dims: number[]; bits: number }][] {
+function parseLayout(text: string | undefined): [string, Layout][] {
   let layout: unknown;
   try {
     layout = JSON.parse(text ?? '');
@@ -210,21 +219,31 @@ function take(tensors: Map<string, Tensor>, name: string, dtype: string) {
   return tensor.data;
 }
 
-function checkTensor(name: string, { dims, bits, codes, codebook }: CodebookTensor): void {
+function checkTensor(
+  name: string,
+  { dims, bits, codes, codebook, groups = 1, groupStride }: CodebookTensor,
+): void {
   checkBits(bits);
   const count = elementCount(dims);
   const tensor = `quantized tensor ${JSON.stringify(name)}`;
   check(codes.length === count, `${tensor} of [${dims}] must have ${count} codes`, codes.length);
   check(
-    codebook.length <= 2 ** bits,
+    Number.isInteger(groups) && groups >= 1 && codebook.length % groups === 0,
+    `${tensor} of ${codebook.length} centroids must have codebooks of equal length`,
+    `${groups} groups`,
+  );
+  check(
+    groups === 1 || (Number.isInteger(groupStride) && groupStride! >= 1),
+    `${tensor} of ${groups} codebooks must have a groupStride`,
+    groupStride,
+  );
+  const clusters = codebook.length / groups;
+  check(
+    clusters <= 2 ** bits,
     `${tensor} of ${bits} bits must have at most ${2 ** bits} centroids`,
-    codebook.length,
+    clusters,
   );
   let highest = -1;
   for (const code of codes) if (code > highest) highest = code;
-  check(
-    highest < codebook.length,
-    `${tensor} has ${codebook.length} centroids: each code must be below that`,
-    highest,
-  );
+  check(highest < clusters, `${tensor} has ${clusters} centroids: each code must be below that`, highest);
 }

@@ -12,6 +12,7 @@ import { batchNormStatisticsKernel } from './batch-norm-statistics.ts';
 import { chooseQparamsKernel } from './choose-qparams.ts';
 import { codebookDecode } from './codebook-decode.ts';
 import { codebookExpandKernel } from './codebook-expand.ts';
+import { codebookGatherKernel } from './codebook-gather.ts';
 import { codebookGradientKernel } from './codebook-gradient.ts';
 import { concat } from './concat.ts';
 import { concatInt8 } from './concat-int8.ts';
@@ -74,6 +75,7 @@ export const kernels = {
   chooseQparams: chooseQparamsKernel,
   codebookDecode,
   codebookExpand: codebookExpandKernel,
+  codebookGather: codebookGatherKernel,
   codebookGradient: codebookGradientKernel,
   concat,
   concatInt8,

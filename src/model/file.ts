@@ -6,7 +6,13 @@ import { elementCount, type Tensor as FileTensor, toFloat32 } from '../io/tensor
 import { checkRule } from '../quantize/requantize.ts';
 import { type ConvLayer, fuseGraph } from './fuse.ts';
 import type { Model } from './graph.ts';
-import { type CodebookLayer, isQuantized, type LinearLayer, type QuantizedModel } from './precision.ts';
+import {
+  type CodebookLayer,
+  decodeCodebook,
+  isQuantized,
+  type LinearLayer,
+  type QuantizedModel,
+} from './precision.ts';
 import { vgg } from './vgg.ts';
 
 const LINEAR_FORMAT = 'lloyd-linear';
@@ -35,8 +41,8 @@ export function writeModelFile(
     const tensors = new Map(
       [...model.layers].map(([name, layer]) => {
         check(layer.method === 'kmeans', 'a k-means model holds codebook layers only', layer.method);
-        const { bits, codes, codebook } = layer;
-        return [`${name}.weight`, { dims: dims(name), bits, codes, codebook }];
+        const { method: _, ...coded } = layer;
+        return [`${name}.weight`, { dims: dims(name), ...coded }];
       }),
     );
     return writeCodebookFile({ tensors, parameters, metadata });
@@ -89,9 +95,10 @@ export function readModelFile(
   const file = readCodebookFile(bytes);
   const parameters = new Map(file.parameters as Map<string, Tensor>);
   const layers = new Map<string, CodebookLayer>();
-  for (const [name, { dims, bits, codes, codebook }] of file.tensors) {
-    parameters.set(name, { dtype: 'float32', dims, data: Float32Array.from(codes, (c) => codebook[c]) });
-    layers.set(name.replace(/\.weight$/, ''), { method: 'kmeans', bits, codes, codebook });
+  for (const [name, { dims, ...coded }] of file.tensors) {
+    const layer: CodebookLayer = { method: 'kmeans', ...coded };
+    parameters.set(name, { dtype: 'float32', dims, data: decodeCodebook(layer) });
+    layers.set(name.replace(/\.weight$/, ''), layer);
   }
   const bits = Math.max(...[...layers.values()].map((layer) => layer.bits));
   return {

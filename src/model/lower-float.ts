@@ -20,7 +20,7 @@ import {
 } from './lower.ts';
 import { convGeometry, convMacs, layoutFor, padded } from './lower-conv.ts';
 import { plainSteps } from './lower-plain.ts';
-import type { CodebookLayer } from './precision.ts';
+import { type CodebookLayer, decodeCodebook } from './precision.ts';
 
 /** Bytes of an f32 activation for a batch. */
 const activationBytes = (shape: ImageShape, batch: number) => batch * pixels(shape) * vectors(shape) * 16;
@@ -103,11 +103,12 @@ function convSteps(
     tile.tileVectors,
   );
   // Zeros between the blocks of a grouped convolution need not be in the codebook, so those layers run expanded.
-  const packed = codebook && aligned && codebook.codebook.length <= 256;
+  // The kernel that expands them takes one codebook.
+  const packed = codebook && aligned && (codebook.groups ?? 1) === 1;
   const source = packed
     ? codebook.codes
     : codebook
-      ? Float32Array.from(codebook.codes, (c) => codebook.codebook[c])
+      ? decodeCodebook(codebook)
       : layer.weight;
   const { codes, layout } = layoutFor<Float32Array | Uint8Array>(layer, source, tile.tileVectors);
   const tiled = tileWeights(codes, layout);

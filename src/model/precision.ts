@@ -1,18 +1,34 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import { type KmeansInit, kmeansBatch } from '../quantize/kmeans.ts';
+import { type KmeansGranularity, type KmeansInit, kmeansBatch } from '../quantize/kmeans.ts';
 import { linearQuantize } from '../quantize/linear.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import { calibrate, type Images, type Observer } from './calibrate.ts';
 import { type ConvLayer, fuseGraph } from './fuse.ts';
 import type { Model } from './graph.ts';
 
-/** A layer's weights as codes into its codebook: OIHW order, one code an element. */
+/** A layer's weights as codes into its codebooks: OIHW order, one code an element. */
 export interface CodebookLayer {
   method: 'kmeans';
   bits: number;
   codes: Uint8Array;
+  /** groups x clusters. */
   codebook: Float32Array;
+  /** How many codebooks there are; one unless given. */
+  groups?: number;
+  /** The codebook of element i is `floor(i / groupStride) mod groups`. */
+  groupStride?: number;
+}
+
+/** Which of its layer's codebooks element `index` has. */
+export function groupOf(index: number, { groups = 1, groupStride = 1 }: CodebookLayer): number {
+  return groups === 1 ? 0 : Math.floor(index / groupStride) % groups;
+}
+
+/** The weights that a layer's codes stand for, OIHW. */
+export function decodeCodebook(layer: CodebookLayer): Float32Array {
+  const clusters = layer.codebook.length / (layer.groups ?? 1);
+  return Float32Array.from(layer.codes, (code, i) => layer.codebook[groupOf(i, layer) * clusters + code]);
 }
 
 /** A layer's batch-norm-folded weights as symmetric integers, one scale an output channel. */
@@ -51,6 +67,8 @@ export interface QuantizeModelOptions {
   init?: KmeansInit;
   seed?: number;
   maxIterations?: number;
+  /** k-means: which weights of a layer share a codebook; all of them unless given. Output channels are axis 0. */
+  granularity?: KmeansGranularity;
   /** Images that fix the activations' ranges; `linear` needs them, or `activations`. */
   calibration?: Images;
   /** The activations' qparams of an earlier calibration of the same model, instead of images. */
@@ -63,7 +81,7 @@ export interface QuantizeModelOptions {
 /**
  * Quantizes every convolution and linear layer of a model.
  *
- * `kmeans` (Han et al., Deep Compression, 2016): one codebook a layer, biases and batch norm stay float.
+ * `kmeans` (Han et al., Deep Compression, 2016): one codebook a layer or several, biases and batch norm stay float.
  * `linear` (Jacob et al., 2018): batch norm folded, symmetric per-channel weights, int8 activations, int32 biases.
  *
  * @throws LloydError for bits out of range, an unknown layer name, NaN or infinite weights, or missing images.
@@ -107,16 +125,22 @@ export async function quantizeModel(
       const group = quantized.filter(({ name }) => bitsByName.get(name) === width);
       const results = await kmeansBatch(
         runtime,
-        group.map(({ weight }) => ({ weights: weight })),
+        group.map(({ weight, outputShape: { channels } }) => ({
+          weights: weight,
+          shape: [channels, weight.length / channels],
+        })),
         {
           bits: width,
           init: options.init ?? 'optimal',
           seed: options.seed,
           maxIterations: options.maxIterations,
+          granularity: options.granularity,
         },
       );
       for (const [i, { name }] of group.entries()) {
-        layers.set(name, { method, bits: width, codes: results[i].codes, codebook: results[i].codebook });
+        const { codes, codebook, groups, groupStride } = results[i];
+        const grouping = groups > 1 ? { groups, groupStride } : {};
+        layers.set(name, { method, bits: width, codes, codebook, ...grouping });
       }
     }
     return { ...common, layers, activations: new Map() };

@@ -8,10 +8,12 @@ import { maxPool2dKernel } from '../kernels/max-pool2d.ts';
 import { requiredParameter } from '../model/parameters.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
 import { type Builder, SPLIT_PIXELS, type Stages } from './builder.ts';
+import { codebookWeights } from './codebook-weights.ts';
 import { outputPixels, planConv, poolParams, vectorsOf, weightLayout } from './geometry.ts';
 import { normParameters, type TrainedConv, type TrainedLayer } from './layers.ts';
+import { roundedWeights } from './rounded-weights.ts';
 import { roundOutput, startGrid } from './rounding.ts';
-import { codebookWeights, floatWeights, roundedWeights, type TrainedWeights } from './weights.ts';
+import { floatWeights, type TrainedWeights } from './weights.ts';
 
 /** Binds a layer's forward pass over what the layer before left. */
 export async function forwardStages(

@@ -110,4 +110,23 @@ describe('the committed weights', () => {
       expect(new Set(codes).size).toBe(2 ** bits);
     }
   });
+
+  test('several codebooks a tensor come back, and must divide evenly', () => {
+    const grouped = {
+      dims: [2, 3],
+      bits: 1,
+      codes: new Uint8Array([0, 1, 1, 1, 0, 0]),
+      codebook: new Float32Array([-1, 1, -8, 8]),
+      groups: 2,
+      groupStride: 3,
+    };
+    const write = (tensor: typeof grouped) =>
+      writeCodebookFile({ tensors: new Map([['w', tensor]]), parameters: new Map(), metadata: {} });
+    expect(readCodebookFile(write(grouped)).tensors.get('w')).toEqual(grouped);
+    expect(() => write({ ...grouped, groups: 3 })).toThrow(/codebooks of equal length; received "3 groups"/);
+    expect(() => write({ ...grouped, groupStride: 0 })).toThrow(/groupStride; received 0/);
+    expect(() => write({ ...grouped, codebook: new Float32Array(6) })).toThrow(
+      /at most 2 centroids; received 3/,
+    );
+  });
 });

@@ -1,8 +1,9 @@
 // What training can be asked for beside the plain run: averages, observers, statistics estimated again, centroid rules.
 import { describe, expect, test } from 'vitest';
 import { readSafetensors } from '../../src/io/safetensors.ts';
+import { readModelFile, writeModelFile } from '../../src/model/file.ts';
 import { agreement } from '../../src/model/metrics.ts';
-import { type CodebookLayer, quantizeModel } from '../../src/model/precision.ts';
+import { type CodebookLayer, decodeCodebook, quantizeModel } from '../../src/model/precision.ts';
 import { compile } from '../../src/model/session.ts';
 import { conv2d } from '../../src/reference/conv2d.ts';
 import { createFinetuner, finetune } from '../../src/train/finetune.ts';
@@ -144,6 +145,60 @@ describe('centroids', () => {
       ),
     ).toBeLessThan(5e-3);
   });
+});
+
+describe('several codebooks a layer', () => {
+  test.each([
+    [{ kind: 'perAxis', axis: 0 } as const, 'mean', 10],
+    [{ kind: 'perGroup', groupSize: 50 } as const, 'gradient', 11],
+  ] as const)(
+    '%o: weights stay codebook[group, code] through training, a file and a session',
+    async (granularity, centroids, groups) => {
+      const { runtime } = gpu;
+      const data = stripes(100);
+      const { model } = await train(runtime, smallModel(), data, {
+        epochs: 4,
+        batch: 20,
+        augment: false,
+        seed: 1,
+      });
+      const quantized = await quantizeModel(runtime, model, { method: 'kmeans', bits: 1, granularity });
+      const whole = await quantizeModel(runtime, model, { method: 'kmeans', bits: 1 });
+      const tuned = await finetune(runtime, quantized, data, {
+        ...{ steps: 12, batch: 20, seed: 2, augment: false, centroids },
+        ...(centroids === 'mean' ? { reassignEvery: 4 } : { rate: 1e-3 }),
+      });
+      const layer = tuned.model.layers.get('c1') as CodebookLayer;
+      expect([layer.groups, layer.codebook.length]).toEqual([groups, groups * 2]);
+      expect(layer.codebook).not.toEqual((quantized.layers.get('c1') as CodebookLayer).codebook);
+      const weights = tuned.model.model.parameters.get('c1.weight')!.data as Float32Array;
+      const stride = granularity.kind === 'perAxis' ? weights.length / groups : granularity.groupSize;
+      for (const [i, weight] of weights.entries()) {
+        expect(weight).toBe(layer.codebook[Math.floor(i / stride) * 2 + layer.codes[i]]);
+      }
+      // More codebooks follow the weights more closely.
+      const error = ({ layers }: typeof quantized) =>
+        relativeL2(
+          decodeCodebook(layers.get('c1') as CodebookLayer),
+          model.parameters.get('c1.weight')!.data as Float32Array,
+        );
+      expect(error(quantized)).toBeLessThan(error(whole));
+
+      const read = readModelFile(writeModelFile(tuned.model), (parameters) => ({
+        ...tuned.model.model,
+        parameters,
+      }));
+      const run = async (each: typeof read) => {
+        const session = await compile(runtime, each, { batch: 20 });
+        const logits = await session.run(data.images);
+        session.destroy();
+        return logits;
+      };
+      const logits = await run(read);
+      expect(relativeL2(logits, await run(tuned.model.model))).toBeLessThan(1e-5);
+      expect(relativeL2(logits, await run(quantized))).toBeGreaterThan(1e-3);
+    },
+  );
 });
 
 describe('recoverAccuracy', () => {

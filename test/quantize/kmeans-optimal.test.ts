@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { float16ToFloat32 } from '../../src/io/index.ts';
+import { readModelFile } from '../../src/model/file.ts';
 import { kmeans } from '../../src/quantize/kmeans.ts';
 import { type Bins, optimalRuns, runMeans, windowedRuns } from '../../src/quantize/kmeans-dp.ts';
-import { seeded, useRuntime } from '../support/runtime.ts';
+import { sampled, seeded, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
 
@@ -45,17 +48,21 @@ function exact(weights: Float32Array, k: number): number {
   const counts = new Map<number, number>();
   for (const value of weights.slice().sort()) counts.set(value, (counts.get(value) ?? 0) + 1);
   const scale = 2 ** 20;
-  const means = optimalMeans(
-    {
-      counts: Float64Array.from(counts.values()),
-      sums: Float64Array.from(counts, ([value, count]) => value * count * scale),
-    },
-    k,
-  );
-  return errorOf(
-    weights,
-    means.map((mean) => mean / scale),
-  );
+  const bins = {
+    counts: Float64Array.from(counts.values()),
+    sums: Float64Array.from(counts, ([value, count]) => value * count * scale),
+  };
+  const means = optimalMeans(bins, k);
+  let error = 0;
+  for (const [value, count] of counts) {
+    error +=
+      count *
+      errorOf(
+        [value],
+        means.map((mean) => mean / scale),
+      );
+  }
+  return error;
 }
 
 test('the dynamic programme equals brute force', () => {
@@ -139,6 +146,25 @@ describe('optimal', () => {
       }
     },
   );
+
+  const path = new URL('../../weights/vgg-cifar10.safetensors', import.meta.url);
+  const layers = [...readModelFile(readFileSync(path)).parameters].filter(([, { dims }]) => dims.length > 1);
+  const choices = layers.flatMap(([name, { data }]) =>
+    [2, 4, 6].map((bits) => ({ name, bits, weights: float16ToFloat32(data as Uint16Array) })),
+  );
+  test('on the layers of the VGG: within 0.1 % of the exact optimum and never above Lloyd', async () => {
+    expect(layers.length).toBe(9);
+    for (const { name, bits, weights } of sampled('layers of the VGG', choices, 4)) {
+      const { inertia } = await kmeans(gpu.runtime, weights, { bits, init: 'optimal' });
+      const least = exact(weights, 2 ** bits);
+      expect(inertia, `${name}, ${bits} bits`).toBeLessThanOrEqual(least * 1.001);
+      expect(inertia, `${name}, ${bits} bits`).toBeGreaterThanOrEqual(least * (1 - 1e-6));
+      for (const init of ['linear', 'quantile', 'kmeans++'] as const) {
+        const lloyd = await kmeans(gpu.runtime, weights, { bits, init, maxIterations: 60 });
+        expect(inertia, `${name}, ${bits} bits, ${init}`).toBeLessThanOrEqual(lloyd.inertia);
+      }
+    }
+  });
 
   test('needs no seed: every run and every layout give the same bits', async () => {
     const weights = seeded(7).floats(40_000);

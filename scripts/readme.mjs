@@ -11,6 +11,7 @@ const { scatterPlot } = await load('src/cli/svg.ts');
 const { columns, decibels, markdownTable, mebibytes, percent, thousands } = await load('src/cli/table.ts');
 
 const { benchPlot, benchTables } = await load('bench/readme.ts');
+const { conformanceTable } = await load('bench/readme-conformance.ts');
 
 const check = process.argv.includes('--check');
 const results = readResults();
@@ -26,6 +27,14 @@ if (speeds.length === 0)
 
 const speedPlot = speeds.map(benchPlot).find((plot) => plot !== null);
 if (!speedPlot) stop('no vgg-forward beside tfjs-webgpu', 'npx lloyd bench vgg-forward --peers --json ...');
+const conformance = results
+  .filter(({ name }) => name.startsWith('conformance-'))
+  .map(({ content }) => content);
+if (conformance.length === 0)
+  stop(
+    'no results of lloyd conformance',
+    'npx lloyd conformance --json bench/results/conformance-<adapter>.json',
+  );
 let readme = readFileSync(join(root, 'README.md'), 'utf8');
 readme = fill(readme, 'compare', compareTable(report, rows));
 readme = fill(
@@ -33,6 +42,7 @@ readme = fill(
   'bench',
   speeds.flatMap((each, i) => [...(i ? [''] : []), ...benchTables(each)]),
 );
+readme = fill(readme, 'conformance', conformanceTable(conformance));
 const outputs = { 'README.md': readme, 'docs/accuracy.svg': plot(rows), 'docs/speed.svg': speedPlot };
 const stale = Object.keys(outputs).filter((path) => read(path) !== outputs[path]);
 if (check && stale.length > 0) stop(`${stale.join(', ')} out of date`, 'npm run readme');

@@ -6,13 +6,13 @@ import type { Opened } from './protocol.ts';
 export interface App {
   client: Client;
   opened: Opened;
-  /** The images and logits of the last comparison, which the Images panel shows. */
+  /** The last comparison, whose answers the worker keeps. */
   results: Results;
 }
 
 export interface Results {
   images: number;
-  logits: Map<CompareRowName, Float32Array>;
+  rows: CompareRowName[];
   onChange: Set<() => void>;
 }
 
@@ -21,4 +21,11 @@ export interface Panel {
   id: string;
   title: string;
   build(app: App): HTMLElement;
+}
+
+/** Notes what the last comparison was, and tells the panels that show it. */
+export function setResults({ results }: App, images: number, rows: CompareRowName[]): void {
+  results.images = images;
+  results.rows = rows;
+  for (const tell of results.onChange) tell();
 }

@@ -6,6 +6,7 @@ import { startWorker } from './client.ts';
 import { h } from './dom.ts';
 import { missingWebgpu, problem } from './notice.ts';
 import { comparePanel } from './panels/compare.ts';
+import { refuseStrayDrops } from './panels/drop.ts';
 import { imagesPanel } from './panels/images.ts';
 import { insidePanel } from './panels/inside.ts';
 import { kernelsPanel } from './panels/kernels.ts';
@@ -17,6 +18,7 @@ import { themeButton } from './theme.ts';
 const panels: Panel[] = [comparePanel, insidePanel, imagesPanel, kernelsPanel, tensorPanel];
 const byId = (id: string) => document.getElementById(id)!;
 
+refuseStrayDrops();
 themeButton(byId('theme') as HTMLButtonElement);
 void start();
 
@@ -45,12 +47,13 @@ async function start(): Promise<void> {
           (device.textContent = `Fetching weights: ${mib(done)} of ${mib(total)}`),
       },
     );
-    const app: App = { client, opened, results: { images: 0, logits: new Map(), onChange: new Set() } };
+    const app: App = { client, opened, results: { images: 0, rows: [], onChange: new Set() } };
     const { name, software } = opened.adapter;
     device.textContent = software
       ? `Running on ${name}, which computes on the CPU: expect seconds an image`
       : `Running on ${name}`;
     showTabs(byId('tabs'), byId('panels'), panels, app);
+    byId('panels').inert = false;
   } catch (error) {
     if ((error as Error).name === 'AbortError') return;
     client.close();
@@ -59,7 +62,7 @@ async function start(): Promise<void> {
     fail(
       noAdapter ? 'No GPU adapter' : 'The page could not start',
       noAdapter
-        ? missingWebgpu(message)
+        ? missingWebgpu(message, h('button', { onClick: start }, 'Try again'))
         : problem('The page could not start', `${message}.`, h('button', { onClick: start }, 'Try again')),
     );
   }
@@ -69,4 +72,6 @@ function fail(line: string, explanation: HTMLElement): void {
   byId('device').textContent = line;
   byId('notice').replaceChildren(explanation);
   byId('notice').hidden = false;
+  // What is shown stays to be read, but there is nothing behind it any more.
+  byId('panels').inert = true;
 }

@@ -19,13 +19,15 @@ const CURES: [browser: string, matches: RegExp, cure: string][] = [
 ];
 
 /** What to do where there is no WebGPU: this browser's line first. */
-export function missingWebgpu(detail?: string): HTMLElement {
+export function missingWebgpu(detail?: string, retry: HTMLElement | false = false): HTMLElement {
   const own = CURES.find(([, pattern]) => pattern.test(navigator.userAgent));
   const rest = CURES.filter((cure) => cure !== own);
   const insecure = !window.isSecureContext;
   return problem(
     'This page needs WebGPU',
-    detail ?? 'The network runs on your own GPU, and this browser offers no way to it.',
+    detail
+      ? `The browser knows WebGPU but gives no adapter: ${detail}. After a crash of the GPU’s driver it may need a restart.`
+      : 'The network runs on your own GPU, and this browser offers no way to it.',
     insecure && h('p', {}, 'WebGPU exists on https and localhost only; this page came over plain http.'),
     h(
       'dl',
@@ -35,6 +37,7 @@ export function missingWebgpu(detail?: string): HTMLElement {
         h('dd', {}, cure),
       ]),
     ),
+    retry,
   );
 }
 

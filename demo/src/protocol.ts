@@ -1,26 +1,24 @@
-import type {
-  ActivationQparams,
-  AdapterReport,
-  CompareRow,
-  CompareRowName,
-  Comparison,
-  KmeansInit,
-  PlanEntry,
-} from 'lloyd';
+import type { AdapterReport, CompareRow, CompareRowName, Comparison, KmeansInit, PlanEntry } from 'lloyd';
 
 /** What the page asks its worker, what comes back, and what is told on the way. */
 export interface Calls {
   open: Call<{ base: string }, Opened, { done: number; total: number }>;
-  images: Call<{ count: number }, { pixels: Uint8Array<ArrayBuffer>; labels: Uint8Array<ArrayBuffer> }>;
-  useImages: Call<{ bytes: Uint8Array<ArrayBuffer> }, { images: number }>;
-  compare: Call<{ rows: CompareRowName[]; images: number; calibration: number }, Comparison, CompareProgress>;
+  useImages: Call<{ file: File }, { images: number }>;
+  compare: Call<
+    { rows: CompareRowName[]; images: number; calibration: number },
+    { comparison: Comparison; file: Blob },
+    CompareProgress
+  >;
+  review: Call<{ tiles: number }, Review>;
   classify: Call<{ pixels: Uint8Array<ArrayBuffer>; rows: CompareRowName[] }, RowLogits[], RowLogits>;
   inspect: Call<InspectRequest, Inspection>;
   clusterSteps: Call<
     { values: Float32Array; clusters: number; init: KmeansInit; seed: number },
     ClusterSteps
   >;
+  values: Call<{ layer: string; count: number }, Float32Array>;
   profile: Call<{ row: CompareRowName; batch: number }, Profiled>;
+  source: Call<{ kernel: string }, KernelSource>;
   tensorBench: Call<Record<string, never>, BenchRow[], BenchRow>;
 }
 
@@ -35,17 +33,23 @@ export interface Opened {
   layers: { name: string; dims: readonly number[]; weights: number }[];
   testImages: number;
   calibrationImages: number;
+  /** Fine-tuned rows whose weights the server has. */
+  trained: CompareRowName[];
 }
 
 export type CompareProgress =
   | { kind: 'step'; row: string; done: number; total: number }
-  | {
-      kind: 'row';
-      row: CompareRow;
-      logits: Float32Array | null;
-      /** Scale and zero point of each activation, where the row computes in integers. */
-      activations: [string, ActivationQparams][];
-    };
+  | { kind: 'row'; row: CompareRow };
+
+export interface Review {
+  images: number;
+  /** Images that precisions disagree about. */
+  differing: number;
+  /** Test images, those with most different answers first. */
+  tiles: { index: number; label: number; pixels: Uint8Array<ArrayBuffer>; rows: RowLogits[] }[];
+  /** 10 x 10 counts, a row a true class and a column an answer. */
+  confusion: { name: CompareRowName; counts: Uint32Array }[];
+}
 
 export interface RowLogits {
   name: CompareRowName;
@@ -96,6 +100,13 @@ export interface Profiled {
   gpuBytes: { weights: number; activations: number; staging: number; total: number };
 }
 
+/** A shader as the library has it, and how one dispatch compiled it. */
+export interface KernelSource {
+  /** The library files it is concatenated with, and the kernel itself last. */
+  files: string[];
+  bindings: { name: string; access: 'read' | 'write'; type: string }[];
+}
+
 export interface BenchRow {
   name: string;
   note: string;
@@ -108,6 +119,8 @@ export type ToWorker =
   | { id: number; cancel: true }
   | { loseDevice: true };
 export type FromWorker =
+  /** The call waits for one whose timings it would disturb. */
+  | { id: number; waiting: true }
   | { id: number; progress: unknown }
   | { id: number; result: unknown }
   | { id: number; error: { name: string; message: string } }

@@ -6,7 +6,7 @@ export function showTabs(bar: HTMLElement, host: HTMLElement, panels: readonly P
   const bodies = panels.map(({ id }) =>
     h('section', { id: `panel-${id}`, role: 'tabpanel', 'aria-labelledby': `tab-${id}`, hidden: true }),
   );
-  const show = (index: number, focus = false) => {
+  const show = (index: number, { focus = false, scroll = true } = {}) => {
     for (const [i, tab] of tabs.entries()) {
       tab.setAttribute('aria-selected', String(i === index));
       tab.tabIndex = i === index ? 0 : -1;
@@ -15,7 +15,8 @@ export function showTabs(bar: HTMLElement, host: HTMLElement, panels: readonly P
     if (!bodies[index].hasChildNodes()) bodies[index].append(panels[index].build(app));
     history.replaceState(null, '', `#${panels[index].id}`);
     if (focus) tabs[index].focus();
-    tabs[index].scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    // Chrome starts the next Tab press from what was scrolled to; on loading it should start at the top.
+    if (scroll) tabs[index].scrollIntoView({ block: 'nearest', inline: 'nearest' });
   };
   const onKeydown = (event: KeyboardEvent) => {
     const now = tabs.indexOf(event.currentTarget as HTMLButtonElement);
@@ -28,7 +29,7 @@ export function showTabs(bar: HTMLElement, host: HTMLElement, panels: readonly P
     }[event.key];
     if (to === undefined) return;
     event.preventDefault();
-    show(to, true);
+    show(to, { focus: true });
   };
   const tabs = panels.map(({ id, title }, index) =>
     h(
@@ -47,5 +48,5 @@ export function showTabs(bar: HTMLElement, host: HTMLElement, panels: readonly P
   bar.replaceChildren(...tabs);
   host.replaceChildren(...bodies);
   const asked = panels.findIndex(({ id }) => `#${id}` === location.hash);
-  show(Math.max(0, asked));
+  show(Math.max(0, asked), { scroll: false });
 }

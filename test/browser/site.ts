@@ -16,9 +16,13 @@ const TYPES: Record<string, string> = {
   '.json': 'application/json',
 };
 
+const BASE = '/some/sub/path/';
+/** The same page where the server has no CIFAR-10, as its manifest says. */
+export const WITHOUT_IMAGES = 'without-images/';
+
 /** Builds the page and serves it from a sub-path, as a project's page on a shared host would be. */
-export async function serveDemo(): Promise<{ url: string; served: string[]; close(): void }> {
-  const site = join(outputFolder, 'site');
+export async function serveDemo(folder: string): Promise<{ url: string; served: string[]; close(): void }> {
+  const site = join(outputFolder, folder);
   await mkdir(outputFolder, { recursive: true });
   await build({
     configFile: join(root, 'demo/vite.config.mjs'),
@@ -30,21 +34,28 @@ export async function serveDemo(): Promise<{ url: string; served: string[]; clos
   const served: string[] = [];
   const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url ?? '/', 'http://localhost').pathname);
-    if (!path.startsWith('/some/sub/path/')) return void response.writeHead(404).end();
-    const name = path.slice('/some/sub/path'.length);
-    const file = join(site, name.endsWith('/') ? `${name}index.html` : name);
+    if (!path.startsWith(BASE)) return void response.writeHead(404).end();
+    const asked = path.slice(BASE.length);
+    const bare = asked.startsWith(WITHOUT_IMAGES);
+    const name = bare ? asked.slice(WITHOUT_IMAGES.length) : asked;
+    const file = join(site, name === '' || name.endsWith('/') ? `${name}index.html` : name);
     served.push(name);
     try {
+      if (bare && /^data\/.*\.bin$/.test(name)) throw new Error('this server has no images');
       const body = await readFile(file);
       response.setHeader('content-type', TYPES[extname(file)] ?? 'application/octet-stream');
-      response.end(body);
+      response.end(bare && name === 'data/manifest.json' ? withoutImages(body) : body);
     } catch {
       response.writeHead(404).end();
     }
   });
   await listen(server);
   const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}/some/sub/path/`, served, close: () => void server.close() };
+  return { url: `http://127.0.0.1:${port}${BASE}`, served, close: () => void server.close() };
+}
+
+function withoutImages(manifest: Buffer): string {
+  return JSON.stringify({ ...JSON.parse(manifest.toString()), testImages: 0, calibrationImages: 0 });
 }
 
 function listen(server: Server): Promise<void> {

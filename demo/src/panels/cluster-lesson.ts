@@ -1,14 +1,28 @@
 import type { KmeansInit } from 'lloyd';
 import type { App } from '../app.ts';
-import { h, isAbort, s, select } from '../dom.ts';
+import { h, isAbort, newId, select } from '../dom.ts';
 import type { ClusterSteps } from '../protocol.ts';
+import { clusterLine } from './cluster-line.ts';
 import { LAB_MATRIX } from './lab-matrix.ts';
 
 const LAB_INERTIA = 0.2294;
-const LINE = { width: 560, height: 120, low: -0.55, high: 0.5 };
+const PLAY_MS = 1100;
+const MOST_NUMBERS = 64;
+const OWN = '0.1, 0.12, 0.15, 0.4, 0.45, 0.5, 0.9, 5';
 
-/** k-means on 25 numbers, an iteration at a time. */
+/** k-means on a handful of numbers, an iteration at a time. */
 export function clusterLesson(app: App): HTMLElement {
+  const { layers } = app.opened;
+  const numbers = select('Numbers', [
+    ['lab', 'the lab’s 5 × 5 matrix'],
+    ...[layers[0], layers[4], layers.at(-1)!].map(
+      ({ name }) => [name, `25 weights of ${name.replace('backbone.', '')}`] as const,
+    ),
+    ['own', 'your own'],
+  ]);
+  const id = newId('numbers');
+  const own = h('input', { id, type: 'text', value: OWN, autocomplete: 'off' });
+  const ownField = h('div', { class: 'field own-numbers' }, h('label', { for: id }, 'Your numbers'), own);
   const init = select('Start from', [
     ['linear', 'evenly spread'],
     ['random', 'random elements'],
@@ -26,90 +40,113 @@ export function clusterLesson(app: App): HTMLElement {
   );
   const back = h('button', { type: 'button' }, 'Back');
   const forth = h('button', { type: 'button', class: 'primary' }, 'Step');
+  const play = h('button', { type: 'button' }, 'Play');
   const status = h('p', { class: 'status', role: 'status', id: 'lesson-status' });
-  const cells = Array.from(LAB_MATRIX, (value) => h('td', {}, value.toFixed(4)));
-  const matrix = h(
-    'table',
-    { class: 'matrix' },
-    h('caption', {}, 'The lab’s 5 × 5 matrix; a colour a cluster'),
-    h('tbody', {}, ...[0, 5, 10, 15, 20].map((row) => h('tr', {}, ...cells.slice(row, row + 5)))),
-  );
-  const line = s('svg', { viewBox: `0 0 ${LINE.width} ${LINE.height}`, class: 'numberline', role: 'img' });
+  const matrix = h('table', { class: 'matrix' });
+  const line = clusterLine();
   const fall = h('ol', { class: 'fall', 'aria-label': 'Inertia after each iteration' });
+  let cells: HTMLTableCellElement[] = [];
+  let values: Float32Array = LAB_MATRIX;
   let run: ClusterSteps | undefined;
   let at = 0;
+  let timer = 0;
+  let turn = 0;
 
-  const draw = () => {
+  const draw = (glide = false) => {
     const steps = run?.steps ?? [];
     const step = at > 0 ? steps[at - 1] : undefined;
     for (const [i, cell] of cells.entries()) {
-      cell.className = step ? `c${step.codes[i]}` : '';
+      cell.className = step ? `c${step.codes[i] % 8}` : '';
       cell.title = step ? `becomes ${step.codebook[step.codes[i]].toFixed(4)}` : '';
       if (step) cell.dataset.code = String(step.codes[i]);
       else delete cell.dataset.code;
     }
-    drawLine(line, step?.codebook, step?.codes);
+    line.show(values, { codebook: step?.codebook, codes: step?.codes }, glide);
     back.disabled = at === 0;
     forth.disabled = !run || at === steps.length;
-    const most = steps[0]?.inertia || 1;
-    fall.replaceChildren(
-      ...steps
-        .slice(0, at)
-        .map(({ inertia }) =>
-          h(
-            'li',
-            {},
-            h('span', { class: 'column', style: `height:${Math.max(2, (inertia / most) * 64)}px` }),
-            inertia.toFixed(4),
-          ),
-        ),
-    );
-    if (!run) return;
-    if (!step)
-      status.textContent = `${steps.length} iterations to go. Step to assign each number to its nearest centroid and move the centroids to the mean of their members.`;
-    else if (at < steps.length) status.textContent = `Iteration ${at}: inertia ${step.inertia.toFixed(4)}.`;
-    else {
-      const gap = step.inertia - run.optimum > 1e-6;
-      const lab = clusters.input.value === '4' ? ` The lab’s figure stopped at ${LAB_INERTIA}.` : '';
-      status.textContent = `Iteration ${at}: nothing moves any more; inertia ${step.inertia.toFixed(4)}. ${
-        gap
-          ? `The best clustering there is has ${run.optimum.toFixed(4)}: this start led to a local optimum.`
-          : 'No clustering does better.'
-      }${lab}`;
-    }
+    play.disabled = !run;
+    fall.replaceChildren(...steps.slice(0, at).map(({ inertia }) => column(inertia, steps[0].inertia)));
+    if (run) status.textContent = say(run, at, numbers.input.value === 'lab' && clusters.input.value === '4');
+  };
+  const stopPlaying = () => {
+    clearInterval(timer);
+    timer = 0;
+    play.textContent = 'Play';
   };
   const restart = async () => {
+    const mine = ++turn;
+    stopPlaying();
     run = undefined;
     at = 0;
-    draw();
+    ownField.hidden = numbers.input.value !== 'own';
+    const start = init.input.value as KmeansInit;
+    seed.field.hidden = start === 'linear' || start === 'quantile';
     status.textContent = 'Preparing…';
-    const request = {
-      values: LAB_MATRIX,
-      clusters: Number(clusters.input.value),
-      init: init.input.value as KmeansInit,
-      seed: Number(seed.input.value),
-    };
-    seed.field.hidden = request.init === 'linear' || request.init === 'quantile';
     try {
-      run = await app.client.call('clusterSteps', request);
+      const chosen = await numbersOf(app, numbers.input.value, own.value);
+      if (mine !== turn) return;
+      values = chosen;
+      const caption =
+        numbers.input.value === 'lab'
+          ? 'The lab’s 5 × 5 matrix; a colour a cluster'
+          : 'The numbers; a colour a cluster';
+      cells = fillMatrix(matrix, values, caption);
+      const steps = await app.client.call('clusterSteps', {
+        values,
+        clusters: Number(clusters.input.value),
+        init: start,
+        seed: Number(seed.input.value),
+      });
+      if (mine !== turn) return;
+      run = steps;
       draw();
     } catch (error) {
-      if (!isAbort(error)) status.textContent = `It failed: ${(error as Error).message}`;
+      if (mine === turn && !isAbort(error)) status.textContent = (error as Error).message;
     }
   };
-  const move = (by: number) => () => {
+  const move = (by: number) => {
     at = Math.max(0, Math.min(run?.steps.length ?? 0, at + by));
-    draw();
+    draw(by > 0);
+    if (at === run?.steps.length) stopPlaying();
   };
-  back.addEventListener('click', move(-1));
-  forth.addEventListener('click', move(1));
-  for (const { input } of [init, clusters, seed]) input.addEventListener('change', () => void restart());
+  back.addEventListener('click', () => {
+    stopPlaying();
+    move(-1);
+  });
+  forth.addEventListener('click', () => {
+    stopPlaying();
+    move(1);
+  });
+  play.addEventListener('click', () => {
+    if (timer) return stopPlaying();
+    if (at === run?.steps.length) at = 0;
+    play.textContent = 'Pause';
+    timer = setInterval(() => move(1), PLAY_MS) as unknown as number;
+    move(1);
+  });
+  for (const input of [numbers.input, own, init.input, clusters.input, seed.input])
+    input.addEventListener('change', () => void restart());
+  cells = fillMatrix(matrix, values, 'The lab’s 5 × 5 matrix; a colour a cluster');
   void restart();
   return h(
     'section',
-    { class: 'lesson' },
-    h('h2', {}, 'k-means, step by step'),
-    h('div', { class: 'toolbar' }, init.field, clusters.field, seed.field, back, forth),
+    { class: 'lesson', 'aria-labelledby': 'lesson-title' },
+    h('h2', { id: 'lesson-title' }, 'k-means, step by step'),
+    h(
+      'p',
+      { class: 'note' },
+      'To store a weight in 2 bits, let it be one of 4 values. k-means finds the 4: give each number the colour of its nearest centroid, move each centroid to the mean of its colour, and again.',
+    ),
+    h(
+      'div',
+      { class: 'toolbar' },
+      numbers.field,
+      ownField,
+      clusters.field,
+      init.field,
+      seed.field,
+      h('div', { class: 'buttons' }, back, forth, play),
+    ),
     status,
     h(
       'div',
@@ -118,7 +155,7 @@ export function clusterLesson(app: App): HTMLElement {
       h(
         'div',
         { class: 'wide' },
-        line,
+        line.element,
         h('p', { class: 'note' }, 'Inertia, the sum of squared distances, after each iteration:'),
         fall,
       ),
@@ -126,35 +163,45 @@ export function clusterLesson(app: App): HTMLElement {
   );
 }
 
-function drawLine(svg: SVGElement, codebook?: Float32Array, codes?: Uint8Array): void {
-  const x = (value: number) => ((value - LINE.low) / (LINE.high - LINE.low)) * LINE.width;
-  const y = 78;
-  const label = codebook
-    ? `Number line with centroids at ${[...codebook].map((c) => c.toFixed(3)).join(', ')}`
-    : 'Number line of the 25 values';
-  svg.setAttribute('aria-label', label);
-  svg.replaceChildren(
-    s('line', { x1: 0, x2: LINE.width, y1: y, y2: y, class: 'base' }),
-    ...[-0.4, -0.2, 0, 0.2, 0.4].map((tick) =>
-      s('text', { x: x(tick), y: y + 34, class: 'tick' }, String(tick)),
-    ),
-    ...Array.from(LAB_MATRIX, (value, i) => {
-      const centroid = codebook && codes ? codebook[codes[i]] : value;
-      return s('line', {
-        x1: x(value),
-        y1: y,
-        x2: x(centroid),
-        y2: 26,
-        class: codes ? `tie c${codes[i]}` : 'tie none',
-      });
-    }),
-    ...Array.from(LAB_MATRIX, (value, i) =>
-      s('circle', { cx: x(value), cy: y, r: 6, class: codes ? `c${codes[i]}` : 'none' }),
-    ),
-    ...(codebook
-      ? [...codebook].map((c, i) =>
-          s('rect', { x: x(c) - 7, y: 12, width: 14, height: 14, rx: 2, class: `c${i}` }),
-        )
-      : []),
+async function numbersOf(app: App, which: string, own: string): Promise<Float32Array> {
+  if (which === 'lab') return LAB_MATRIX;
+  if (which !== 'own') return app.client.call('values', { layer: which, count: 25 });
+  const values = own
+    .split(/[\s,;]+/)
+    .filter(Boolean)
+    .map(Number);
+  if (values.length < 2 || values.length > MOST_NUMBERS || !values.every(Number.isFinite))
+    throw new Error(`Give 2 to ${MOST_NUMBERS} numbers with commas between them.`);
+  return Float32Array.from(values);
+}
+
+function fillMatrix(table: HTMLTableElement, values: Float32Array, caption: string): HTMLTableCellElement[] {
+  const width = Math.min(5, Math.ceil(Math.sqrt(values.length)));
+  const cells = Array.from(values, (value) => h('td', {}, Number(value.toFixed(4)).toString()));
+  const rows = Array.from({ length: Math.ceil(cells.length / width) }, (_, row) =>
+    h('tr', {}, ...cells.slice(row * width, (row + 1) * width)),
   );
+  table.replaceChildren(h('caption', {}, caption), h('tbody', {}, ...rows));
+  return cells;
+}
+
+function column(inertia: number, most: number): HTMLElement {
+  const height = Math.max(2, (inertia / (most || 1)) * 64);
+  return h('li', {}, h('span', { class: 'column', style: `height:${height}px` }), inertia.toPrecision(3));
+}
+
+function say({ steps, optimum }: ClusterSteps, at: number, lab: boolean): string {
+  if (at === 0) {
+    const many = `${steps.length} iteration${steps.length > 1 ? 's' : ''} to go.`;
+    return `${many} Step assigns each number to its nearest centroid and moves the centroids to the mean of their members.`;
+  }
+  const { inertia } = steps[at - 1];
+  const now = inertia.toFixed(4);
+  if (at < steps.length) return `Iteration ${at}: inertia ${now}.`;
+  const end =
+    inertia - optimum > 1e-6
+      ? `The best clustering there is has ${optimum.toFixed(4)}: this start led to a local optimum.`
+      : 'No clustering does better.';
+  const figure = lab ? ` The lab’s figure stopped at ${LAB_INERTIA}.` : '';
+  return `Iteration ${at}: nothing moves any more; inertia ${now}. ${end}${figure}`;
 }

@@ -1,131 +1,81 @@
-import {
-  type ActivationQparams,
-  type CompareRow,
-  type CompareRowName,
-  type Comparison,
-  compareRowNames,
-} from 'lloyd';
-import type { App, Panel } from '../app.ts';
-import { h, isAbort, select } from '../dom.ts';
-import { count, percent, rowLabel, shortLabel } from '../text.ts';
+import type { CompareRow, Comparison } from 'lloyd';
+import { type App, type Panel, setResults } from '../app.ts';
+import { h, isAbort } from '../dom.ts';
+import { count, percent, rowLabel } from '../text.ts';
+import { compareForm } from './compare-form.ts';
 import { resultTable } from './compare-table.ts';
-import { type Point, tradeoffChart } from './tradeoff-chart.ts';
-
-const COUNTS = [4, 8, 32, 128, 512, 1000, 10_000];
-const FIRST_ROWS: CompareRowName[] = ['fp32', 'kmeans-4', 'linear-8'];
-const SOFTWARE_IMAGES = 8;
-const CALIBRATION = { cpu: 8, gpu: 64 };
+import { dropZone, isBatch, takeBatch } from './drop.ts';
+import { pointsOf, tradeoffChart } from './tradeoff-chart.ts';
 
 /** Pick precisions, run them on the same images, watch the table fill. */
 export const comparePanel: Panel = { id: 'compare', title: 'Compare', build };
 
 function build(app: App): HTMLElement {
-  const { adapter } = app.opened;
-  const cpu = adapter.profile === 'cpu';
-  const asked = new URLSearchParams(location.search);
-  const calibration = Number(asked.get('calibration')) || CALIBRATION[adapter.profile];
-  const boxes = new Map(compareRowNames.map((name) => [name, checkbox(name, cpu)]));
-  const images = select('Test images', []);
-  const fillCounts = () => {
-    const available = COUNTS.filter((n) => n <= app.opened.testImages);
-    const chosen = images.input.value || asked.get('images') || String(cpu ? SOFTWARE_IMAGES : 1000);
-    images.input.replaceChildren(...available.map((n) => h('option', { value: n }, count(n))));
-    images.input.value = chosen;
-  };
-  fillCounts();
-  app.results.onChange.add(fillCounts);
-  const run = h('button', { type: 'submit', class: 'primary' }, 'Run');
-  const cancel = h('button', { type: 'button', disabled: true }, 'Cancel');
-  const save = h('a', { class: 'button', download: 'lloyd-compare.json', hidden: true }, 'Save JSON');
+  const { adapter, calibrationImages, layers } = app.opened;
+  const asked = Number(new URLSearchParams(location.search).get('calibration'));
+  const calibration = asked || (adapter.profile === 'cpu' ? 8 : 64);
+  const weights = layers.reduce((sum, layer) => sum + layer.weights, 0);
+  let stop: AbortController | undefined;
+  const form = compareForm(
+    app,
+    () => void start(),
+    () => {
+      stop?.abort();
+      status.textContent = 'Cancelling after the batch that is running…';
+    },
+  );
   const status = h('p', { class: 'status', role: 'status' }, 'Pick precisions and press Run.');
   const bar = h('progress', { max: 1, value: 0, 'aria-label': 'Progress of the comparison' });
   const table = resultTable();
   const chart = tradeoffChart();
   const fact = h('p', { class: 'fact' });
-  const groups: [string, (name: string) => boolean][] = [
-    ['Reference', (name) => name === 'fp32'],
-    ['k-means codebooks, float arithmetic', (name) => name.startsWith('kmeans')],
-    ['Linear, integer arithmetic', (name) => name.startsWith('linear')],
-  ];
-  const form = h(
-    'form',
-    {
-      class: 'controls',
-      onSubmit: (event: Event) => {
-        event.preventDefault();
-        void start();
-      },
-    },
-    ...groups.map(([legend, belongs]) =>
-      h(
-        'fieldset',
-        { class: 'rows' },
-        h('legend', {}, legend),
-        ...[...boxes].filter(([name]) => belongs(name)).map(([, box]) => box.label),
-      ),
-    ),
-    images.field,
-    h('div', { class: 'buttons' }, run, cancel, save),
-  );
-
-  let stop: AbortController | undefined;
-  cancel.addEventListener('click', () => {
-    stop?.abort();
-    status.textContent = 'Cancelling after the batch that is running…';
-  });
 
   async function start(): Promise<void> {
-    const rows = compareRowNames.filter((name) => name === 'fp32' || boxes.get(name)!.input.checked);
-    const total = Math.min(Number(images.input.value), app.opened.testImages);
+    const rows = form.chosen();
+    const total = form.images();
     const finished: CompareRow[] = [];
-    const logits = new Map<CompareRowName, Float32Array>();
-    let activations: [string, ActivationQparams][] = [];
     stop = new AbortController();
-    run.disabled = true;
-    cancel.disabled = false;
-    save.hidden = true;
+    const { signal } = stop;
+    form.running(true);
     bar.value = 0;
+    fact.textContent = '';
     table.start(rows);
     const started = performance.now();
     const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`;
     status.textContent = 'Compiling fp32…';
+    const rowDone = (row: CompareRow) => {
+      finished.push(row);
+      bar.value = finished.length / rows.length;
+      table.fill(row);
+      chart.measured(pointsOf(finished));
+      const next = rows[finished.length];
+      const said = row.accuracy === undefined ? 'not trained' : percent(row.accuracy);
+      if (finished.length === 1) fact.textContent = `First precision after ${seconds()}.`;
+      status.textContent = `${rowLabel(row.name)}: ${said}.${next ? ` Preparing ${rowLabel(next)}…` : ''}`;
+    };
     try {
-      const comparison = await app.client.call(
+      const { comparison, file } = await app.client.call(
         'compare',
+        { rows, images: total, calibration },
         {
-          rows,
-          images: total,
-          calibration,
-        },
-        {
-          signal: stop.signal,
+          signal,
+          onWait: () => (status.textContent = 'Waiting for what is running now…'),
           onProgress(event) {
-            if (stop?.signal.aborted) return;
-            if (event.kind === 'step') {
-              const { row, done } = event;
-              bar.value = (finished.length + done / event.total) / rows.length;
-              table.running(row, done, event.total);
-              return;
-            }
-            const { row } = event;
-            finished.push(row);
-            if (event.logits) logits.set(row.name, event.logits);
-            if (row.name === 'linear-8') activations = event.activations;
-            bar.value = finished.length / rows.length;
-            table.fill(row);
-            chart.measured(pointsOf(finished));
-            const next = rows[finished.length];
-            const said = row.accuracy === undefined ? 'not trained' : percent(row.accuracy);
-            if (finished.length === 1) fact.textContent = `First precision after ${seconds()}.`;
-            status.textContent = `${rowLabel(row.name)}: ${said}.${next ? ` Preparing ${rowLabel(next)}…` : ''}`;
+            if (signal.aborted) return;
+            if (event.kind === 'row') return rowDone(event.row);
+            bar.value = (finished.length + event.done / event.total) / rows.length;
+            table.running(event.row, event.done, event.total);
           },
         },
       );
       status.textContent = `${count(rows.length)} precisions on ${count(total)} images in ${seconds()}.`;
-      app.results.images = total;
-      app.results.logits = logits;
-      for (const tell of app.results.onChange) tell();
-      offer(save, { ...comparison, activations: Object.fromEntries(activations) }, logits);
+      const ran = comparison.rows.filter((row) => row.accuracy !== undefined);
+      setResults(
+        app,
+        total,
+        ran.map((row) => row.name),
+      );
+      form.offer(file);
       fact.textContent = conclusion(comparison);
     } catch (error) {
       table.stop();
@@ -133,58 +83,71 @@ function build(app: App): HTMLElement {
         ? `Cancelled after ${count(finished.length)} of ${count(rows.length)} precisions.`
         : `It failed: ${(error as Error).message}`;
     } finally {
-      stop = undefined;
-      run.disabled = false;
-      cancel.disabled = true;
+      form.running(false);
     }
   }
 
   return h(
     'div',
-    { class: 'split' },
-    form,
+    { class: 'stack' },
+    h(
+      'p',
+      { class: 'lead' },
+      `This network has ${(weights / 1e6).toFixed(1)} million weights of 32 bits each. How few bits does a weight need? `,
+      'Every precision below runs here, on the same pictures: see what it costs, and what it saves.',
+    ),
+    noImages(app),
     h(
       'div',
-      { class: 'stack' },
-      h('div', { class: 'runline' }, bar, status),
-      table.element,
-      fact,
-      h('h2', {}, 'Accuracy against size'),
-      chart.element,
+      { class: 'split' },
+      form.element,
       h(
-        'p',
-        { class: 'note' },
-        'Size counts every parameter at the precision’s width, as the lab does. Whiskers are Wilson’s 95 % intervals; k-means is drawn a little left of its size and linear a little right. ',
-        `Activation ranges of the integer rows come from ${calibration} training images.`,
+        'div',
+        { class: 'stack' },
+        h('div', { class: 'runline' }, bar, status),
+        table.element,
+        fact,
+        h('h2', {}, 'Accuracy against size'),
+        chart.element,
+        h(
+          'p',
+          { class: 'note' },
+          'Size counts every parameter at the precision’s width, as the lab does. Whiskers are Wilson’s 95 % intervals; k-means is drawn a little left of its size and linear a little right. ',
+          calibrationImages
+            ? `Activation ranges of the integer rows come from ${Math.min(calibration, calibrationImages)} training images.`
+            : `Activation ranges of the integer rows come from the first ${calibration} test images, as there are no training images here.`,
+        ),
       ),
     ),
   );
 }
 
-function checkbox(name: CompareRowName, cpu: boolean) {
-  const checked = cpu ? FIRST_ROWS.includes(name) : true;
-  const input = h('input', {
-    type: 'checkbox',
-    name: 'row',
-    value: name,
-    checked,
-    disabled: name === 'fp32',
+/** Asks for a batch file for as long as there are no test images. */
+function noImages(app: App): HTMLElement {
+  const said = h('p', { role: 'status', class: 'status' });
+  const zone = dropZone('Drop test_batch.bin here, or choose it.', '.bin', async (file) => {
+    said.textContent = isBatch(file)
+      ? await takeBatch(app, file)
+      : `${file.name} is no CIFAR-10 batch; its name ends in .bin.`;
   });
-  const label = h('label', { class: `row-pick ${name.split('-')[0]}` }, input, h('span', {}, rowLabel(name)));
-  return { input, label };
-}
-
-function pointsOf(rows: readonly CompareRow[]): Point[] {
-  return rows
-    .filter((row) => row.accuracy !== undefined)
-    .map((row) => ({
-      name: row.name,
-      label: shortLabel(row.name),
-      size: row.sizeBytes / 2 ** 20,
-      accuracy: row.accuracy! * 100,
-      low: row.accuracyLow! * 100,
-      high: row.accuracyHigh! * 100,
-    }));
+  const element = h(
+    'section',
+    { class: 'notice', 'aria-label': 'No test images' },
+    h('h2', {}, 'There are no test images here'),
+    h(
+      'p',
+      {},
+      'The server that gave you this page could not find or fetch CIFAR-10. Take the binary version from ',
+      h('a', { href: 'https://www.cs.toronto.edu/~kriz/cifar.html' }, 'its authors’ page'),
+      ' and give its test batch to this page; it stays on your machine. The other panels work without.',
+    ),
+    zone,
+    said,
+  );
+  const update = () => (element.hidden = app.opened.testImages > 0);
+  app.results.onChange.add(update);
+  update();
+  return element;
 }
 
 /** What the numbers allow to be said, and no more. */
@@ -195,22 +158,20 @@ function conclusion({ rows, images }: Comparison): string {
     images < 1000
       ? `On ${count(images)} images an accuracy is known to within ${width.toFixed(0)} points; `
       : '';
-  const kept = rows
-    .filter((row) => row.accuracy !== undefined && row !== fp32 && row.agreement! >= 0.98)
-    .sort((a, b) => a.sizeBytes - b.sizeBytes)[0];
-  if (!kept)
-    return `${caution}${caution ? 'n' : 'N'}o precision here agrees with fp32 on 98 % of the images.`;
-  const times = (fp32.sizeBytes / kept.sizeBytes).toFixed(0);
-  const agree = `${rowLabel(kept.name)} gives fp32’s answer on ${percent(kept.agreement!, 0)} of them in 1/${times} of the size.`;
-  return caution + agree;
+  const others = rows.filter((row) => row.accuracy !== undefined && row !== fp32);
+  const kept = others.filter((row) => row.agreement! >= 0.98).sort((a, b) => a.sizeBytes - b.sizeBytes)[0];
+  const times = kept && (fp32.sizeBytes / kept.sizeBytes).toFixed(0);
+  const best = kept
+    ? `${rowLabel(kept.name)} gives fp32’s answer on ${percent(kept.agreement!, 0)} of them in 1/${times} of the size.`
+    : `${caution ? 'n' : 'N'}o precision here agrees with fp32 on 98 % of the images.`;
+  // Only where the intervals are apart is a loss more than chance.
+  const lost = others
+    .filter((row) => row.accuracyHigh! < fp32.accuracyLow!)
+    .sort((a, b) => a.accuracy! - b.accuracy!)[0];
+  const worst = lost
+    ? ` ${upperFirst(rowLabel(lost.name))} is right on ${percent(lost.accuracy!, 0)}: too few bits.`
+    : '';
+  return caution + best + worst;
 }
 
-function offer(link: HTMLAnchorElement, comparison: object, logits: Map<string, Float32Array>): void {
-  if (link.href) URL.revokeObjectURL(link.href);
-  const all = {
-    ...comparison,
-    logits: Object.fromEntries([...logits].map(([name, own]) => [name, [...own]])),
-  };
-  link.href = URL.createObjectURL(new Blob([JSON.stringify(all)], { type: 'application/json' }));
-  link.hidden = false;
-}
+const upperFirst = (text: string) => text[0].toUpperCase() + text.slice(1);

@@ -1,23 +1,43 @@
+import type { App } from '../app.ts';
+import { setResults } from '../app.ts';
 import { h, newId } from '../dom.ts';
+import { count } from '../text.ts';
 
 /** A file input that is also a place to drop a file. */
-export function dropZone(text: string, onFile: (file: File) => void): HTMLElement {
+export function dropZone(text: string, accept: string, onFile: (file: File) => void): HTMLElement {
   const id = newId('file');
-  const input = h('input', { id, type: 'file', accept: 'image/*,.bin' });
+  const input = h('input', { id, type: 'file', accept });
   const zone = h('div', { class: 'drop' }, h('label', { for: id }, text), input);
   input.addEventListener('change', () => {
     if (input.files?.[0]) onFile(input.files[0]);
   });
-  zone.addEventListener('dragover', (event) => {
-    event.preventDefault();
-    zone.classList.add('over');
-  });
+  zone.addEventListener('dragover', () => zone.classList.add('over'));
   zone.addEventListener('dragleave', () => zone.classList.remove('over'));
   zone.addEventListener('drop', (event) => {
-    event.preventDefault();
     zone.classList.remove('over');
     const file = event.dataTransfer?.files[0];
     if (file) onFile(file);
   });
   return zone;
+}
+
+/** Keeps a file that misses its place from replacing the page. */
+export function refuseStrayDrops(): void {
+  for (const name of ['dragover', 'drop'] as const)
+    document.addEventListener(name, (event) => event.preventDefault());
+}
+
+/** True for the binary version of a CIFAR-10 batch. */
+export const isBatch = ({ name }: File) => /\.bin$/i.test(name);
+
+/** Makes a batch file the test images; says so, or why not. */
+export async function takeBatch(app: App, file: File): Promise<string> {
+  try {
+    const { images } = await app.client.call('useImages', { file });
+    app.opened.testImages = images;
+    setResults(app, 0, []);
+    return `${count(images)} test image${images > 1 ? 's' : ''} from ${file.name}. Compare again to see what each precision makes of them.`;
+  } catch (error) {
+    return `${file.name} is no CIFAR-10 batch: ${(error as Error).message}.`;
+  }
 }

@@ -3,17 +3,16 @@ import { choice, h, isAbort, newId, select } from '../dom.ts';
 import type { Inspection, InspectRequest } from '../protocol.ts';
 import { bytesText, count, decibels } from '../text.ts';
 import { clusterLesson } from './cluster-lesson.ts';
-import { bar } from './compare-table.ts';
 import { histogramChart } from './histogram-chart.ts';
+import { layerErrors } from './layer-errors.ts';
 
 const BITS = [2, 3, 4, 5, 6, 7, 8, 32];
-const FULL_BAR_DB = 50;
 
 /** A layer's weights with the values a precision leaves them, and the error of every layer. */
 export const insidePanel: Panel = { id: 'inside', title: 'Look inside', build };
 
 function build(app: App): HTMLElement {
-  const { layers, adapter } = app.opened;
+  const { layers } = app.opened;
   const asked: InspectRequest = {
     layer: layers[1].name,
     method: 'kmeans',
@@ -24,7 +23,6 @@ function build(app: App): HTMLElement {
     'Layer',
     layers.map(({ name, dims }) => [name, `${name.replace('backbone.', '')} (${dims.join(' × ')})`]),
   );
-  layer.input.value = asked.layer;
   const id = newId('bits');
   const bits = h('input', {
     id,
@@ -32,41 +30,35 @@ function build(app: App): HTMLElement {
     min: 0,
     max: BITS.length - 1,
     step: 1,
-    value: BITS.indexOf(4),
+    value: BITS.indexOf(asked.bits),
   });
-  const bitsText = h('output', { for: id }, '4 bits');
+  const bitsText = h('output', { for: id });
   const chart = histogramChart();
   const facts = h('p', { class: 'status', role: 'status' }, 'Reading the layer…');
-  const measureAll = h('button', { type: 'button' }, 'Measure every layer');
-  const errors = errorTable(app);
+  const errors = layerErrors(app, (name) => {
+    asked.layer = name;
+    void update();
+  });
   let turn: AbortController | undefined;
 
   const update = async () => {
     turn?.abort();
     turn = new AbortController();
     const { signal } = turn;
-    const setting = `${asked.bits} bits`;
-    bitsText.textContent = setting;
-    bits.setAttribute('aria-valuetext', setting);
-    errors.clear();
+    layer.input.value = asked.layer;
+    bitsText.textContent = `${asked.bits} bits`;
+    bits.setAttribute('aria-valuetext', `${asked.bits} bits`);
+    errors.show(asked.layer, asked);
     facts.textContent = 'Quantizing the layer…';
+    const onWait = () => (facts.textContent = 'Waiting for what is running now…');
     try {
-      const found = await app.client.call('inspect', { ...asked }, { signal });
+      const found = await app.client.call('inspect', { ...asked }, { signal, onWait });
       if (signal.aborted) return;
       chart.show(found);
       facts.textContent = describe(found);
-      errors.fill(found);
-      // On a software adapter the whole network takes a while: only when asked.
-      if (adapter.profile === 'gpu') await everyLayer(signal);
+      errors.note(found);
     } catch (error) {
       if (!isAbort(error)) facts.textContent = `It failed: ${(error as Error).message}`;
-    }
-  };
-  const everyLayer = async (signal?: AbortSignal) => {
-    for (const { name } of layers) {
-      if (signal?.aborted) return;
-      const found = await app.client.call('inspect', { ...asked, layer: name }, { signal });
-      if (!signal?.aborted) errors.fill(found);
     }
   };
   layer.input.addEventListener('change', () => {
@@ -80,11 +72,6 @@ function build(app: App): HTMLElement {
     asked.bits = BITS[bits.valueAsNumber];
     void update();
   });
-  measureAll.addEventListener('click', async () => {
-    measureAll.disabled = true;
-    await everyLayer(turn?.signal).catch(() => undefined);
-    measureAll.disabled = false;
-  });
   const set =
     <K extends 'method' | 'granularity'>(key: K) =>
     (value: InspectRequest[K]) => {
@@ -95,6 +82,11 @@ function build(app: App): HTMLElement {
   return h(
     'div',
     { class: 'stack' },
+    h(
+      'p',
+      { class: 'lead' },
+      'A weight of b bits can take 2ᵇ values. The histogram shows the weights as trained; the lines are the values left to them. Fewer bits, fewer lines; k-means puts them where the weights are, linear at even distances.',
+    ),
     h(
       'div',
       { class: 'toolbar' },
@@ -124,7 +116,6 @@ function build(app: App): HTMLElement {
     facts,
     h('h2', {}, 'Error of each layer'),
     errors.element,
-    adapter.profile === 'cpu' && h('div', {}, measureAll),
     h(
       'p',
       { class: 'note' },
@@ -143,29 +134,4 @@ function describe({ method, bits, levels, channel, channels, sqnrDb, bytes, weig
       : `${count(levels.length)} evenly spaced levels`;
   const whose = channel === null ? '' : ` a channel (drawn: the widest, ${channel} of ${channels})`;
   return `${what}${whose} for ${count(weights)} weights: SQNR ${decibels(sqnrDb)}, ${bytesText(bytes)} with ${method === 'kmeans' ? 'codebooks' : 'scales'}.`;
-}
-
-function errorTable(app: App) {
-  const cells = new Map<string, HTMLElement>();
-  const list = h(
-    'ul',
-    { class: 'errors' },
-    ...app.opened.layers.map(({ name }) => {
-      const cell = h('span', { class: 'cell' }, '–');
-      cells.set(name, cell);
-      return h('li', {}, h('span', {}, name.replace('backbone.', '')), cell);
-    }),
-  );
-  return {
-    element: list,
-    clear() {
-      for (const cell of cells.values()) cell.replaceChildren('–');
-    },
-    fill({ layer, sqnrDb, method }: Inspection) {
-      const share = Number.isFinite(sqnrDb) ? sqnrDb / FULL_BAR_DB : 1;
-      const cell = cells.get(layer)!;
-      cell.className = `cell ${method}`;
-      cell.replaceChildren(h('span', { class: 'number' }, decibels(sqnrDb)), bar(share));
-    },
-  };
 }

@@ -1,19 +1,21 @@
-import { type CompareRowName, compareRowNames } from 'lloyd';
+import { type CompareRowName, compareRowNames, type PlanEntry } from 'lloyd';
 import type { App, Panel } from '../app.ts';
 import { h, isAbort, select } from '../dom.ts';
 import type { Profiled } from '../protocol.ts';
 import { count, mib, ms, rowLabel } from '../text.ts';
 import { bar } from './compare-table.ts';
+import { kernelSource } from './kernel-source.ts';
 
 /** The dispatches of one forward pass, with what each cost. */
 export const kernelsPanel: Panel = { id: 'kernels', title: 'Kernels', build };
 
 function build(app: App): HTMLElement {
-  const names = compareRowNames.filter((name) => !name.endsWith('-qat'));
+  const names = compareRowNames.filter((name) => !name.endsWith('-qat') || app.opened.trained.includes(name));
   const row = select(
     'Precision',
     names.map((name) => [name, rowLabel(name)]),
   );
+  const source = kernelSource(app);
   row.input.value = 'linear-8';
   const sizes = app.opened.adapter.profile === 'cpu' ? ['1', '2', '8'] : ['1', '8', '32', '128'];
   const batch = select(
@@ -25,17 +27,22 @@ function build(app: App): HTMLElement {
   const status = h(
     'p',
     { class: 'status', role: 'status' },
-    'Each dispatch is timed by the GPU’s own clock.',
+    'Each dispatch is timed by the GPU’s own clock. A shader’s name shows its source.',
   );
   const table = h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Dispatches' });
   run.addEventListener('click', async () => {
     run.disabled = true;
     status.textContent = 'Quantizing, compiling and running two passes…';
+    source.clear();
     try {
       const name = row.input.value as CompareRowName;
-      const profiled = await app.client.call('profile', { row: name, batch: Number(batch.input.value) });
+      const profiled = await app.client.call(
+        'profile',
+        { row: name, batch: Number(batch.input.value) },
+        { onWait: () => (status.textContent = 'Waiting for what is running now…') },
+      );
       status.textContent = summary(profiled, name);
-      table.replaceChildren(planTable(profiled));
+      table.replaceChildren(planTable(profiled, (step) => void source.show(step)));
     } catch (error) {
       if (!isAbort(error)) status.textContent = `It failed: ${(error as Error).message}`;
     } finally {
@@ -45,9 +52,15 @@ function build(app: App): HTMLElement {
   return h(
     'div',
     { class: 'stack' },
+    h(
+      'p',
+      { class: 'lead' },
+      'A forward pass is a list of dispatches. Each line is one: the layer it computes, the shader that does it, and what it cost on this GPU.',
+    ),
     h('div', { class: 'toolbar' }, row.field, batch.field, run),
     status,
     table,
+    source.element,
     h(
       'p',
       { class: 'note' },
@@ -68,7 +81,7 @@ function summary({ plan, milliseconds, batch, gpuBytes }: Profiled, name: string
   return `${what} in ${ms(total)}, ${(macs / total / 1e6).toFixed(1)} G multiply-adds a second; ${memory}.`;
 }
 
-function planTable({ plan, milliseconds, batch }: Profiled): HTMLElement {
+function planTable({ plan, milliseconds, batch }: Profiled, onPick: (step: PlanEntry) => void): HTMLElement {
   const longest = Math.max(...(milliseconds ?? [1]));
   const heads = ['Layer', 'Kernel', 'Output', 'Workgroups', 'Multiply-adds', 'Time'];
   return h(
@@ -80,16 +93,21 @@ function planTable({ plan, milliseconds, batch }: Profiled): HTMLElement {
       'tbody',
       {},
       ...plan.map((step, i) => {
-        const special = Object.entries(step.specialization)
-          .map(([key, value]) => `${key} ${value}`)
-          .join('\n');
         const { height, width, channels } = step.shape;
         const time = milliseconds?.[i];
         return h(
           'tr',
           {},
           h('th', { scope: 'row' }, step.layer.replace('backbone.', '')),
-          h('td', { 'data-label': heads[1] }, h('code', { title: special || undefined }, step.kernel)),
+          h(
+            'td',
+            { 'data-label': heads[1] },
+            h(
+              'button',
+              { type: 'button', class: 'link', onClick: () => onPick(step) },
+              h('code', {}, step.kernel),
+            ),
+          ),
           h('td', { class: 'number', 'data-label': heads[2] }, `${height} × ${width} × ${channels}`),
           h(
             'td',

@@ -16,7 +16,14 @@ function build(app: App): HTMLElement {
     rows.replaceChildren();
     status.textContent = 'Loading tfjs, then three tasks…';
     try {
-      const all = await app.client.call('tensorBench', {}, { onProgress: (row) => rows.append(duel(row)) });
+      const all = await app.client.call(
+        'tensorBench',
+        {},
+        {
+          onWait: () => (status.textContent = 'Waiting for what is running now…'),
+          onProgress: (row) => rows.append(duel(row)),
+        },
+      );
       const faster = all.filter((row) => row.lloydMs < row.tfjsMs).length;
       status.textContent = `lloyd was faster in ${faster} of ${all.length} tasks on ${app.opened.adapter.name}.`;
     } catch (error) {
@@ -29,6 +36,11 @@ function build(app: App): HTMLElement {
   return h(
     'div',
     { class: 'stack' },
+    h(
+      'p',
+      { class: 'lead' },
+      'Three tasks, each done by this library and by TensorFlow.js on WebGPU, on one device in this tab. Shorter bars are faster.',
+    ),
     h('div', { class: 'toolbar' }, run),
     status,
     rows,

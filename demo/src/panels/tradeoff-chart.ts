@@ -1,7 +1,9 @@
+import type { CompareRow } from 'lloyd';
 import uPlot from 'uplot';
 import { cssColor, h } from '../dom.ts';
 import { colorOf, published, shortLabel } from '../text.ts';
 import { onTheme } from '../theme.ts';
+import { placeLabels } from './place-labels.ts';
 
 export interface Point {
   name: string;
@@ -26,7 +28,7 @@ export function tradeoffChart() {
     h('span', { class: 'key fp32' }, 'fp32'),
     h('span', { class: 'key kmeans' }, 'k-means'),
     h('span', { class: 'key linear' }, 'linear'),
-    h('span', { class: 'key lab' }, 'published by the lab, 10,000 images'),
+    h('span', { class: 'key lab' }, 'k-means as the MIT 6.5940 lab published it, 10,000 images'),
   );
   let points: Point[] = [];
   const options: uPlot.Options = {
@@ -79,53 +81,86 @@ function axis(label: string, splits: number[], format: (value: number) => string
 }
 
 function draw(plot: uPlot, points: readonly Point[]): void {
-  const { ctx } = plot;
+  const { ctx, bbox } = plot;
   const ratio = devicePixelRatio;
   const x = (value: number) => plot.valToPos(value, 'x', true);
   const y = (value: number) => plot.valToPos(value, 'y', true);
+  const marks = [
+    ...published.map(({ name, size, accuracy }) => {
+      const text = shortLabel(name).replace(/k-means (\d)/, '$1 bit');
+      return { x: x(size), y: y(accuracy), text, color: 'muted', font: 11 };
+    }),
+    // Where several precisions have one size, linear stands a little to the right of k-means.
+    ...points.map(({ name, label, size, accuracy }) => {
+      const side = name.startsWith('linear') ? 9 : name === 'fp32' ? 0 : -9;
+      const shift = side * (name.endsWith('qat') ? 1.6 : 1) * ratio;
+      return { x: x(size) + shift, y: y(accuracy), text: label, color: colorOf(name), font: 12 };
+    }),
+  ];
   ctx.save();
-  ctx.font = `${12 * ratio}px system-ui`;
   ctx.textBaseline = 'middle';
   ctx.textAlign = 'left';
   ctx.lineWidth = 1.5 * ratio;
-  ctx.strokeStyle = cssColor('muted');
-  for (const { size, accuracy } of published) {
-    const [cx, cy, r] = [x(size), y(accuracy), 6 * ratio];
-    ctx.beginPath();
-    ctx.moveTo(cx, cy - r);
-    ctx.lineTo(cx + r, cy);
-    ctx.lineTo(cx, cy + r);
-    ctx.lineTo(cx - r, cy);
-    ctx.closePath();
-    ctx.stroke();
-  }
-  // Where several precisions have one size, linear stands a little to the right of k-means.
-  const taken: { x: number; y: number }[] = [];
-  for (const { name, label, size, accuracy, low, high } of points) {
-    const shift = name.startsWith('linear') ? 8 : name === 'fp32' ? 0 : -8;
-    const [cx, cy] = [x(size) + (shift + (name.endsWith('qat') ? 5 : 0)) * ratio, y(accuracy)];
-    ctx.fillStyle = ctx.strokeStyle = cssColor(colorOf(name));
+  const whiskers = points.map(({ low, high }, i) => {
+    const left = marks[published.length + i].x - ratio;
+    return { left, top: y(high), width: 2 * ratio, height: y(low) - y(high) };
+  });
+  for (const [i, { low, high }] of points.entries()) {
+    const mark = marks[published.length + i];
+    ctx.fillStyle = ctx.strokeStyle = cssColor(mark.color);
     ctx.globalAlpha = 0.55;
     ctx.beginPath();
-    ctx.moveTo(cx, y(low));
-    ctx.lineTo(cx, y(high));
+    ctx.moveTo(mark.x, y(low));
+    ctx.lineTo(mark.x, y(high));
     ctx.stroke();
     ctx.globalAlpha = 1;
     ctx.beginPath();
-    ctx.arc(cx, cy, 5 * ratio, 0, 7);
+    ctx.arc(mark.x, mark.y, 5 * ratio, 0, 7);
     ctx.fill();
-    const left = shift <= 0;
-    let ty = cy;
-    while (taken.some((other) => Math.abs(other.x - cx) < 90 * ratio && Math.abs(other.y - ty) < 13 * ratio))
-      ty += 14 * ratio;
-    taken.push({ x: cx, y: ty });
-    const width = ctx.measureText(label).width;
-    const start = left
-      ? Math.max(plot.bbox.left + 2, cx - width - 9 * ratio)
-      : Math.min(cx + 9 * ratio, plot.bbox.left + plot.bbox.width - width);
-    ctx.fillText(label, start, ty);
+  }
+  ctx.strokeStyle = cssColor('muted');
+  for (const mark of marks.slice(0, published.length)) diamond(ctx, mark.x, mark.y, 6 * ratio);
+  const labels = marks.map(({ text, font, ...mark }) => {
+    ctx.font = `${font * ratio}px system-ui`;
+    return { ...mark, text, font: ctx.font, width: ctx.measureText(text).width, height: 14 * ratio };
+  });
+  // The page's own points choose first.
+  const own = labels.splice(published.length);
+  for (const { text, font, color, left, top } of placeLabels(
+    [...own, ...labels],
+    bbox,
+    9 * ratio,
+    whiskers,
+  )) {
+    ctx.font = font;
+    ctx.fillStyle = cssColor(color);
+    ctx.fillText(text, left, top + 7 * ratio);
   }
   ctx.restore();
+}
+
+function diamond(ctx: CanvasRenderingContext2D, x: number, y: number, r: number): void {
+  ctx.beginPath();
+  ctx.moveTo(x, y - r);
+  ctx.lineTo(x + r, y);
+  ctx.lineTo(x, y + r);
+  ctx.lineTo(x - r, y);
+  ctx.closePath();
+  ctx.stroke();
+}
+
+/** The rows that ran, as points of the chart. */
+export function pointsOf(rows: readonly CompareRow[]): Point[] {
+  return rows
+    .filter((row) => row.accuracy !== undefined)
+    .map((row) => ({
+      name: row.name,
+      label: shortLabel(row.name),
+      size: row.sizeBytes / 2 ** 20,
+      accuracy: row.accuracy! * 100,
+      low: row.accuracyLow! * 100,
+      high: row.accuracyHigh! * 100,
+    }));
 }
 
 function describe(points: readonly Point[]): string {

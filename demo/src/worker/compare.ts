@@ -1,4 +1,12 @@
-import { type CompareRowName, compareModel, compile, isQuantized, type QuantizedModel } from 'lloyd';
+import {
+  type ActivationQparams,
+  type CompareRowName,
+  type Comparison,
+  compareModel,
+  compile,
+  isQuantized,
+  type QuantizedModel,
+} from 'lloyd';
 import { CIFAR10_IMAGE_BYTES } from 'lloyd/io';
 import type { Calls, RowLogits } from '../protocol.ts';
 import type { Context } from './main.ts';
@@ -15,7 +23,9 @@ export async function compare(
   const count = Math.min(images, test.count);
   for (const name of rows) if (name.endsWith('-qat')) await state.trained(name);
   const trained: Partial<Record<CompareRowName, QuantizedModel>> = Object.fromEntries(state.networks);
-  return compareModel(
+  const logits = new Map<CompareRowName, Float32Array>();
+  let activations: QuantizedModel['activations'] = new Map();
+  const comparison = await compareModel(
     runtime,
     model,
     test.images.subarray(0, count * CIFAR10_IMAGE_BYTES),
@@ -30,13 +40,31 @@ export async function compare(
       onProgress: ({ row, done, total }) => progress({ kind: 'step', row, done, total }),
       onRow(row, measured) {
         const network = measured?.network;
-        const quantized = network && isQuantized(network) ? network : undefined;
-        if (quantized) state.networks.set(row.name, quantized);
-        const activations = [...(quantized?.activations ?? [])];
-        progress({ kind: 'row', row, logits: measured?.logits ?? null, activations });
+        if (network && isQuantized(network)) {
+          state.networks.set(row.name, network);
+          if (network.method === 'linear') activations = network.activations;
+        }
+        if (measured) logits.set(row.name, measured.logits);
+        progress({ kind: 'row', row });
       },
     },
   );
+  state.compared = { images: count, logits };
+  return { comparison, file: fileOf(comparison, logits, activations) };
+}
+
+/** All that was measured. Made here: a text of a million logits would hold up the page's own thread. */
+function fileOf(
+  comparison: Comparison,
+  logits: ReadonlyMap<string, Float32Array>,
+  activations: ReadonlyMap<string, ActivationQparams>,
+): Blob {
+  const all = {
+    ...comparison,
+    activations: Object.fromEntries(activations),
+    logits: Object.fromEntries([...logits].map(([name, own]) => [name, [...own]])),
+  };
+  return new Blob([JSON.stringify(all)], { type: 'application/json' });
 }
 
 /** What each precision makes of a picture. */

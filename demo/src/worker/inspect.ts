@@ -1,6 +1,6 @@
 import { kmeans, kmeansDequantize, linearDequantize, linearQuantize, logitSqnrDb } from 'lloyd';
 import { type Tensor, toFloat32 } from 'lloyd/io';
-import type { Inspection, InspectRequest } from '../protocol.ts';
+import type { Calls, Inspection, InspectRequest } from '../protocol.ts';
 import type { Context } from './main.ts';
 import type { State } from './state.ts';
 
@@ -33,6 +33,14 @@ export async function inspect(
   const inspection = { ...request, counts, low, high, weights: values.length, channels, ...own };
   inspections.set(key, inspection);
   return inspection;
+}
+
+/** The first weights of a layer, as trained. */
+export async function values(
+  { layer, count }: Calls['values']['request'],
+  { state }: Context<'values'>,
+): Promise<Float32Array> {
+  return histogramOf(state, layer).values.slice(0, count);
 }
 
 type Quantized = Pick<Inspection, 'levels' | 'channel' | 'sqnrDb' | 'bytes'>;

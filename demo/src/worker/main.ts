@@ -2,9 +2,10 @@
 import type { Calls, FromWorker, ToWorker } from '../protocol.ts';
 import { clusterSteps } from './cluster-steps.ts';
 import { classify, compare } from './compare.ts';
-import { inspect } from './inspect.ts';
+import { inspect, values } from './inspect.ts';
 import { profile } from './profile.ts';
-import { images, open, type State, useImages } from './state.ts';
+import { review } from './review.ts';
+import { open, type State, useImages } from './state.ts';
 
 export interface Context<K extends keyof Calls> {
   state: State;
@@ -22,18 +23,26 @@ const handlers: Handlers = {
     state = opened.state;
     return opened.report;
   },
-  images,
   useImages,
   compare,
+  review,
   classify,
   inspect,
   clusterSteps,
+  values,
   profile,
+  // With every shader of the library, used here or not.
+  source: async (request) => (await import('./source.ts')).source(request),
   // tfjs is three times the page: it loads when its panel first runs.
   tensorBench: async (request, context) => (await import('./tfjs-bench.ts')).tensorBench(request, context),
 };
 
+// One at a time: the page shows timings of some, which another would disturb.
+const heavy: readonly (keyof Calls)[] = ['compare', 'classify', 'inspect', 'profile', 'tensorBench'];
+
 let state: State | undefined;
+let queue: Promise<unknown> = Promise.resolve();
+let queued = 0;
 const running = new Map<number, AbortController>();
 const post = (message: FromWorker) => (self as unknown as Worker).postMessage(message);
 
@@ -42,11 +51,13 @@ self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
   if ('cancel' in data) return running.get(data.id)?.abort();
   const { id, call, request } = data;
   const controller = new AbortController();
+  const { signal } = controller;
   running.set(id, controller);
   try {
     const handler = handlers[call] as (request: unknown, context: unknown) => Promise<unknown>;
     const progress = (step: unknown) => post({ id, progress: step });
-    post({ id, result: await handler(request, { state, signal: controller.signal, progress }) });
+    const run = () => handler(request, { state, signal, progress });
+    post({ id, result: await (heavy.includes(call) ? inTurn(id, signal, run) : run()) });
   } catch (error) {
     const { name, message } = error instanceof Error ? error : new Error(String(error));
     post({ id, error: { name, message } });
@@ -54,3 +65,23 @@ self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
     running.delete(id);
   }
 };
+
+/** Runs one call at a time; one that is cancelled while it waits leaves the queue at once. */
+function inTurn(id: number, signal: AbortSignal, run: () => Promise<unknown>): Promise<unknown> {
+  if (queued++ > 0) post({ id, waiting: true });
+  return new Promise((resolve, reject) => {
+    let waiting = true;
+    signal.addEventListener('abort', () => waiting && reject(signal.reason), { once: true });
+    queue = queue.then(async () => {
+      waiting = false;
+      try {
+        signal.throwIfAborted();
+        resolve(await run());
+      } catch (error) {
+        reject(error);
+      } finally {
+        queued--;
+      }
+    });
+  });
+}

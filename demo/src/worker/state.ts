@@ -1,6 +1,7 @@
 import {
   type AdapterReport,
   type CompareRowName,
+  compareRowNames,
   createRuntime,
   isQuantized,
   type Model,
@@ -12,6 +13,7 @@ import {
 import { CIFAR10_IMAGE_BYTES, type Cifar10Images, parseCifar10 } from 'lloyd/io';
 import type { Calls, Opened } from '../protocol.ts';
 import type { Context } from './main.ts';
+import type { Compared } from './review.ts';
 
 /** What the worker holds while the page is open. */
 export interface State {
@@ -21,6 +23,8 @@ export interface State {
   calibration: Uint8Array;
   /** Networks made so far, and the fine-tuned ones, by row name. */
   networks: Map<CompareRowName, QuantizedModel>;
+  /** The last comparison's answers. */
+  compared: Compared;
   /** Fetches a fine-tuned network once; null where there is none. */
   trained(name: CompareRowName): Promise<QuantizedModel | null>;
 }
@@ -51,33 +55,42 @@ export async function open(
   const test = await parse(manifest.testImages, 'data/test-images.bin');
   const calibration = await parse(manifest.calibrationImages, 'data/calibration-images.bin');
   const networks = new Map<CompareRowName, QuantizedModel>();
+  const trained = compareRowNames.filter(
+    (name) => name.endsWith('-qat') && manifest.weights.includes(trainedFile(name)),
+  );
   const state: State = {
     runtime,
     model,
     test,
     calibration: calibration.images,
     networks,
+    compared: { images: 0, logits: new Map() },
     async trained(name) {
       const known = networks.get(name);
-      const [method, bits] = name.split('-');
-      const fileName = `${STEM}-${method}${bits}-qat.safetensors`;
-      if (known || !name.endsWith('-qat') || !manifest.weights.includes(fileName)) return known ?? null;
-      const network = readModelFile(await file(`weights/${fileName}`));
+      if (known || !trained.includes(name)) return known ?? null;
+      const network = readModelFile(await file(`weights/${trainedFile(name)}`));
       if (!isQuantized(network)) return null;
       networks.set(name, network);
       return network;
     },
   };
-  return { state, report: describe(state, runtime.adapter, calibration.count) };
+  return { state, report: { ...describe(state, runtime.adapter), trained } };
 }
 
-function describe({ model, test }: State, adapter: AdapterReport, calibrationImages: number): Opened {
+/** `vgg-cifar10-kmeans4-qat.safetensors` for `kmeans-4-qat`. */
+function trainedFile(name: CompareRowName): string {
+  const [method, bits] = name.split('-');
+  return `${STEM}-${method}${bits}-qat.safetensors`;
+}
+
+function describe({ model, test, calibration }: State, adapter: AdapterReport): Omit<Opened, 'trained'> {
   const layers = model.graph.nodes
     .filter(({ op }) => op === 'conv2d' || op === 'linear')
     .map(({ name }) => {
       const { dims } = model.parameters.get(`${name}.weight`)!;
       return { name, dims, weights: dims.reduce((a, b) => a * b, 1) };
     });
+  const calibrationImages = calibration.length / CIFAR10_IMAGE_BYTES;
   return { adapter: { ...adapter }, layers, testImages: test.count, calibrationImages };
 }
 
@@ -88,6 +101,8 @@ export async function networkOf(state: State, name: CompareRowName): Promise<Mod
   if (known) return known;
   if (name.endsWith('-qat')) throw new Error(`${name} has not been trained`);
   const [method, bits] = name.split('-');
+  if (method === 'linear' && calibrationOf(state).length === 0)
+    throw new Error('linear precisions need images to fix activation ranges: drop a CIFAR-10 batch file');
   const others = [...state.networks].find(([row]) => /^linear-\d$/.test(row))?.[1];
   const network = await quantizeModel(state.runtime, state.model, {
     method: method as 'kmeans' | 'linear',
@@ -105,18 +120,17 @@ export function calibrationOf({ runtime, calibration, test }: State, count?: num
   return (calibration.length ? calibration : test.images).subarray(0, wanted * CIFAR10_IMAGE_BYTES);
 }
 
-/** Pixels and labels of the first test images. */
-export async function images({ count }: { count: number }, { state }: Context<'images'>) {
-  return {
-    pixels: state.test.images.slice(0, count * CIFAR10_IMAGE_BYTES),
-    labels: state.test.labels.slice(0, count),
-  };
-}
-
 /** Replaces the test images by those of a CIFAR-10 batch file. */
-export async function useImages({ bytes }: { bytes: Uint8Array }, { state }: Context<'useImages'>) {
-  state.test = parseCifar10(bytes);
-  return { images: state.test.count };
+export async function useImages({ file }: { file: File }, { state }: Context<'useImages'>) {
+  const test = parseCifar10(new Uint8Array(await file.arrayBuffer()));
+  if (test.count === 0) throw new Error('it holds no image');
+  state.test = test;
+  // Without training images these networks' activation ranges were those of the images that go.
+  if (state.calibration.length === 0) {
+    for (const name of state.networks.keys()) if (/^linear-\d$/.test(name)) state.networks.delete(name);
+  }
+  state.compared = { images: 0, logits: new Map() };
+  return { images: test.count };
 }
 
 async function fetchBytes(

@@ -102,7 +102,8 @@ function quantizeDequantize({ runtime }: State, tf: Tfjs): Promise<BenchRow> {
       first.dispose();
     });
     x.dispose();
-    const note = 'lloyd packs int8 codes and expands them; tfjs divides, rounds, clips and multiplies';
+    const note =
+      'lloyd rounds exactly, to the same packed int8 codes on every adapter, and expands them; tfjs divides, rounds, clips and multiplies floats';
     return { name: 'Quantize and dequantize 1,048,576 floats', note, lloydMs, tfjsMs };
   });
 }

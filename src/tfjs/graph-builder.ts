@@ -83,6 +83,29 @@ export class GraphBuilder {
     this.nodes.push(node);
   }
 
+  /**
+   * Along channels; flattened images would have to follow one another pixel by pixel, which no graph of images says.
+   */
+  concat(name: string, sources: string[]): void {
+    for (const source of sources) {
+      const { height, width } = this.shapeOf(source);
+      check(
+        height * width === 1 || !this.isFlat(source),
+        `${name}: images must be concatenated before they are flattened`,
+        `${source}, flattened from ${height} x ${width}`,
+        'concatenate along channels, then flatten',
+      );
+    }
+    this.add({ op: 'concat', name, inputs: sources });
+  }
+
+  /** Whether what `source` leaves came by way of a flatten. */
+  private isFlat(source: string): boolean {
+    const node = this.nodes.find(({ name }) => name === source);
+    if (!node || node.op === 'flatten') return node !== undefined;
+    return ['relu', 'relu6', 'batchNorm', 'identity', 'add'].includes(node.op) && this.isFlat(node.inputs[0]);
+  }
+
   async convolution(name: string, from: string, source: string, conv: TensorflowConv): Promise<void> {
     const { filter, bias, strides, dilations, depthwise } = conv;
     const [height, width, inner, outer] = filter.shape;

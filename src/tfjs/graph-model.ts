@@ -149,11 +149,10 @@ async function addNode(reader: Reader, node: Node): Promise<void> {
       const axis = inputs.at(-1)!;
       const [index] = await (constant(axis) ?? missing(node, 'axis')).data();
       check(index === 3 || index === -1, `${name}: images are concatenated along channels`, `axis ${index}`);
-      builder.add({
-        op: 'concat',
+      builder.concat(
         name,
-        inputs: inputs.slice(0, -1).map((each) => builder.source(each.name)),
-      });
+        inputs.slice(0, -1).map((each) => builder.source(each.name)),
+      );
       return;
     }
     case 'Pad':

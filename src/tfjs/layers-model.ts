@@ -130,11 +130,11 @@ async function addLayer(builder: GraphBuilder, layer: Layer, from: Source[]): Pr
       return;
     case 'Concatenate':
       check(
-        config.axis === -1 || config.axis === 3,
+        config.axis === -1 || config.axis === rank - 1,
         `${name}: images are concatenated along their channels`,
         `axis ${config.axis}`,
       );
-      builder.add({ op: 'concat', name, inputs });
+      builder.concat(name, inputs);
       return;
     case 'Flatten':
       builder.add({ op: 'flatten', name, inputs });

@@ -1,6 +1,10 @@
 import 'uplot/dist/uPlot.min.css';
 import './style.css';
 import './panels.css';
+import './panels-inside.css';
+import './panels-images.css';
+import './panels-kernels.css';
+import './narrow.css';
 import type { App, Panel } from './app.ts';
 import { startWorker } from './client.ts';
 import { h } from './dom.ts';
@@ -33,7 +37,7 @@ async function start(): Promise<void> {
       'The GPU device was lost',
       problem(
         'The GPU device was lost',
-        `The driver said: ${why}.`,
+        `The driver said: ${why.replace(/\.$/, '')}. What was measured before stays below until you start again.`,
         h('button', { onClick: start }, 'Start again'),
       ),
     );

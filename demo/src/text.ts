@@ -6,6 +6,8 @@ const whole = number(0);
 
 export const percent = (fraction: number, digits = 1) => `${number(digits).format(fraction * 100)} %`;
 export const count = (value: number) => whole.format(value);
+/** `1 image`, `2 images`. */
+export const many = (n: number, noun: string) => `${count(n)} ${noun}${n === 1 ? '' : 's'}`;
 export const mib = (bytes: number) => `${number(bytes < 10 * 2 ** 20 ? 2 : 1).format(bytes / 2 ** 20)} MiB`;
 export const bytesText = (bytes: number) =>
   bytes < 2 ** 20 ? `${number(1).format(bytes / 1024)} KiB` : mib(bytes);

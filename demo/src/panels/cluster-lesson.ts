@@ -2,6 +2,7 @@ import type { KmeansInit } from 'lloyd';
 import type { App } from '../app.ts';
 import { h, isAbort, newId, select } from '../dom.ts';
 import type { ClusterSteps } from '../protocol.ts';
+import { many } from '../text.ts';
 import { clusterLine } from './cluster-line.ts';
 import { LAB_MATRIX } from './lab-matrix.ts';
 
@@ -192,8 +193,7 @@ function column(inertia: number, most: number): HTMLElement {
 
 function say({ steps, optimum }: ClusterSteps, at: number, lab: boolean): string {
   if (at === 0) {
-    const many = `${steps.length} iteration${steps.length > 1 ? 's' : ''} to go.`;
-    return `${many} Step assigns each number to its nearest centroid and moves the centroids to the mean of their members.`;
+    return `${many(steps.length, 'iteration')} to go. Step assigns each number to its nearest centroid and moves the centroids to the mean of their members.`;
   }
   const { inertia } = steps[at - 1];
   const now = inertia.toFixed(4);

@@ -77,11 +77,7 @@ function cell(label: string, content: string | HTMLElement, span = 1, ...more: (
 function cells(row: CompareRow, most: { size: number; speed: number; memory: number }): HTMLElement[] {
   const size = cell('Size', mib(row.sizeBytes), 1, bar(row.sizeBytes / most.size));
   if (row.accuracy === undefined) {
-    return [
-      cell('Accuracy', h('span', {}, 'not trained; ', h('code', {}, row.train ?? ''))),
-      size,
-      ...['Images/s', 'GPU memory', 'Same as fp32'].map((label) => cell(label, '–')),
-    ];
+    return [cell('Accuracy', 'not trained'), size, cell('Train it with', h('code', {}, row.train ?? ''), 3)];
   }
   const { accuracy, accuracyLow = 0, accuracyHigh = 1, agreement = 1, logitSqnrDb } = row;
   const interval = `${(accuracyLow * 100).toFixed(1)}–${(accuracyHigh * 100).toFixed(1)}`;

@@ -1,7 +1,7 @@
 import type { CompareRow, Comparison } from 'lloyd';
 import { type App, type Panel, setResults } from '../app.ts';
 import { h, isAbort } from '../dom.ts';
-import { count, percent, rowLabel } from '../text.ts';
+import { count, many, percent, rowLabel } from '../text.ts';
 import { compareForm } from './compare-form.ts';
 import { resultTable } from './compare-table.ts';
 import { dropZone, isBatch, takeBatch } from './drop.ts';
@@ -24,7 +24,11 @@ function build(app: App): HTMLElement {
       status.textContent = 'Cancelling after the batch that is running…';
     },
   );
-  const status = h('p', { class: 'status', role: 'status' }, 'Pick precisions and press Run.');
+  const status = h(
+    'p',
+    { class: 'status', role: 'status' },
+    app.opened.testImages ? 'Pick precisions and press Run.' : 'There is nothing to run on yet.',
+  );
   const bar = h('progress', { max: 1, value: 0, 'aria-label': 'Progress of the comparison' });
   const table = resultTable();
   const chart = tradeoffChart();
@@ -65,10 +69,12 @@ function build(app: App): HTMLElement {
             if (event.kind === 'row') return rowDone(event.row);
             bar.value = (finished.length + event.done / event.total) / rows.length;
             table.running(event.row, event.done, event.total);
+            const now = `Running ${rowLabel(event.row)}…`;
+            if (status.textContent !== now) status.textContent = now;
           },
         },
       );
-      status.textContent = `${count(rows.length)} precisions on ${count(total)} images in ${seconds()}.`;
+      status.textContent = `${many(rows.length, 'precision')} on ${many(total, 'image')} in ${seconds()}.`;
       const ran = comparison.rows.filter((row) => row.accuracy !== undefined);
       setResults(
         app,
@@ -79,9 +85,10 @@ function build(app: App): HTMLElement {
       fact.textContent = conclusion(comparison);
     } catch (error) {
       table.stop();
-      status.textContent = isAbort(error)
-        ? `Cancelled after ${count(finished.length)} of ${count(rows.length)} precisions.`
-        : `It failed: ${(error as Error).message}`;
+      const reached = `after ${count(finished.length)} of ${many(rows.length, 'precision')}`;
+      if (signal.aborted) status.textContent = `Cancelled ${reached}.`;
+      else if (isAbort(error)) status.textContent = `Stopped ${reached}: the device was lost.`;
+      else status.textContent = `It failed: ${(error as Error).message}`;
     } finally {
       form.running(false);
     }
@@ -116,6 +123,7 @@ function build(app: App): HTMLElement {
           calibrationImages
             ? `Activation ranges of the integer rows come from ${Math.min(calibration, calibrationImages)} training images.`
             : `Activation ranges of the integer rows come from the first ${calibration} test images, as there are no training images here.`,
+          ' Fine-tuned rows are networks of their own: what they say differently from fp32 may be the training.',
         ),
       ),
     ),

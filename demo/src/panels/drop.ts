@@ -1,7 +1,7 @@
 import type { App } from '../app.ts';
 import { setResults } from '../app.ts';
 import { h, newId } from '../dom.ts';
-import { count } from '../text.ts';
+import { many } from '../text.ts';
 
 /** A file input that is also a place to drop a file. */
 export function dropZone(text: string, accept: string, onFile: (file: File) => void): HTMLElement {
@@ -36,7 +36,7 @@ export async function takeBatch(app: App, file: File): Promise<string> {
     const { images } = await app.client.call('useImages', { file });
     app.opened.testImages = images;
     setResults(app, 0, []);
-    return `${count(images)} test image${images > 1 ? 's' : ''} from ${file.name}. Compare again to see what each precision makes of them.`;
+    return `${many(images, 'test image')} from ${file.name}. Compare again to see what each precision makes of them.`;
   } catch (error) {
     return `${file.name} is no CIFAR-10 batch: ${(error as Error).message}.`;
   }

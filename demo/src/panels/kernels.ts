@@ -2,7 +2,7 @@ import { type CompareRowName, compareRowNames, type PlanEntry } from 'lloyd';
 import type { App, Panel } from '../app.ts';
 import { h, isAbort, select } from '../dom.ts';
 import type { Profiled } from '../protocol.ts';
-import { count, mib, ms, rowLabel } from '../text.ts';
+import { count, many, mib, ms, rowLabel } from '../text.ts';
 import { bar } from './compare-table.ts';
 import { kernelSource } from './kernel-source.ts';
 
@@ -74,7 +74,7 @@ function build(app: App): HTMLElement {
 function summary({ plan, milliseconds, batch, gpuBytes }: Profiled, name: string): string {
   const macs = plan.reduce((sum, step) => sum + step.macs, 0) * batch;
   const memory = `${mib(gpuBytes.weights)} weights, ${mib(gpuBytes.activations)} activations on the GPU`;
-  const what = `${rowLabel(name)}: ${count(plan.length)} dispatches for ${count(batch)} image${batch > 1 ? 's' : ''}`;
+  const what = `${rowLabel(name)}: ${count(plan.length)} dispatches for ${many(batch, 'image')}`;
   if (!milliseconds)
     return `${what}; ${memory}. This adapter has no timestamp queries, so the plan stands without times.`;
   const total = milliseconds.reduce((a, b) => a + b, 0);

@@ -85,9 +85,10 @@ function draw(plot: uPlot, points: readonly Point[]): void {
   const ratio = devicePixelRatio;
   const x = (value: number) => plot.valToPos(value, 'x', true);
   const y = (value: number) => plot.valToPos(value, 'y', true);
+  const narrow = plot.width < 420;
   const marks = [
     ...published.map(({ name, size, accuracy }) => {
-      const text = shortLabel(name).replace(/k-means (\d)/, '$1 bit');
+      const text = shortLabel(name).replace(/k-means (\d)/, narrow ? '$1' : '$1 bit');
       return { x: x(size), y: y(accuracy), text, color: 'muted', font: 11 };
     }),
     // Where several precisions have one size, linear stands a little to the right of k-means.

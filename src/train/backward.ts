@@ -8,37 +8,102 @@ import { fakeQuantizeGradientKernel } from '../kernels/fake-quantize-gradient.ts
 import { maxPool2dGradientKernel } from '../kernels/max-pool2d-gradient.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';
 import { type Builder, SPLIT_PIXELS, type Stages } from './builder.ts';
-import { outputPixels, planFilterGradient, planInputGradient, poolParams, vectorsOf } from './geometry.ts';
-import type { TrainedLayer } from './layers.ts';
+import {
+  LARGEST,
+  outputPixels,
+  planFilterGradient,
+  planInputGradient,
+  poolParams,
+  vectorsOf,
+} from './geometry.ts';
+import type { TrainedAdd, TrainedConv, TrainedLayer } from './layers.ts';
 import { descend } from './weights.ts';
 
-/** Binds a layer's backward pass; the gradient of its output is in `gradients[0]`, and its input's will be. */
+/** A layer's backward pass, and the gradients of its inputs: null where nothing needs one. */
+export interface Backward {
+  backward: Call[];
+  update: Call[];
+  gradients: (GPUBuffer | null)[];
+}
+
+/** Binds a layer's backward pass from the gradient of its output, which it gives back to the pool. */
 export async function bindBackward(
   builder: Builder,
   layer: TrainedLayer,
-  input: GPUBuffer,
   stages: Stages,
-  first: boolean,
-): Promise<{ backward: Call[]; update: Call[] }> {
-  const { workshop, options, gradients, partial, descent, state } = builder;
+  gradient: GPUBuffer,
+  wanted: boolean,
+): Promise<Backward> {
+  const { workshop, options, gradients } = builder;
   const { batch } = options;
-  const swap = () => gradients.reverse();
   const backward: Call[] = [];
+  let current = gradient;
+  /** Binds one call from the current gradient to the next. */
+  const pass = async (bind: (from: GPUBuffer, to: GPUBuffer) => Promise<Call>) => {
+    const next = gradients.take();
+    backward.push(await bind(current, next));
+    gradients.give(current);
+    current = next;
+  };
   if (stages.rounding) {
     const { qparams, range } = stages.rounding;
-    const bound = { input: stages.normal!, gradient: gradients[0], qparams, output: gradients[1] };
-    backward.push(await workshop.bind(fakeQuantizeGradientKernel, bound, range));
-    swap();
+    await pass((from, to) =>
+      workshop.bind(
+        fakeQuantizeGradientKernel,
+        { input: stages.normal!, gradient: from, qparams, output: to },
+        range,
+      ),
+    );
   }
-  if (layer.kind !== 'conv') {
-    const bound = { gradient: gradients[0], inputGradient: gradients[1] };
-    const geometry = poolParams(layer, batch);
-    if (layer.kind === 'maxPool')
-      backward.push(await workshop.bind(maxPool2dGradientKernel, { input, ...bound }, geometry));
-    else backward.push(await workshop.bind(averagePool2dGradientKernel, bound, geometry));
-    swap();
-    return { backward, update: [] };
+  if (layer.kind === 'conv') return convBackward(builder, layer, stages, current, wanted, backward);
+  if (layer.kind === 'add') {
+    if (layer.low > -LARGEST) {
+      const mask = await clampMask(builder, layer, stages.normal ?? stages.output);
+      await pass(mask);
+    }
+    return { backward, update: [], gradients: [current, gradients.share(current)] };
   }
+  const params = poolParams(layer, batch);
+  await pass((from, to) =>
+    layer.kind === 'maxPool'
+      ? workshop.bind(
+          maxPool2dGradientKernel,
+          { input: stages.inputs[0], gradient: from, inputGradient: to },
+          params,
+        )
+      : workshop.bind(averagePool2dGradientKernel, { gradient: from, inputGradient: to }, params),
+  );
+  return { backward, update: [], gradients: [current] };
+}
+
+/** The gradient through a clamp, by what it left: batch norm's that changes nothing else. */
+async function clampMask({ workshop, options }: Builder, layer: TrainedAdd, input: GPUBuffer) {
+  const vectors = vectorsOf(layer.shape);
+  const rows = (first: number, second: number) =>
+    new Float32Array(vectors * 8).fill(first, 0, vectors * 4).fill(second, vectors * 4);
+  const statistics = workshop.upload(rows(0, 1), `${layer.name} statistics`);
+  const affine = workshop.upload(rows(1, 0), `${layer.name} affine`);
+  const { low, high } = layer;
+  const params = { pixelCount: outputPixels(layer, options.batch), vectors, low, high, frozen: 1 };
+  return (from: GPUBuffer, to: GPUBuffer) =>
+    workshop.bind(
+      batchNormGradientKernel,
+      { input, gradient: from, statistics, affine, sums: affine, output: to },
+      params,
+    );
+}
+
+async function convBackward(
+  builder: Builder,
+  layer: TrainedConv,
+  stages: Stages,
+  gradient: GPUBuffer,
+  wanted: boolean,
+  backward: Call[],
+): Promise<Backward> {
+  const { workshop, options, gradients, partial, descent, state } = builder;
+  const { batch } = options;
+  const [input] = stages.inputs;
   const sums = stages.sums!;
   const statistics = stages.statistics!;
   const affine = stages.affine!;
@@ -47,7 +112,8 @@ export async function bindBackward(
   const { low, high } = layer;
   const affineGradient = workshop.empty(vectors * 32, `${layer.name} affine gradient`);
   const splits = Math.ceil(pixelCount / SPLIT_PIXELS);
-  const own = { input: sums, gradient: gradients[0], statistics, affine };
+  const own = { input: sums, gradient, statistics, affine };
+  const normalized = gradients.take();
   backward.push(
     await workshop.bind(
       batchNormGradientSumsKernel,
@@ -57,17 +123,17 @@ export async function bindBackward(
     await workshop.bind(sumSplitsKernel, { partial, output: affineGradient }, { count: vectors * 8, splits }),
     await workshop.bind(
       batchNormGradientKernel,
-      { ...own, sums: affineGradient, output: gradients[1] },
+      { ...own, sums: affineGradient, output: normalized },
       { pixelCount, vectors, low, high, frozen: layer.norm ? 0 : 1 },
     ),
   );
-  swap();
+  gradients.give(gradient);
   const weights = builder.weights.get(layer.name)!;
   const filter = planFilterGradient(layer, batch);
   backward.push(
     await workshop.bind(
       conv2dFilterGradientKernel,
-      { input, gradient: gradients[0], partial },
+      { input, gradient: normalized, partial },
       filter.params,
       filter.specialization,
     ),
@@ -77,18 +143,20 @@ export async function bindBackward(
       { count: filter.length, splits: filter.splits },
     ),
   );
-  if (!first) {
+  let inputGradient: GPUBuffer | null = null;
+  if (wanted) {
+    inputGradient = gradients.take();
     const plan = planInputGradient(layer, batch);
     backward.push(
       await workshop.bind(
         conv2dInputGradientKernel,
-        { gradient: gradients[0], weights: weights.effective, inputGradient: gradients[1] },
+        { gradient: normalized, weights: weights.effective, inputGradient },
         plan.params,
         plan.specialization,
       ),
     );
-    swap();
   }
+  gradients.give(normalized);
   const stem = layer.norm ?? layer.name;
   const velocity = workshop.empty(vectors * 32, `${stem}.affine velocity`);
   state.set(`velocity.${stem}.affine`, velocity);
@@ -102,5 +170,5 @@ export async function bindBackward(
     vectors * 8 - begin,
     begin,
   );
-  return { backward, update: [...weights.update, step] };
+  return { backward, update: [...weights.update, step], gradients: [inputGradient] };
 }

@@ -30,14 +30,41 @@ export interface Builder {
   state: State;
   layouts: Map<string, TileLayout>;
   weights: Map<string, TrainedWeights>;
-  gradients: GPUBuffer[];
-  /** The grid of the tensor under way; pools pass it on, averages rounded to it again. */
-  qparams?: GPUBuffer;
+  gradients: GradientPool;
+  /** The grids of tensors; pools pass theirs on, averages rounded to it again. */
+  grids: Map<string, GPUBuffer>;
   /** Grids that training moves, by the name of their tensor. */
   observed: Map<string, GPUBuffer>;
   /** What batch norm normalized by, by its name. */
   statistics: Map<string, GPUBuffer>;
   bytesOf(shape: ImageShape): number;
+}
+
+/** Buffers for gradients, each large enough for any tensor's, given back when all their readers are bound. */
+export interface GradientPool {
+  /** A buffer with one reader. */
+  take(): GPUBuffer;
+  /** One more will read it. */
+  share(buffer: GPUBuffer): GPUBuffer;
+  /** A reader is done. */
+  give(buffer: GPUBuffer): void;
+}
+
+/** Gradients in the order that the backward pass is bound, which is the order it runs in. */
+export function gradientPool(create: () => GPUBuffer): GradientPool {
+  const free: GPUBuffer[] = [];
+  const readers = new Map<GPUBuffer, number>();
+  const count = (buffer: GPUBuffer, change: number) => {
+    const now = (readers.get(buffer) ?? 0) + change;
+    readers.set(buffer, now);
+    if (now === 0) free.push(buffer);
+    return buffer;
+  };
+  return {
+    take: () => count(free.pop() ?? create(), 1),
+    share: (buffer) => count(buffer, 1),
+    give: (buffer) => void count(buffer, -1),
+  };
 }
 
 /** One layer's forward pass, and what its backward pass reads of it. */
@@ -46,10 +73,12 @@ export interface Stages {
   /** Of a training step alone: moves the grid before `round`. */
   observe?: Call[];
   round?: Call;
+  /** What it reads. */
+  inputs: readonly GPUBuffer[];
   output: GPUBuffer;
   /** What the layer left before rounding. */
   normal?: GPUBuffer;
-  /** Of a convolution: its own output, before normalization. */
+  /** Before normalization or the clamp: a convolution's own output, or a sum. */
   sums?: GPUBuffer;
   statistics?: GPUBuffer;
   affine?: GPUBuffer;

@@ -3,7 +3,7 @@ import type { Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { type ConvLayer, fuseGraph } from '../model/fuse.ts';
 import type { GraphNode, Model } from '../model/graph.ts';
-import { foldedWeights, type QuantizedModel } from '../model/precision.ts';
+import { type ActivationQparams, foldedWeights, type QuantizedModel } from '../model/precision.ts';
 import { runSteps, type TrainingData, type TrainOptions, type TrainResult } from './train.ts';
 import { createTrainer, type Trainer } from './trainer.ts';
 import type { QuantizedTraining } from './weights.ts';
@@ -54,11 +54,9 @@ export async function finetune(
   const { trainer, start } = await createFinetuner(runtime, quantized, options);
   const linear = quantized.method === 'linear';
   const current = async (): Promise<QuantizedModel> => {
-    const [layers, activations, trained] = [
-      await trainer.quantized(),
-      await trainer.activations(),
-      await trainer.model(),
-    ];
+    const layers = await trainer.quantized();
+    const activations = normNames(quantized, await trainer.activations());
+    const trained = await trainer.model();
     return {
       ...quantized,
       layers,
@@ -123,7 +121,7 @@ export async function createFinetuner(
   const trainer = await createTrainer(runtime, start, {
     ...options,
     quantized: quantized.layers,
-    activations: linear ? quantized.activations : undefined,
+    activations: linear ? convNames(quantized) : undefined,
     training: {
       centroids: options.centroids ?? 'mean',
       learnedStep: options.learnedStep ?? false,
@@ -131,6 +129,31 @@ export async function createFinetuner(
     },
   });
   return { trainer, start };
+}
+
+const normsOf = ({ model }: QuantizedModel) => model.graph.nodes.filter(({ op }) => op === 'batchNorm');
+
+/** Activations by the names they have without batch norms: one that ends in a batch norm is its convolution's. */
+function convNames(quantized: QuantizedModel): Map<string, ActivationQparams> {
+  const activations = new Map(quantized.activations);
+  for (const { name, inputs } of normsOf(quantized)) {
+    const own = activations.get(name);
+    if (own) activations.set(inputs[0], own);
+  }
+  return activations;
+}
+
+/** The inverse of {@link convNames}. */
+function normNames(
+  quantized: QuantizedModel,
+  trained: Map<string, ActivationQparams>,
+): Map<string, ActivationQparams> {
+  for (const { name, inputs } of normsOf(quantized)) {
+    if (!quantized.activations.has(name)) continue;
+    trained.set(name, trained.get(inputs[0])!);
+    trained.delete(inputs[0]);
+  }
+  return trained;
 }
 
 /** The network without its batch norms: folded into the weights and biases before them. */

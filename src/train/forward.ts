@@ -1,4 +1,5 @@
 import type { Call } from '../gpu/kernel.ts';
+import { add } from '../kernels/add.ts';
 import { averagePool2dKernel } from '../kernels/average-pool2d.ts';
 import { batchNormKernel } from '../kernels/batch-norm.ts';
 import { batchNormMergeKernel } from '../kernels/batch-norm-merge.ts';
@@ -12,33 +13,42 @@ import { codebookWeights } from './codebook-weights.ts';
 import { outputPixels, planConv, poolParams, vectorsOf, weightLayout } from './geometry.ts';
 import { normParameters, type TrainedConv, type TrainedLayer } from './layers.ts';
 import { roundedWeights } from './rounded-weights.ts';
-import { roundOutput, startGrid } from './rounding.ts';
+import { roundOutput, roundTo } from './rounding.ts';
 import { floatWeights, type TrainedWeights } from './weights.ts';
 
-/** Binds a layer's forward pass over what the layer before left. */
+/** Binds a layer's forward pass over the tensors it reads; the last layer's logits are rounded to no grid. */
 export async function forwardStages(
   builder: Builder,
   layer: TrainedLayer,
-  input: GPUBuffer,
+  inputs: readonly GPUBuffer[],
   last: boolean,
 ): Promise<Stages> {
-  const { workshop, bytesOf } = builder;
-  if (layer.kind === 'conv') return convForward(builder, layer, input, last);
+  if (layer.kind === 'conv') return convForward(builder, layer, inputs, last);
+  const { workshop, options, bytesOf, grids } = builder;
   const output = workshop.empty(bytesOf(layer.shape), layer.name);
+  if (layer.kind === 'add') {
+    const [a, b] = inputs;
+    const { low, high } = layer;
+    const sum = await workshop.bind(add, { a, b, output }, { count: output.size / 16, low, high });
+    return roundOutput(builder, layer, { inputs, forward: [sum], output });
+  }
+  const [input] = inputs;
   const [, , bottom, right] = layer.pads;
-  const geometry = { ...poolParams(layer, builder.options.batch), dilationHeight: 1, dilationWidth: 1 };
+  const geometry = { ...poolParams(layer, options.batch), dilationHeight: 1, dilationWidth: 1 };
   const kernel = layer.kind === 'maxPool' ? maxPool2dKernel : averagePool2dKernel;
   const extra: Record<string, number> =
     layer.kind === 'maxPool' ? {} : { padBottom: bottom, padRight: right, includePad: 0 };
   const forward = [await workshop.bind(kernel, { input, output }, { ...geometry, ...extra })];
-  const stages: Stages = { forward, output };
-  return layer.kind === 'averagePool' ? roundOutput(builder, layer, stages) : stages;
+  const grid = grids.get(layer.inputs[0]);
+  if (grid) grids.set(layer.tensor, grid);
+  const stages: Stages = { inputs, forward, output };
+  return layer.kind === 'averagePool' && grid ? roundTo(builder, layer, stages, grid) : stages;
 }
 
 async function convForward(
   builder: Builder,
   layer: TrainedConv,
-  input: GPUBuffer,
+  inputs: readonly GPUBuffer[],
   last: boolean,
 ): Promise<Stages> {
   const { workshop, options, bytesOf, state } = builder;
@@ -56,7 +66,7 @@ async function convForward(
   const convolve = await workshop.bind(
     conv2dKernel,
     {
-      input,
+      input: inputs[0],
       weights: weights.effective,
       scale: workshop.upload(ones, 'ones'),
       shift: workshop.upload(new Float32Array(tiledChannels), 'zeros'),
@@ -67,12 +77,8 @@ async function convForward(
   );
   const norm = await normForward(builder, layer, sums, outputPixels(layer, batch));
   const forward = [...weights.prepare, convolve, ...norm.forward];
-  const { qparams, observe }: Awaited<ReturnType<typeof startGrid>> = last
-    ? {}
-    : await startGrid(builder, layer, norm.output);
-  builder.qparams = qparams;
-  const stages: Stages = { ...norm, forward, sums, observe };
-  return roundOutput(builder, layer, stages);
+  const stages: Stages = { ...norm, inputs, forward, sums };
+  return last ? stages : roundOutput(builder, layer, stages);
 }
 
 async function convWeights(

@@ -3,138 +3,186 @@ import { type GraphNode, type ImageShape, inferShapes, type Model } from '../mod
 import { parameter, requiredParameter } from '../model/parameters.ts';
 
 type Pair = readonly [number, number];
+type Pads = readonly [number, number, number, number];
+
+interface LayerBase {
+  /** Of the node it begins with; parameters are named by it. */
+  name: string;
+  /** The tensors it reads. */
+  inputs: readonly string[];
+  /** What others call the tensor it leaves: the last node that is part of it. */
+  tensor: string;
+  input: ImageShape;
+  shape: ImageShape;
+}
 
 /** A convolution or linear layer with the batch norm, bias and activation after it: what is trained together. */
-export interface TrainedConv {
+export interface TrainedConv extends LayerBase {
   kind: 'conv';
-  /** The convolution's node. */
-  name: string;
   /** Its batch norm's node; without one there is a bias. */
   norm: string | null;
   epsilon: number;
-  /** Name of the tensor it leaves, as calibration names activations: the last node fused into it, its pool included. */
+  /** Name of its activation where calibration names them: a 2x2 max-pool right after it is included. */
   output: string;
-  input: ImageShape;
-  shape: ImageShape;
   kernel: Pair;
   strides: Pair;
   dilations: Pair;
-  pads: readonly [number, number, number, number];
+  pads: Pads;
   low: number;
   high: number;
 }
 
 /** A pool between layers. */
-export interface TrainedPool {
+export interface TrainedPool extends LayerBase {
   kind: 'maxPool' | 'averagePool';
-  name: string;
-  input: ImageShape;
-  shape: ImageShape;
   kernel: Pair;
   strides: Pair;
-  pads: readonly [number, number, number, number];
+  pads: Pads;
 }
 
-export type TrainedLayer = TrainedConv | TrainedPool;
+/** A sum of two tensors with the activation after it. */
+export interface TrainedAdd extends LayerBase {
+  kind: 'add';
+  /** Name of its activation where calibration names them. */
+  output: string;
+  low: number;
+  high: number;
+}
+
+export type TrainedLayer = TrainedConv | TrainedPool | TrainedAdd;
 
 const LIMIT = 3.4028234663852886e38;
+const NO_PADS = [0, 0, 0, 0] as const;
 
 /**
- * A graph as the chain of layers that can be trained.
+ * A graph as the layers that can be trained, in order; the last one makes the logits.
  *
- * @throws LloydError for a branch, a grouped convolution, or a batch norm or activation that follows no convolution
+ * @throws LloydError for a concatenation, a grouped convolution, or a batch norm or activation that no layer can take in
  */
 export function trainedLayers({ graph }: Model): TrainedLayer[] {
   const shapes = inferShapes(graph);
-  const layers: TrainedLayer[] = [];
-  let before = graph.input.name;
+  const aliases = new Map<string, string>();
+  const source = (name: string): string => aliases.get(name) ?? name;
+  const isAlias = ({ op }: GraphNode) => op === 'flatten' || op === 'identity';
+  for (const node of graph.nodes) if (isAlias(node)) aliases.set(node.name, source(node.inputs[0]));
+  const readers = new Map<string, number>([[source(graph.output), 1]]);
   for (const node of graph.nodes) {
-    check(
-      node.inputs.length === 1 && node.inputs[0] === before,
-      'a network to be trained must be a chain: each node reads the one before it',
-      `${node.name} (${node.op}) reads ${node.inputs.join(', ')}`,
-    );
-    before = node.name;
-    const input = shapes.get(node.inputs[0])!;
-    append(layers, node, input, shapes.get(node.name)!);
+    if (isAlias(node)) continue;
+    for (const name of node.inputs.map(source)) readers.set(name, (readers.get(name) ?? 0) + 1);
   }
-  check(before === graph.output, 'the last node must be the output', graph.output);
-  check(layers.at(-1)?.kind === 'conv', 'the last layer must be linear or a convolution', before);
+  const layers: TrainedLayer[] = [];
+  const producers = new Map<string, TrainedLayer>();
+  const place = (layer: TrainedLayer) => {
+    layers.push(layer);
+    producers.set(layer.tensor, layer);
+  };
+  for (const node of graph.nodes) {
+    if (isAlias(node)) continue;
+    const inputs = node.inputs.map(source);
+    const shape = shapes.get(node.name)!;
+    check(readers.has(node.name), `${node.name}: what is trained must lead to the output`, 'nobody reads it');
+    const before = producers.get(inputs[0]);
+    const sole = readers.get(inputs[0]) === 1;
+    if (before && sole && absorb(before, node)) {
+      producers.set(node.name, before);
+      continue;
+    }
+    if (node.op === 'add') {
+      for (const layer of sums(node.name, inputs, shape)) place(layer);
+      continue;
+    }
+    if (before?.kind === 'conv' && sole && isHalving(node)) before.output = node.name;
+    place(createLayer(node, inputs, shapes.get(node.inputs[0])!, shape, before));
+  }
+  const last = layers.at(-1);
+  check(last?.tensor === source(graph.output), 'the last node must be the output', graph.output);
+  check(last.kind === 'conv', 'the last layer must be linear or a convolution', last.name);
   return layers;
 }
 
-function append(layers: TrainedLayer[], node: GraphNode, input: ImageShape, shape: ImageShape): void {
-  const last = layers.at(-1);
-  const noPads = [0, 0, 0, 0] as const;
+/** Takes a batch norm or activation into the layer before it. */
+function absorb(layer: TrainedLayer, node: GraphNode): boolean {
+  if (!('low' in layer)) return false;
+  const open = layer.low === -LIMIT;
+  if (node.op === 'batchNorm' && layer.kind === 'conv' && !layer.norm && open) {
+    layer.norm = node.name;
+    layer.epsilon = node.epsilon ?? 1e-5;
+  } else if (node.op === 'relu' || node.op === 'relu6') {
+    layer.low = 0;
+    if (node.op === 'relu6') layer.high = 6;
+  } else return false;
+  layer.tensor = node.name;
+  layer.output = node.name;
+  return true;
+}
+
+/** A 2x2 max-pool, which is part of the layer before it where activations are named (model/fuse.ts). */
+function isHalving(node: GraphNode): boolean {
+  if (node.op !== 'maxPool') return false;
+  const plain = [...node.kernel, ...node.strides].every((n) => n === 2);
+  return plain && (node.pads ?? NO_PADS).every((pad) => pad === 0);
+}
+
+/** A sum of more than two is the sum of the first two, and so on; named as in model/fuse.ts. */
+function sums(name: string, inputs: readonly string[], shape: ImageShape): TrainedAdd[] {
+  const layers: TrainedAdd[] = [];
+  let [first] = inputs;
+  for (const [i, second] of inputs.slice(1).entries()) {
+    const remaining = inputs.length - 2 - i;
+    const tensor = remaining > 0 ? `${name} partial ${remaining}` : name;
+    const own = { name: tensor, inputs: [first, second], tensor, output: tensor, input: shape, shape };
+    layers.push({ kind: 'add', ...own, low: -LIMIT, high: LIMIT });
+    first = tensor;
+  }
+  return layers;
+}
+
+function createLayer(
+  node: GraphNode,
+  inputs: readonly string[],
+  input: ImageShape,
+  shape: ImageShape,
+  before: TrainedLayer | undefined,
+): TrainedLayer {
+  const base = { name: node.name, inputs, tensor: node.name, input, shape };
   switch (node.op) {
     case 'conv2d':
     case 'linear': {
       const linear = node.op === 'linear';
       const groups = linear ? 1 : (node.groups ?? 1);
       check(groups === 1, `${node.name}: a convolution to be trained must have one group`, groups);
-      layers.push({
+      return {
         kind: 'conv',
-        name: node.name,
+        ...base,
         norm: null,
         epsilon: 1e-5,
         output: node.name,
-        input,
-        shape,
         kernel: linear ? [input.height, input.width] : node.kernel,
         strides: linear ? [1, 1] : (node.strides ?? [1, 1]),
         dilations: linear ? [1, 1] : (node.dilations ?? [1, 1]),
-        pads: linear ? noPads : (node.pads ?? noPads),
+        pads: linear ? NO_PADS : (node.pads ?? NO_PADS),
         low: -LIMIT,
         high: LIMIT,
-      });
-      return;
+      };
     }
-    case 'batchNorm':
-      if (last?.kind === 'conv' && !last.norm && last.low === -LIMIT) {
-        last.norm = node.name;
-        last.epsilon = node.epsilon ?? 1e-5;
-        last.output = node.name;
-        return;
-      }
-      break;
-    case 'relu':
-    case 'relu6':
-      if (last?.kind === 'conv') {
-        last.low = 0;
-        if (node.op === 'relu6') last.high = 6;
-        last.output = node.name;
-        return;
-      }
-      break;
-    case 'flatten':
-    case 'identity':
-      return;
     case 'maxPool':
     case 'averagePool':
     case 'globalAveragePool': {
       const global = node.op === 'globalAveragePool';
       const window = [input.height, input.width] as const;
-      // A 2x2 max-pool is part of the layer before it where activations are named (model/fuse.ts).
-      if (node.op === 'maxPool' && last?.kind === 'conv') {
-        const plain = [...node.kernel, ...node.strides].every((n) => n === 2);
-        if (plain && (node.pads ?? noPads).every((p) => p === 0)) last.output = node.name;
-      }
-      layers.push({
+      return {
         kind: node.op === 'maxPool' ? 'maxPool' : 'averagePool',
-        name: node.name,
-        input,
-        shape,
+        ...base,
         kernel: global ? window : node.kernel,
         strides: global ? window : node.strides,
-        pads: global ? noPads : (node.pads ?? noPads),
-      });
-      return;
+        pads: global ? NO_PADS : (node.pads ?? NO_PADS),
+      };
     }
   }
   throw new LloydError(
     `${node.name}: ${node.op} cannot be trained here`,
-    last ? `after ${last.name}` : 'as the first node',
-    'training takes chains of convolutions with batch norm or bias, ReLU, pools and linear layers',
+    before ? `after ${before.name}` : 'as the first node',
+    'training takes convolutions with batch norm or bias, ReLU, pools, sums and linear layers',
   );
 }
 

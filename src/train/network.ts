@@ -1,14 +1,15 @@
 import type { Call } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
+import { add } from '../kernels/add.ts';
 import { augmentImagesKernel } from '../kernels/augment-images.ts';
 import { movingAverageKernel } from '../kernels/moving-average.ts';
 import { softmaxCrossEntropyKernel } from '../kernels/softmax-cross-entropy.ts';
 import type { ImageShape, Model } from '../model/graph.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
 import { bindBackward } from './backward.ts';
-import { type Builder, type NetworkOptions, SPLIT_PIXELS, type Stages } from './builder.ts';
+import { type Builder, gradientPool, type NetworkOptions, SPLIT_PIXELS, type Stages } from './builder.ts';
 import { forwardStages } from './forward.ts';
-import { outputPixels, planFilterGradient, vectorsOf } from './geometry.ts';
+import { LARGEST, outputPixels, planFilterGradient, vectorsOf } from './geometry.ts';
 import { type TrainedConv, type TrainedLayer, trainedLayers } from './layers.ts';
 import { createWorkshop, type State, type TrainedWeights } from './weights.ts';
 
@@ -59,9 +60,7 @@ export async function buildNetwork(
     schedule: workshop.empty(16, 'schedule'),
     results: workshop.empty(batch * 8, 'results'),
   };
-  // A gradient is read once, by the layer before: two buffers take turns.
   const largest = Math.max(bytesOf(input), ...layers.map((layer) => bytesOf(layer.shape)));
-  const gradients = [workshop.empty(largest, 'gradient a'), workshop.empty(largest, 'gradient b')];
   const partial = workshop.empty(partialBytes(layers, batch), 'partial sums');
   const builder: Builder = {
     model,
@@ -74,34 +73,36 @@ export async function buildNetwork(
     weights: new Map(),
     observed: new Map(),
     statistics: new Map(),
-    gradients,
+    grids: new Map(),
+    gradients: gradientPool(() => workshop.empty(largest, 'gradient')),
     bytesOf,
   };
   try {
-    let current = workshop.empty(bytesOf(input), 'input');
+    const pixels = workshop.empty(bytesOf(input), 'input');
     const load = await workshop.bind(
       augmentImagesKernel,
-      { input: buffers.images, placements: buffers.placements, output: current },
+      { input: buffers.images, placements: buffers.placements, output: pixels },
       { batch, height: input.height, width: input.width, channels: input.channels },
     );
-    const passes: Awaited<ReturnType<typeof bindBackward>>[] = [];
-    // Backward passes are bound in the order they run, from the loss: planned first, bound in reverse.
-    const planned: { layer: TrainedLayer; input: GPUBuffer; stages: Stages }[] = [];
-    for (const [i, layer] of layers.entries()) {
-      const stages = await forwardStages(builder, layer, current, i === layers.length - 1);
-      planned.push({ layer, input: current, stages });
-      current = stages.output;
+    const tensors = new Map([[input.name, pixels]]);
+    const planned: { layer: TrainedLayer; stages: Stages }[] = [];
+    for (const layer of layers) {
+      const inputs = layer.inputs.map((name) => tensors.get(name)!);
+      const stages = await forwardStages(builder, layer, inputs, layer === layers.at(-1));
+      planned.push({ layer, stages });
+      tensors.set(layer.tensor, stages.output);
     }
-    const { channels } = layers.at(-1)!.shape;
-    const stride = vectorsOf(layers.at(-1)!.shape) * 4;
+    const last = layers.at(-1)!;
+    const logits = tensors.get(last.tensor)!;
+    const { channels } = last.shape;
+    const stride = vectorsOf(last.shape) * 4;
+    const first = builder.gradients.take();
     const loss = await workshop.bind(
       softmaxCrossEntropyKernel,
-      { logits: current, labels: buffers.labels, gradient: gradients[0], results: buffers.results },
+      { logits, labels: buffers.labels, gradient: first, results: buffers.results },
       { batch, classes: channels, stride, smoothing: options.labelSmoothing },
     );
-    for (const [i, { layer, input: from, stages }] of [...planned.entries()].reverse()) {
-      passes[i] = await bindBackward(builder, layer, from, stages, i === 0);
-    }
+    const { backward, update } = await bindAllBackward(builder, planned, first);
     const pass = (observing: boolean) =>
       planned.flatMap(({ stages: { forward, observe = [], round } }) => [
         ...forward,
@@ -118,16 +119,9 @@ export async function buildNetwork(
       stride,
       observed: builder.observed,
       statistics: builder.statistics,
-      buffers: { ...buffers, logits: current },
+      buffers: { ...buffers, logits },
       forward: [load, ...pass(false)],
-      step: [
-        load,
-        ...pass(true),
-        loss,
-        ...passes.toReversed().flatMap(({ backward }) => backward),
-        ...passes.flatMap(({ update }) => update),
-        ...averages,
-      ],
+      step: [load, ...pass(true), loss, ...backward, ...update, ...averages],
       destroy,
     };
   } catch (error) {
@@ -136,10 +130,47 @@ export async function buildNetwork(
   }
 }
 
+/** The whole backward pass, from the loss; what several layers read gets the sum of their gradients. */
+async function bindAllBackward(
+  builder: Builder,
+  planned: readonly { layer: TrainedLayer; stages: Stages }[],
+  loss: GPUBuffer,
+): Promise<{ backward: Call[]; update: Call[] }> {
+  const { workshop, gradients, model } = builder;
+  const backward: Call[] = [];
+  const update: Call[] = [];
+  const gradientOf = new Map([[planned.at(-1)!.layer.tensor, loss]]);
+  for (const { layer, stages } of planned.toReversed()) {
+    const wanted = layer.inputs.some((name) => name !== model.graph.input.name);
+    const own = await bindBackward(builder, layer, stages, gradientOf.get(layer.tensor)!, wanted);
+    backward.push(...own.backward);
+    // Earlier layers move first, as they always did: what a step adds up does not depend on it.
+    update.unshift(...own.update);
+    for (const [i, name] of layer.inputs.entries()) {
+      const b = own.gradients[i];
+      if (!b) continue;
+      const a = gradientOf.get(name);
+      if (!a) {
+        gradientOf.set(name, b);
+        continue;
+      }
+      const output = gradients.take();
+      const count = output.size / 16;
+      backward.push(await workshop.bind(add, { a, b, output }, { count, low: -LARGEST, high: LARGEST }));
+      gradients.give(a);
+      gradients.give(b);
+      gradientOf.set(name, output);
+    }
+  }
+  return { backward, update };
+}
+
 /** Averages beside everything that is trained, moved at the end of a step; they are state too. */
 async function keepAverages({ workshop, state, descent, observed }: Builder): Promise<Call[]> {
   // Grids are averages already, of whole zero points.
-  const grids = new Set([...observed.keys()].flatMap((name) => [`${name}.range`, `${name}.qparams`]));
+  const grids = new Set(
+    [...observed.keys()].flatMap((name) => [`${name}.activation.range`, `${name}.activation.qparams`]),
+  );
   const calls: Call[] = [];
   const encoder = workshop.runtime.device.createCommandEncoder();
   for (const [name, values] of [...state]) {

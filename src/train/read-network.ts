@@ -72,16 +72,20 @@ export async function readActivations(
   started: ReadonlyMap<string, ActivationQparams> = new Map(),
 ): Promise<Map<string, ActivationQparams>> {
   const activations = new Map(started);
-  let current: ActivationQparams | undefined;
+  const grids = new Map<string, ActivationQparams>();
   for (const layer of network.layers) {
-    if (layer.kind === 'conv') {
-      const observed = network.observed.get(layer.output);
-      current = undefined;
-      if (!observed) continue;
-      const [scale, zeroPoint] = await floatsOf(runtime, observed);
-      current = { scale, zeroPoint };
-      activations.set(layer.output, current);
-    } else if (current && activations.has(layer.name)) activations.set(layer.name, current);
+    if (!('output' in layer)) {
+      const grid = grids.get(layer.inputs[0]);
+      if (!grid) continue;
+      grids.set(layer.tensor, grid);
+      if (activations.has(layer.tensor)) activations.set(layer.tensor, grid);
+      continue;
+    }
+    const observed = network.observed.get(layer.output);
+    if (!observed) continue;
+    const [scale, zeroPoint] = await floatsOf(runtime, observed);
+    grids.set(layer.tensor, { scale, zeroPoint });
+    activations.set(layer.output, { scale, zeroPoint });
   }
   return activations;
 }

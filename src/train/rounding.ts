@@ -4,47 +4,61 @@ import { observeRangeKernel } from '../kernels/observe-range.ts';
 import { reduceMinMaxKernel } from '../kernels/reduce-min-max.ts';
 import type { ActivationQparams } from '../model/precision.ts';
 import type { Builder, Stages } from './builder.ts';
-import type { TrainedConv, TrainedLayer } from './layers.ts';
+import type { TrainedAdd, TrainedConv, TrainedLayer } from './layers.ts';
 
 const GRID = { quantMin: -128, quantMax: 127 };
 /** Elements that one slice of a reduction takes. */
 const SLICE = 1 << 16;
 
-/** The grid of a convolution's output on the GPU, moved by an observer where training asks for one. */
-export async function startGrid(
+/** Rounds what a convolution or a sum leaves to its tensor's int8 grid, where it has one. */
+export async function roundOutput(
   builder: Builder,
-  layer: TrainedConv,
-  output: GPUBuffer,
-): Promise<{ qparams?: GPUBuffer; observe?: Call[] }> {
-  const { workshop, options, state, observed } = builder;
+  layer: TrainedConv | TrainedAdd,
+  stages: Stages,
+): Promise<Stages> {
+  const { workshop, options, grids } = builder;
   const grid = options.activations?.get(layer.output);
-  if (!grid) return {};
-  const { scale, zeroPoint } = grid;
-  const qparams = workshop.upload(new Float32Array([scale, zeroPoint]), `${layer.output} qparams`);
-  const momentum = options.training.observe;
-  if (momentum === 0) return { qparams };
-  const range = workshop.upload(rangeOf(grid), `${layer.output} range`);
-  state.set(`${layer.output}.range`, range);
-  state.set(`${layer.output}.qparams`, qparams);
-  observed.set(layer.output, qparams);
-  const { minimum, maximum, calls } = await extremes(builder, output);
-  const move = await workshop.bind(
-    observeRangeKernel,
-    { minimum, maximum, range, qparams },
-    { momentum, ...GRID },
-  );
-  return { qparams, observe: [...calls, move] };
+  if (!grid) return stages;
+  const start = new Float32Array([grid.scale, grid.zeroPoint]);
+  const qparams = workshop.upload(start, `${layer.output} qparams`);
+  grids.set(layer.tensor, qparams);
+  const observe =
+    options.training.observe > 0
+      ? await observeOutput(builder, layer.output, grid, stages.output, qparams)
+      : [];
+  return { ...(await roundTo(builder, layer, stages, qparams)), observe };
 }
 
-/** Rounds what a layer leaves to its tensor's int8 grid, where there is one. */
-export async function roundOutput(builder: Builder, layer: TrainedLayer, stages: Stages): Promise<Stages> {
-  const { workshop, qparams, bytesOf } = builder;
-  if (!qparams) return stages;
+/** Rounds what a layer leaves to a grid. */
+export async function roundTo(
+  { workshop, bytesOf }: Builder,
+  layer: TrainedLayer,
+  stages: Stages,
+  qparams: GPUBuffer,
+): Promise<Stages> {
   const count = bytesOf(layer.shape) / 4;
   const range = { count, block: count, lanes: 1, ...GRID };
   const output = workshop.empty(count * 4, `${layer.name} rounded`);
   const round = await workshop.bind(fakeQuantizeKernel, { input: stages.output, qparams, output }, range);
   return { ...stages, round, normal: stages.output, output, rounding: { qparams, range } };
+}
+
+/** Lets a grid follow the range of a tensor; both are state of the training. */
+async function observeOutput(
+  builder: Builder,
+  name: string,
+  grid: ActivationQparams,
+  output: GPUBuffer,
+  qparams: GPUBuffer,
+): Promise<Call[]> {
+  const { workshop, options, state, observed } = builder;
+  const range = workshop.upload(rangeOf(grid), `${name} range`);
+  state.set(`${name}.activation.range`, range);
+  state.set(`${name}.activation.qparams`, qparams);
+  observed.set(name, qparams);
+  const { minimum, maximum, calls } = await extremes(builder, output);
+  const params = { momentum: options.training.observe, ...GRID };
+  return [...calls, await workshop.bind(observeRangeKernel, { minimum, maximum, range, qparams }, params)];
 }
 
 /** The ends of a grid: the range that calibration saw, as far as its codes tell. */

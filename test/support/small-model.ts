@@ -40,3 +40,47 @@ export function stripes(count: number, seed = 5) {
   });
   return { images, labels };
 }
+
+/** A residual network: a sum of three with ReLU, a tensor read twice, a strided projection beside a block. */
+export function residualModel(): Model {
+  const conv = (name: string, input: string, outChannels: number, stride = 1) =>
+    ({
+      op: 'conv2d',
+      name,
+      inputs: [input],
+      kernel: [3, 3],
+      strides: [stride, stride],
+      pads: [1, 1, 1, 1],
+      outChannels,
+    }) as const;
+  const after = (op: 'batchNorm' | 'relu' | 'relu6', name: string, input: string) =>
+    ({ op, name, inputs: [input] }) as const;
+  return initialize(
+    {
+      graph: {
+        name: 'residual',
+        input: { name: 'input', height: 8, width: 8, channels: 3 },
+        nodes: [
+          conv('c0', 'input', 6),
+          after('batchNorm', 'b0', 'c0'),
+          after('relu', 'r0', 'b0'),
+          conv('c1', 'r0', 6),
+          after('batchNorm', 'b1', 'c1'),
+          conv('c2', 'r0', 6),
+          { op: 'add', name: 'a0', inputs: ['b1', 'r0', 'c2'] },
+          after('relu', 'r1', 'a0'),
+          conv('c3', 'r1', 9, 2),
+          after('batchNorm', 'b3', 'c3'),
+          after('relu6', 'r3', 'b3'),
+          { op: 'conv2d', name: 'p3', inputs: ['r1'], kernel: [1, 1], strides: [2, 2], outChannels: 9 },
+          { op: 'add', name: 'a1', inputs: ['r3', 'p3'] },
+          { op: 'globalAveragePool', name: 'gap', inputs: ['a1'] },
+          { op: 'linear', name: 'fc', inputs: ['gap'], outFeatures: 5 },
+        ],
+        output: 'fc',
+      },
+      parameters: new Map(),
+    },
+    { seed: 4 },
+  );
+}

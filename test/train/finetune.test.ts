@@ -6,7 +6,7 @@ import { compile } from '../../src/model/session.ts';
 import { createFinetuner, type FinetuneOptions, finetune } from '../../src/train/finetune.ts';
 import { DivergedError, train } from '../../src/train/train.ts';
 import { useRuntime } from '../support/runtime.ts';
-import { smallModel, stripes } from '../support/small-model.ts';
+import { residualModel, smallModel, stripes } from '../support/small-model.ts';
 
 const gpu = useRuntime();
 
@@ -35,6 +35,34 @@ describe('finetune', () => {
       session.destroy();
       expect(agreement(integer, rounded, 5), `learnedStep ${learnedStep}`).toBeGreaterThanOrEqual(0.99);
     }
+  });
+
+  test('linear: sums are rounded as the integer model rounds them', async () => {
+    const { runtime } = gpu;
+    const data = stripes(200);
+    const start = await train(runtime, residualModel(), data, {
+      epochs: 6,
+      batch: 20,
+      augment: false,
+      seed: 1,
+    });
+    const quantized = await quantizeModel(runtime, start.model, {
+      method: 'linear',
+      bits: 8,
+      calibration: data.images,
+    });
+    const options = { steps: 20, batch: 20, augment: false, seed: 2, observe: 0.05 };
+    const tuned = await finetune(runtime, quantized, data, options);
+    expect(tuned.model.activations.get('r1')).not.toEqual(quantized.activations.get('r1'));
+    const held = stripes(200, 9);
+    const { trainer } = await createFinetuner(runtime, quantized, options);
+    await trainer.restore(tuned.checkpoint, readSafetensors(tuned.checkpoint).metadata.settings);
+    const rounded = await trainer.logits(held.images);
+    trainer.destroy();
+    const session = await compile(runtime, tuned.model, { batch: 50 });
+    const integer = await session.run(held.images);
+    session.destroy();
+    expect(agreement(integer, rounded, 5)).toBeGreaterThanOrEqual(0.99);
   });
 
   for (const centroids of ['gradient', 'mean'] as const) {

@@ -1,15 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import { buildNetwork } from '../../src/train/network.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
-import { smallModel } from '../support/small-model.ts';
+import { residualModel, smallModel } from '../support/small-model.ts';
 
 const gpu = useRuntime();
 
 describe('a training step', () => {
-  test('moves every parameter against the slope of the loss, by finite differences', async () => {
+  test.each([
+    ['a chain', smallModel],
+    ['a residual network', residualModel],
+  ])('of %s moves every parameter against the slope of the loss, by finite differences', async (_, build) => {
     const { runtime } = gpu;
     const batch = 16;
-    const network = await buildNetwork(runtime, smallModel(), {
+    const network = await buildNetwork(runtime, build(), {
       batch,
       momentum: 0,
       nesterov: false,

@@ -3,19 +3,14 @@ import { dirname, join } from 'node:path';
 import { findPackageRoot, writeAtomically } from '../src/cli/files.ts';
 import { check } from '../src/gpu/errors.ts';
 import type { Runtime } from '../src/gpu/runtime.ts';
+import type { TuneOptions } from '../src/model/tune.ts';
 import { benchCases } from './cases/index.ts';
 import { measureCeilings } from './ceilings.ts';
+import { compareResults } from './compare.ts';
 import { gpuDetails } from './gpu-details.ts';
 import { describeRun, nodeContext } from './node.ts';
 import { peersOf } from './peers/index.ts';
-import {
-  compareResults,
-  formatCeilings,
-  formatEntry,
-  formatRatios,
-  formatRefusal,
-  heading,
-} from './report.ts';
+import { formatCeilings, formatEntry, formatRatios, formatRefusal, heading } from './report.ts';
 import { label, matches, runCases } from './run.ts';
 import type { Results, Size } from './types.ts';
 
@@ -28,16 +23,18 @@ export interface BenchOptions {
   gpuReport?: boolean;
   /** With `gpuReport`: the same steps at the smallest sizes, to try them on any adapter. */
   small?: boolean;
+  /** Measure which kernels are fastest before timing a layer or a model. */
+  tune?: TuneOptions;
   print(line: string): void;
   signal?: AbortSignal;
 }
 
 /** Runs the benches in Node and prints them as they come. */
 export async function runBench(runtime: Runtime, options: BenchOptions): Promise<Results> {
-  const { filter, quick = false, gpuReport = false, small = false, print, signal } = options;
+  const { filter, quick = false, gpuReport = false, small = false, tune, print, signal } = options;
   const size: Size = gpuReport ? (small ? 'tiny' : 'gpu') : quick ? 'quick' : 'standard';
   const cases = benchCases(size);
-  const context = nodeContext(runtime, size);
+  const context = { ...nodeContext(runtime, size), tune };
   const withPeers = options.peers || gpuReport;
   checkFilter(filter, size);
   const ceilings = await measureCeilings(runtime.device, small || runtime.adapter.profile === 'cpu');

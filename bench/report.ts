@@ -71,33 +71,6 @@ export function formatCeilings({
   return `${adapter} (${driver})\nceilings: ${rates.join(', ')}`;
 }
 
-/** What moved from one results file to another. */
-export function compareResults(before: Results, after: Results): string[] {
-  const lines: string[] = [];
-  if (before.adapter !== after.adapter)
-    lines.push(`adapters differ: ${before.adapter}, then ${after.adapter}`);
-  lines.push(`${before.commit} (${before.date}) -> ${after.commit} (${after.date})`);
-  const key = ({ name, implementation, precision, batch }: Entry) =>
-    `${name} ${implementation} ${precision} batch=${batch}`;
-  const earlier = new Map(before.cases.map((entry) => [key(entry), entry]));
-  for (const entry of after.cases) {
-    const was = earlier.get(key(entry));
-    earlier.delete(key(entry));
-    if (!was) {
-      lines.push(`  ${key(entry)}: new, ${formatMs(entry.medianMs)}`);
-      continue;
-    }
-    const ratio = was.medianMs / entry.medianMs;
-    // Ranges that overlap may be noise; those that do not are said to have moved.
-    const moved = entry.minMs > was.maxMs ? 'slower' : entry.maxMs < was.minMs ? 'faster' : 'within noise';
-    const hash = was.hash && entry.hash && was.hash !== entry.hash ? '; ANOTHER RESULT' : '';
-    const times = `${formatMs(was.medianMs)} -> ${formatMs(entry.medianMs)}`;
-    lines.push(`  ${key(entry)}: ${times}, ${formatNumber(ratio)} x (${moved})${hash}`);
-  }
-  for (const gone of earlier.keys()) lines.push(`  ${gone}: gone`);
-  return lines;
-}
-
 export function formatMs(ms: number): string {
   if (ms >= 1000) return `${(ms / 1000).toPrecision(3)} s`;
   if (ms >= 1) return `${ms.toPrecision(3)} ms`;

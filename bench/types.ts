@@ -1,5 +1,6 @@
 import type { Runtime } from '../src/gpu/runtime.ts';
 import type { Model } from '../src/model/graph.ts';
+import type { TuneOptions } from '../src/model/tune.ts';
 
 /** Which of the cases run and how large they are: `tiny` for tests, `gpu` for a graphics card's report. */
 export type Size = 'tiny' | 'quick' | 'standard' | 'gpu';
@@ -95,6 +96,8 @@ export interface GpuDetails {
 export interface BenchContext {
   runtime: Runtime;
   size: Size;
+  /** How models and layers look for faster kernels; they take the library's own choice unless given. */
+  tune?: TuneOptions;
   /** The trained VGG; the same object every time. */
   model(): Promise<Model>;
   /** NHWC pixels of the first `count` images. */

@@ -42,6 +42,7 @@ export {
   quantizeModel,
 } from './model/precision.ts';
 export { type CompileOptions, compile, type Session } from './model/session.ts';
+export type { TunedLayers, TuneOptions } from './model/tune.ts';
 export { type VggOptions, vgg } from './model/vgg.ts';
 export { type Conv2dInt8Options, conv2dInt8, type Int8Options, matmulInt8 } from './quantize/conv-int8.ts';
 export {
@@ -60,3 +61,4 @@ export {
   linearQuantize,
 } from './quantize/linear.ts';
 export { type RequantizeRule, requantizeRules } from './quantize/requantize.ts';
+export type { TuningStore } from './tune/store.ts';

@@ -4,12 +4,14 @@ import type { GraphNode, Model } from '../../src/model/graph.ts';
 import { lowerFloat } from '../../src/model/lower-float.ts';
 import { lowerInt8 } from '../../src/model/lower-int8.ts';
 import type { CodebookLayer, QuantizedModel } from '../../src/model/precision.ts';
+import { tuneKernels } from '../../src/model/tune.ts';
 import { conv2d } from '../../src/reference/conv2d.ts';
 import { type ConvGeometry, conv2dAccumulators } from '../../src/reference/conv2d-int8.ts';
 import { requantizeReference } from '../../src/reference/requantize.ts';
 import { seeded } from '../random.ts';
 import type { BenchCase, BenchContext, ConvCase, Opened } from '../types.ts';
 import { timedCalls } from './timed.ts';
+import { TUNED } from './vgg.ts';
 
 /** One convolution (`same` padding, stride 1) or linear layer over a batch of N images of H x H x C. */
 export interface LayerCase extends ConvCase {
@@ -38,7 +40,7 @@ export function layerCase(layer: LayerCase, precisions: readonly LayerPrecision[
 }
 
 async function openLayer(
-  { runtime }: BenchContext,
+  { runtime, tune }: BenchContext,
   layer: LayerCase,
   precision: LayerPrecision,
 ): Promise<Opened> {
@@ -46,9 +48,10 @@ async function openLayer(
   const pixels = seeded(N + H + C).bytes(N * H * H * C);
   const { model, quantized } = layerModel(layer, precision);
   const integer = quantized !== null;
+  const choose = tune && (await tuneKernels(runtime, quantized ?? model, N, tune));
   const lowered = integer
-    ? await lowerInt8(runtime, quantized, N)
-    : lowerFloat(runtime, model, codebookOf(layer, precision), N);
+    ? await lowerInt8(runtime, quantized, N, { choose })
+    : lowerFloat(runtime, model, codebookOf(layer, precision), N, { choose });
   const step = lowered.steps.findLast(({ name }) => name === LAYER)!;
   const { output } = step.operands;
   if (!('tensor' in output)) throw new Error(`${layer.name}: its output is not an activation`);
@@ -65,6 +68,7 @@ async function openLayer(
   const { buffer } = executor.arena.buffer(output);
   return {
     ...timed,
+    ...(tune && { note: TUNED }),
     work: { amount: operations, unit: integer ? 'GOP/s' : 'GFLOP/s' },
     bound: { ceiling: integer ? 'int8Gops' : 'f32GFlops', amount: operations },
     ...(integer

@@ -25,6 +25,9 @@ export function vggCases(size: Size): BenchCase[] {
   return [forward, { name: 'vgg-stream(images=10000)', subjects: stream }];
 }
 
+/** What a tuned entry says of itself. */
+export const TUNED = 'kernels tuned on this adapter';
+
 /** Our VGG at one precision and batch; more images than a batch overlap their transfers with compute. */
 function vggSubject(precision: Precision, batch: number, images = batch): Subject {
   return {
@@ -42,7 +45,8 @@ async function openVgg(
   images: number,
 ): Promise<Opened> {
   const model = await context.model();
-  const session = await compile(context.runtime, await quantizedVgg(context, precision), { batch });
+  const { runtime, tune } = context;
+  const session = await compile(runtime, await quantizedVgg(context, precision), { batch, tune });
   const pixels = await context.images(images);
   const run = () => session.run(pixels);
   const integer = precision === 'int8' || precision === 'int4';
@@ -53,6 +57,7 @@ async function openVgg(
     logits: run,
     // The logits are int32 accumulators times one float each: exact, so their bits are the integers' own.
     ...(integer && { output: run }),
+    ...(tune && { note: TUNED }),
     close: () => session.destroy(),
   };
 }

@@ -1,6 +1,7 @@
 import { LloydError } from '../gpu/errors.ts';
 import type { Context } from './command.ts';
 import { text } from './options.ts';
+import { tuning } from './tuning.ts';
 
 // `--compare A.json B.json` arrives as the option A.json and the filter B.json.
 /** `lloyd bench`: times the kernels and the model on this adapter, beside other libraries on request. */
@@ -28,6 +29,7 @@ export async function run(context: Context): Promise<void> {
     quick: options.quick === true,
     small: options.small === true,
     gpuReport,
+    tune: tuning(context),
     print,
     signal,
   });

@@ -17,6 +17,12 @@ const REQUANTIZE = [
   'ort-f32',
 ] as const;
 
+const TUNE = [
+  '--tune <ms>',
+  'Spend up to <ms> a network on measuring which kernels are fastest here; what was found is remembered',
+  "the library's own choice",
+] as const;
+
 /** Every subcommand, in the order of `lloyd --help`. */
 export const commands: readonly Command[] = [
   {
@@ -27,6 +33,7 @@ export const commands: readonly Command[] = [
       ['--rows <names>', 'Only these rows (fp32 always runs): kmeans-4,linear-8,...', 'all'],
       BATCH,
       REQUANTIZE,
+      TUNE,
       WEIGHTS,
     ],
     examples: [
@@ -163,6 +170,7 @@ export const commands: readonly Command[] = [
     options: [
       ['--peers', 'Also time tfjs, ONNX Runtime and k-means libraries on the same work (dev installs only)'],
       ['--quick', 'A short set'],
+      TUNE,
       ['--compare <file>', "What moved since: 'lloyd bench --compare BEFORE.json AFTER.json'"],
       ['--gpu-report', "Every case at a graphics card's sizes, with per-layer profiles, into bench/results"],
       ['--small', 'With --gpu-report: the same steps at the smallest sizes, to try them anywhere'],

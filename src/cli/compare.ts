@@ -19,6 +19,7 @@ import { choice, imageCount, integer, list, text } from './options.ts';
 import { createProgress } from './progress.ts';
 import { findRecorded } from './recorded.ts';
 import { percent, significant, thousands } from './table.ts';
+import { tuning } from './tuning.ts';
 import { loadFloatModel, loadTrainedRows, portablePath } from './weights.ts';
 
 const TEST_IMAGES = 10_000;
@@ -68,6 +69,7 @@ export async function run(context: Context): Promise<void> {
     trained,
     batch: Math.min(batch, size.images),
     requantize,
+    tune: tuning(context),
   });
   for (const line of comparisonLines(comparison)) context.print(line);
   for (const line of notesOn(comparison)) context.print(line);

@@ -7,6 +7,7 @@ import type { Model } from './graph.ts';
 import { agreement, logitSqnrDb, topOne, wilson } from './metrics.ts';
 import { isQuantized, type QuantizedModel, quantizeModel } from './precision.ts';
 import { compile } from './session.ts';
+import type { TuneOptions } from './tune.ts';
 
 /** Names of the rows, in the order of the table. */
 export const compareRowNames = [
@@ -69,6 +70,8 @@ export interface CompareOptions {
   requantize?: RequantizeRule;
   /** Called as each row is ready; a row that ran comes with its logits and the network they are of. */
   onRow?: (row: CompareRow, measured?: { logits: Float32Array; network: Model | QuantizedModel }) => void;
+  /** Measure which kernels are fastest for each row first, as `compile` does. */
+  tune?: TuneOptions;
   onProgress?: (progress: { row: string; done: number; total: number }) => void;
   signal?: AbortSignal;
 }
@@ -198,9 +201,9 @@ async function measure(
   total: number,
   perImage: number,
   row: string,
-  { batch = Math.min(32, Math.ceil(total / 2)), onProgress, signal }: CompareOptions,
+  { batch = Math.min(32, Math.ceil(total / 2)), tune, onProgress, signal }: CompareOptions,
 ) {
-  const session = await compile(runtime, network, { batch });
+  const session = await compile(runtime, network, { batch, tune });
   try {
     const logits = new Float32Array(total * session.classes);
     // A twentieth at once lets uploads overlap with compute; where the CPU computes nothing overlaps, and a cancel waits.

@@ -1,10 +1,11 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
+import type { KernelPreference } from '../quantize/kernel-choice.ts';
 import { buildExecutor, type PlanEntry } from './executor.ts';
 import type { Model } from './graph.ts';
-import { lowerFloat } from './lower-float.ts';
-import { lowerInt8 } from './lower-int8.ts';
-import { type CodebookLayer, isQuantized, type QuantizedModel } from './precision.ts';
+import { lowerModel } from './lower-model.ts';
+import { isQuantized, type QuantizedModel } from './precision.ts';
+import { type TuneOptions, tuneKernels } from './tune.ts';
 
 /** A model compiled for one device and batch size: every pipeline, buffer and bind group already exists. */
 export interface Session {
@@ -32,6 +33,14 @@ export interface Session {
 export interface CompileOptions {
   /** Images a forward pass takes at once (default 32). */
   batch?: number;
+  /** Which kernels run the products; `auto` (default) chooses by the adapter. Integer results are the same bits. */
+  kernels?: KernelPreference;
+  /**
+   * Measure which kernels and tiles run each layer fastest here, instead of choosing by the adapter: `true`, or a
+   * budget and more. What was measured is remembered for this adapter and driver. Integer results stay the same, bit
+   * for bit.
+   */
+  tune?: boolean | TuneOptions;
 }
 
 /**
@@ -43,18 +52,18 @@ export interface CompileOptions {
  * const session = await compile(runtime, quantized, { batch: 32 });
  * const logits = await session.run(pixels); // Uint8Array, N x 32 x 32 x 3
  * session.destroy();
+ * @example
+ * const tuned = await compile(runtime, quantized, { tune: { budgetMs: 5000 } });
  */
 export async function compile(
   runtime: Runtime,
   model: Model | QuantizedModel,
-  { batch = 32 }: CompileOptions = {},
+  { batch = 32, kernels, tune = false }: CompileOptions = {},
 ): Promise<Session> {
   check(Number.isInteger(batch) && batch >= 1, 'batch must be a positive integer', batch);
-  const lowered = isQuantized(model)
-    ? model.method === 'linear'
-      ? await lowerInt8(runtime, model, batch)
-      : lowerFloat(runtime, model.model, model.layers as ReadonlyMap<string, CodebookLayer>, batch)
-    : lowerFloat(runtime, model, new Map(), batch);
+  const options = tune === true ? {} : tune;
+  const choose = options ? await tuneKernels(runtime, model, batch, options, kernels) : undefined;
+  const lowered = await lowerModel(runtime, model, batch, { kernels, choose });
   const { input } = isQuantized(model) ? model.model.graph : model.graph;
   const executor = await buildExecutor(runtime, lowered, new Set([lowered.logits.tensor]));
   const { logits } = lowered;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { compareResults, formatEntry, formatMs, formatRatios } from '../../bench/report.ts';
+import { compareResults } from '../../bench/compare.ts';
+import { formatEntry, formatMs, formatRatios } from '../../bench/report.ts';
 import { summarize } from '../../bench/timing.ts';
 import type { Entry, Results } from '../../bench/types.ts';
 
@@ -71,23 +72,46 @@ describe('the printed report', () => {
 describe('compare', () => {
   test('tells what moved beyond its range, what came and went, and another result', () => {
     const before = results([
-      entry({ hash: 'x' }),
+      entry({ hash: 'x', cpuMs: 3000 }),
       entry({ precision: 'int4' }),
       entry({ precision: 'int8' }),
+      entry({ name: 'kmeans', medianMs: 100, minMs: 90, maxMs: 110 }),
     ]);
-    const after = results([
-      entry({ medianMs: 1000, minMs: 900, maxMs: 1100, hash: 'y' }),
-      entry({ precision: 'int8', medianMs: 2050 }),
-      entry({ precision: 'int2' }),
+    const after = results(
+      [
+        entry({ medianMs: 1000, minMs: 900, maxMs: 1100, hash: 'y', cpuMs: 2000 }),
+        entry({ precision: 'int8', medianMs: 2050 }),
+        entry({ precision: 'int2' }),
+        entry({ name: 'kmeans', medianMs: 400, minMs: 390, maxMs: 410 }),
+      ],
+      { commit: 'd', ceilings: { f32GFlops: 2, int8Gops: 1, copyGBps: 0.5 } },
+    );
+    expect(compareResults(before, after)).toEqual([
+      'c (2026-01-01) -> d (2026-01-01)',
+      'the machine itself: f32 2.0 x, int8 1.0 x, copy 0.50 x',
+      '',
+      'ANOTHER RESULT than before:',
+      '  vgg-forward fp32 batch=32 lloyd',
+      '',
+      '        case                             before   after  speed x  by processor time',
+      '------  -------------------------------  ------  ------  -------  -----------------',
+      'slower  kmeans fp32 batch=32 lloyd       100 ms  400 ms     0.25',
+      'faster  vgg-forward fp32 batch=32 lloyd  2.00 s  1.00 s      2.0                1.5',
+      '',
+      '1 slower, 1 faster, 1 within noise',
+      'new:',
+      '  vgg-forward int2 batch=32 lloyd, 2.00 s',
+      'gone:',
+      '  vgg-forward int4 batch=32 lloyd',
     ]);
-    const text = compareResults(before, after).join('\n');
-    expect(text).toContain('lloyd fp32 batch=32: 2.00 s -> 1.00 s, 2.0 x (faster); ANOTHER RESULT');
-    expect(text).toContain('lloyd int8 batch=32: 2.00 s -> 2.05 s, 0.98 x (within noise)');
-    expect(text).toContain('int2 batch=32: new');
-    expect(text).toContain('int4 batch=32: gone');
   });
 
-  test('says so when the adapters differ', () => {
-    expect(compareResults(results([]), results([], { adapter: 'b' }))[0]).toContain('adapters differ');
+  test('says so when the adapters differ, and when nothing moved', () => {
+    expect(compareResults(results([entry({})]), results([entry({})], { adapter: 'b' }))).toEqual([
+      'c (2026-01-01) -> c (2026-01-01)',
+      'adapters differ: a, then b',
+      '',
+      '0 slower, 0 faster, 1 within noise',
+    ]);
   });
 });

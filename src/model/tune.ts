@@ -1,0 +1,182 @@
+import { readTuning, writeTuning } from '#default-device';
+import { check } from '../gpu/errors.ts';
+import type { Runtime } from '../gpu/runtime.ts';
+import type { Int8Choice, KernelPreference } from '../quantize/kernel-choice.ts';
+import type { ConvTile } from '../quantize/tile.ts';
+import { fingerprint, floatCandidates, int8Candidates } from '../tune/candidates.ts';
+import { type Candidate, pickCandidate } from '../tune/pick.ts';
+import { openTuningCache, type StoredPick, type TuningStore } from '../tune/store.ts';
+import { type ConvLayer, fuseGraph } from './fuse.ts';
+import type { Model } from './graph.ts';
+import { isolateSteps } from './isolate.ts';
+import type { KernelChooser } from './lower.ts';
+import { convMacs, weightShape } from './lower-conv.ts';
+import { lowerModel } from './lower-model.ts';
+import { isQuantized, type QuantizedModel } from './precision.ts';
+
+/** How {@link compile} looks for faster kernels. */
+export interface TuneOptions {
+  /** Time to spend on what is not known yet, in milliseconds (default 10 000). */
+  budgetMs?: number;
+  /** Where picks are kept instead of the cache folder (Node) or IndexedDB (browser). */
+  store?: TuningStore;
+  /** Told of each class of layers as it is settled. */
+  onPick?(pick: TunedLayers): void;
+  signal?: AbortSignal;
+}
+
+/** Layers of one shape and the kernel that they were given. */
+export interface TunedLayers {
+  layers: readonly string[];
+  /** Kernel, tile and splits. */
+  choice: string;
+  milliseconds: number;
+  /** Of the library's own choice, in the same measurement. */
+  defaultMilliseconds: number;
+  source: 'measured' | 'remembered';
+  /** Candidates timed now, and those that failed or computed something else. */
+  timed: number;
+  refused: readonly string[];
+}
+
+interface LayerClass {
+  key: string;
+  layers: ConvLayer[];
+  macs: number;
+}
+
+/** The choice for any layer, of either kind: what they share is all that the tuner looks at. */
+type Choice = Int8Choice | ConvTile;
+
+/** Floats are summed in the same order by every candidate; a compiler may still fuse a multiply and an add. */
+const FLOAT_TOLERANCE = 1e-5;
+const BUDGET_MS = 10_000;
+
+const defaultStore: TuningStore = { read: readTuning, write: writeTuning };
+
+/**
+ * Measures the kernels that could run a model's layers, one class of layers after the other, those with the most work
+ * first, within a budget of time; what an earlier run has measured on this adapter is remembered.
+ *
+ * @param batch images a forward pass, as the model will be compiled for
+ * @param kernels a family to stay in; what another family won is not used
+ * @returns choices for the lowering; a class that the budget did not reach keeps the library's own
+ * @throws AbortError when the signal fires
+ */
+export async function tuneKernels(
+  runtime: Runtime,
+  model: Model | QuantizedModel,
+  batch: number,
+  { budgetMs = BUDGET_MS, store = defaultStore, onPick, signal }: TuneOptions = {},
+  kernels?: KernelPreference,
+): Promise<KernelChooser> {
+  check(budgetMs >= 0, 'tune.budgetMs must be 0 or more milliseconds', budgetMs);
+  const integer = isQuantized(model) && model.method === 'linear';
+  const classes = classesOf(model, batch);
+  const cache = await openTuningCache(runtime, store);
+  const picks = new Map<string, Choice>();
+  const open: { own: LayerClass; candidates: Candidate<Choice>[]; tried: number; again: number }[] = [];
+  for (const own of classes) {
+    const [layer] = own.layers;
+    const shape = weightShape(layer);
+    const pixelCount = pixelsOf(layer, batch);
+    const [first, ...others]: Candidate<Choice>[] = integer
+      ? int8Candidates(runtime, pixelCount, shape, kernels)
+      : floatCandidates(runtime, pixelCount, shape);
+    const stored = cache.get(own.key);
+    const known = [first, ...others].find(({ label }) => label === stored?.label);
+    const tried = stored && known ? stored.tried : 0;
+    if (stored && known) {
+      picks.set(own.key, known.choice);
+      onPick?.({ ...describe(own, stored), source: 'remembered', timed: 0, refused: [] });
+    }
+    // Where time ran out before, the search goes on with the best so far beside the default.
+    const rest = others.slice(tried).filter((candidate) => candidate !== known);
+    if (rest.length === 0) continue;
+    const best = known && known !== first ? [known] : [];
+    open.push({ own, candidates: [first, ...best, ...rest], tried, again: best.length });
+  }
+  let left = open.reduce((sum, { own }) => sum + own.macs, 0);
+  const end = performance.now() + budgetMs;
+  for (const { own, candidates, tried, again } of open) {
+    signal?.throwIfAborted();
+    const now = performance.now();
+    if (now >= end) break;
+    // Each class gets the share of the remaining time that it has of the remaining work.
+    const deadline = now + ((end - now) * own.macs) / left;
+    left -= own.macs;
+    const [layer] = own.layers;
+    const picked = await pickCandidate(runtime, {
+      candidates,
+      deadline,
+      // At least one that is new, so that every run brings the search forward.
+      least: 2 + again,
+      signal,
+      agrees: integer ? undefined : closeFloats,
+      async prepare(choice) {
+        const choose = { int8: () => choice as Int8Choice, float: () => choice };
+        const lowered = await lowerModel(runtime, model, batch, { choose, only: layer.name });
+        return isolateSteps(runtime, lowered.steps);
+      },
+    });
+    const { candidate, milliseconds, defaultMilliseconds, timed, refused } = picked;
+    picks.set(own.key, candidate.choice);
+    const more = timed + refused.length - 1 - again;
+    const pick = { label: candidate.label, tried: tried + more, milliseconds, defaultMilliseconds };
+    cache.set(own.key, pick);
+    onPick?.({ ...describe(own, pick), source: 'measured', timed, refused });
+  }
+  await cache.save();
+  const find = (layer: ConvLayer) => picks.get(keyOf(layer, model, batch));
+  return {
+    int8: (layer) => (find(layer) as Int8Choice | undefined) ?? null,
+    float: (layer) => find(layer) ?? null,
+  };
+}
+
+function describe({ layers }: LayerClass, { label, milliseconds, defaultMilliseconds }: StoredPick) {
+  return { layers: layers.map(({ name }) => name), choice: label, milliseconds, defaultMilliseconds };
+}
+
+/** Layers that the same kernel would suit, most work first. */
+function classesOf(model: Model | QuantizedModel, batch: number): LayerClass[] {
+  const classes = new Map<string, LayerClass>();
+  for (const layer of fuseGraph(isQuantized(model) ? model.model : model)) {
+    if (layer.kind !== 'conv2d') continue;
+    const key = keyOf(layer, model, batch);
+    const own = classes.get(key) ?? { key, layers: [], macs: 0 };
+    own.layers.push(layer);
+    own.macs += convMacs(layer, batch);
+    classes.set(key, own);
+  }
+  return [...classes.values()].sort((a, b) => b.macs - a.macs);
+}
+
+const pixelsOf = ({ outputShape, pool }: ConvLayer, batch: number) =>
+  batch * outputShape.height * outputShape.width * (pool ? 4 : 1);
+
+/** A class of layers in words: numbers of pixels share it up to the next power of two. */
+function keyOf(layer: ConvLayer, model: Model | QuantizedModel, batch: number): string {
+  const { inputShape, outputShape, kernel, strides, dilations, groups, pool } = layer;
+  const weights = isQuantized(model) ? model.layers.get(layer.name) : undefined;
+  const numbers = weights ? `${weights.method} ${weights.bits} bit` : 'fp32';
+  const pixels = 2 ** Math.ceil(Math.log2(pixelsOf(layer, batch)));
+  return [
+    numbers,
+    `${kernel.join('x')} ${inputShape.channels}->${outputShape.channels}`,
+    `stride ${strides.join('x')} dilation ${dilations.join('x')} groups ${groups}${pool ? ' pool' : ''}`,
+    `${pixels} pixels`,
+    `kernels ${fingerprint()}`,
+  ].join(', ');
+}
+
+function closeFloats(output: ArrayBuffer, expected: ArrayBuffer): boolean {
+  const [a, b] = [new Float32Array(output), new Float32Array(expected)];
+  let [error, norm] = [0, 0];
+  for (let i = 0; i < b.length; i++) {
+    error += (a[i] - b[i]) ** 2;
+    norm += b[i] ** 2;
+  }
+  // Written so that a NaN fails.
+  return a.length === b.length && Math.sqrt(error) <= FLOAT_TOLERANCE * Math.sqrt(norm);
+}

@@ -26,7 +26,7 @@ export function layerErrors(app: App, onPick: (layer: string) => void) {
   );
   const table = h(
     'table',
-    { class: 'results errors stacks', role: 'table' },
+    { class: 'results errors', role: 'table' },
     caption,
     h(
       'thead',

@@ -4,6 +4,8 @@ interface Label {
   y: number;
   width: number;
   height: number;
+  /** Left out where it would not stand right beside its point. */
+  optional: boolean;
 }
 
 interface Box {
@@ -15,7 +17,7 @@ interface Box {
 
 /**
  * Puts each label beside its point where it covers neither a point nor a label placed before it: right, left, above
- * or below, else ever lower on the right.
+ * or below, else ever lower.
  *
  * @param gap from a point's middle to its label
  * @param obstacles what else must not be covered
@@ -28,29 +30,31 @@ export function placeLabels<L extends Label>(
 ): (L & { left: number; top: number })[] {
   const around = (r: number) => (p: Label) => ({ left: p.x - r, top: p.y - r, width: 2 * r, height: 2 * r });
   const taken: Box[] = [...obstacles, ...labels.map(around(gap * 0.7))];
-  return labels.map((label) => {
+  return labels.flatMap((label) => {
     const { x, y, width, height } = label;
     const place = (left: number, top: number) => ({ left, top, width, height });
     const [middle, above, below] = [y - height / 2, y - height - gap * 0.6, y + gap * 0.6];
-    const places = [
+    const beside = [
       place(x + gap, middle),
       place(x - gap - width, middle),
       place(x - width / 2, above),
       place(x - width / 2, below),
-      ...[1, 2, 3, 4].flatMap((n) => [
-        place(x + gap, middle + n * height),
-        place(x - gap - width, middle + n * height),
-      ]),
     ];
+    const farther = [1, 2, 3, 4].flatMap((n) => [
+      place(x + gap, middle + n * height),
+      place(x - gap - width, middle + n * height),
+    ]);
     const inside = (b: Box) =>
       b.left >= bounds.left &&
       b.left + b.width <= bounds.left + bounds.width &&
       b.top >= bounds.top - height / 2 &&
       b.top + b.height <= bounds.top + bounds.height;
     const free = (b: Box) => inside(b) && !taken.some((other) => overlap(b, other));
-    const box = places.find(free) ?? places.find(inside) ?? places[0];
+    const places = label.optional ? beside : [...beside, ...farther];
+    const box = places.find(free) ?? (label.optional ? undefined : (places.find(inside) ?? places[0]));
+    if (!box) return [];
     taken.push(box);
-    return { ...label, left: box.left, top: box.top };
+    return [{ ...label, left: box.left, top: box.top }];
   });
 }
 

@@ -37,7 +37,7 @@ export function tradeoffChart() {
     legend: { show: false },
     cursor: { show: false },
     scales: {
-      x: { time: false, distr: 3, log: 2, range: () => [1.2, 52] },
+      x: { time: false, distr: 3, log: 2, range: () => [1.05, 52] },
       y: { range: () => [0, 104] },
     },
     axes: [
@@ -89,13 +89,20 @@ function draw(plot: uPlot, points: readonly Point[]): void {
   const marks = [
     ...published.map(({ name, size, accuracy }) => {
       const text = shortLabel(name).replace(/k-means (\d)/, narrow ? '$1' : '$1 bit');
-      return { x: x(size), y: y(accuracy), text, color: 'muted', font: 11 };
+      return { x: x(size), y: y(accuracy), text, color: 'muted', font: 11, optional: true };
     }),
     // Where several precisions have one size, linear stands a little to the right of k-means.
     ...points.map(({ name, label, size, accuracy }) => {
       const side = name.startsWith('linear') ? 9 : name === 'fp32' ? 0 : -9;
       const shift = side * (name.endsWith('qat') ? 1.6 : 1) * ratio;
-      return { x: x(size) + shift, y: y(accuracy), text: label, color: colorOf(name), font: 12 };
+      return {
+        x: x(size) + shift,
+        y: y(accuracy),
+        text: label,
+        color: colorOf(name),
+        font: 12,
+        optional: false,
+      };
     }),
   ];
   ctx.save();
@@ -134,6 +141,10 @@ function draw(plot: uPlot, points: readonly Point[]): void {
     whiskers,
   )) {
     ctx.font = font;
+    // A halo of the background keeps grid lines out of the letters.
+    ctx.strokeStyle = cssColor('bg');
+    ctx.lineWidth = 3 * ratio;
+    ctx.strokeText(text, left, top + 7 * ratio);
     ctx.fillStyle = cssColor(color);
     ctx.fillText(text, left, top + 7 * ratio);
   }

@@ -4,7 +4,7 @@ import { packCodes, readCodebookFile, unpackCodes, writeCodebookFile } from '../
 import { readSafetensors, writeSafetensors } from '../io/safetensors.ts';
 import { elementCount, type Tensor as FileTensor, toFloat32 } from '../io/tensor.ts';
 import { checkRule } from '../quantize/requantize.ts';
-import { type ConvLayer, fuseGraph } from './fuse.ts';
+import { fuseGraph, hasWeights } from './fuse.ts';
 import type { Model } from './graph.ts';
 import {
   type CodebookLayer,
@@ -156,7 +156,7 @@ function readLinear(
 
 /** Divides the folded batch norm out again, so that the model's float weights are those the codes stand for. */
 function unfold(model: Model, layers: ReadonlyMap<string, LinearLayer>): void {
-  for (const layer of fuseGraph(model).filter((l): l is ConvLayer => l.kind === 'conv2d')) {
+  for (const layer of fuseGraph(model).filter(hasWeights)) {
     const { codes, scale } = layers.get(layer.name)!;
     const data = model.parameters.get(`${layer.name}.weight`)!.data as Float32Array;
     const row = codes.length / scale.length;

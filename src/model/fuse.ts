@@ -27,6 +27,11 @@ export interface ConvLayer {
   high: number;
   /** A 2x2, stride 2 max-pool follows. */
   pool: boolean;
+  /**
+   * A batch norm that follows no convolution, as a 1x1 depthwise one whose weights are 1: it has no weights of its own
+   * to quantize.
+   */
+  affine?: boolean;
 }
 
 /** A layer without weights: `add` has two inputs, `concat` one or more; only these two clamp. */
@@ -46,6 +51,9 @@ export interface PlainLayer {
 
 export type Layer = ConvLayer | PlainLayer;
 
+/** True for the layers whose weights a precision plan is about. */
+export const hasWeights = (layer: Layer): layer is ConvLayer => layer.kind === 'conv2d' && !layer.affine;
+
 /** The activations that a layer reads. */
 export const layerInputs = (layer: Layer): readonly string[] =>
   layer.kind === 'conv2d' ? [layer.input] : layer.inputs;
@@ -54,7 +62,7 @@ export const layerInputs = (layer: Layer): readonly string[] =>
  * Fuses batch norm, activation and 2x2 max-pool into the layer before them: the layers that are dispatched, the one
  * that computes the graph's output last. Nodes on which the output doesn't depend are left out.
  *
- * @throws LloydError for an operator with nothing to fuse into, naming it.
+ * @throws LloydError for a graph that doesn't hold together, a missing parameter, or an unknown operator.
  */
 export function fuseGraph(model: Model): Layer[] {
   const { graph } = model;
@@ -165,6 +173,31 @@ function createLayer(
   const open = { low: -Infinity, high: Infinity };
   const noPads = [0, 0, 0, 0] as const;
   switch (node.op) {
+    case 'batchNorm': {
+      const { channels } = inputShape;
+      const layer: ConvLayer = {
+        kind: 'conv2d',
+        name: node.name,
+        input: inputs[0],
+        output: node.name,
+        inputShape,
+        convShape: outputShape,
+        outputShape,
+        kernel: [1, 1],
+        strides: [1, 1],
+        dilations: [1, 1],
+        pads: noPads,
+        groups: channels,
+        weight: new Float32Array(channels).fill(1),
+        scale: new Float32Array(channels).fill(1),
+        shift: new Float32Array(channels),
+        ...open,
+        pool: false,
+        affine: true,
+      };
+      absorb(model, layer, node);
+      return layer;
+    }
     case 'conv2d':
     case 'linear': {
       const linear = node.op === 'linear';
@@ -229,9 +262,9 @@ function createLayer(
       };
     default:
       throw new LloydError(
-        `${model.graph.name}: ${node.op} must directly follow a layer it can be fused into, and be its only reader`,
-        `${node.name} after ${inputs[0]}`,
-        'put it after a conv2d or linear layer, or remove it',
+        `${model.graph.name}: a node's op must be one that a graph has`,
+        `${node.op} (${node.name})`,
+        'build the graph of conv2d, linear, batchNorm, relu, relu6, add, concat, flatten, identity and pools',
       );
   }
 }

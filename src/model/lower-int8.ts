@@ -20,7 +20,7 @@ import {
 } from './lower.ts';
 import { convGeometry, convMacs, layoutFor, padded, weightShape } from './lower-conv.ts';
 import { plainInt8Steps } from './lower-plain.ts';
-import type { ActivationQparams, LinearLayer, QuantizedModel } from './precision.ts';
+import { type ActivationQparams, affineCodes, type LinearLayer, type QuantizedModel } from './precision.ts';
 
 /** Lowers a linearly quantized model to integer-only dispatches. */
 export async function lowerInt8(
@@ -97,7 +97,7 @@ function convSteps(
   batch: number,
   { kernels, choose }: LowerOptions,
 ): Step[] {
-  const weights = quantized.layers.get(layer.name);
+  const weights = layer.affine ? affineCodes(layer) : quantized.layers.get(layer.name);
   check(
     weights?.method === 'linear',
     `${layer.name}: an integer-only model has linear weights in every layer`,

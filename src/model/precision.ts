@@ -4,7 +4,7 @@ import { type KmeansGranularity, type KmeansInit, kmeansBatch } from '../quantiz
 import { linearQuantize } from '../quantize/linear.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import { calibrate, type Images, type Observer } from './calibrate.ts';
-import { type ConvLayer, fuseGraph } from './fuse.ts';
+import { type ConvLayer, fuseGraph, hasWeights } from './fuse.ts';
 import type { Model } from './graph.ts';
 
 /** A layer's weights as codes into its codebooks: OIHW order, one code an element. */
@@ -96,7 +96,7 @@ export async function quantizeModel(
 ): Promise<QuantizedModel> {
   const { method, bits, layers: plan = {}, requantize = 'ort-f32' } = options;
   check(method === 'kmeans' || method === 'linear', "method must be 'kmeans' or 'linear'", method);
-  const convs = fuseGraph(model).filter((layer): layer is ConvLayer => layer.kind === 'conv2d');
+  const convs = fuseGraph(model).filter(hasWeights);
   const names = convs.map((layer) => layer.name);
   for (const name of Object.keys(plan)) {
     check(
@@ -169,6 +169,16 @@ export async function quantizeModel(
   const activations =
     options.activations ?? (await calibrate(runtime, model, options.calibration!, options.observer));
   return { ...common, layers, activations };
+}
+
+/** A batch norm by itself in integers, exactly: each channel's factor is 127 or -127 of its own scale. */
+export function affineCodes({ scale }: ConvLayer): LinearLayer {
+  return {
+    method: 'linear',
+    bits: 8,
+    codes: Int8Array.from(scale, (factor) => Math.sign(factor) * 127),
+    scale: scale.map((factor) => Math.max(Math.abs(factor), 5e-7) / 127),
+  };
 }
 
 /** A convolution's weights with its folded batch norm multiplied in, OIHW. */

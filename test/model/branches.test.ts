@@ -9,7 +9,12 @@ import { logitSqnrDb } from '../../src/model/metrics.ts';
 import { isQuantized, quantizeModel } from '../../src/model/precision.ts';
 import { compile } from '../../src/model/session.ts';
 import { requantizeRules } from '../../src/quantize/requantize.ts';
-import { inceptionGraph, residualGraph, withParameters } from '../support/branching-models.ts';
+import {
+  inceptionGraph,
+  preactivationGraph,
+  residualGraph,
+  withParameters,
+} from '../support/branching-models.ts';
 import { int8Logits } from '../support/int8-twin.ts';
 import { onnxLogits } from '../support/onnx-graph.ts';
 import { sampled, seeded, THOROUGH, useRuntime } from '../support/runtime.ts';
@@ -31,7 +36,7 @@ async function logitsOf(model: Parameters<typeof compile>[1], images: Uint8Array
   }
 }
 
-for (const graph of [residualGraph, inceptionGraph]) {
+for (const graph of [residualGraph, inceptionGraph, preactivationGraph]) {
   describe(graph.name, () => {
     const model = withParameters(graph);
     const images = imagesOf(graph, 11);
@@ -141,6 +146,25 @@ describe('fusion', () => {
     expect(of('x')).toEqual({ scale: Math.fround(1 / 255), zeroPoint: -128 });
   });
 
+  test('a batch norm with nothing before it to fold into is a layer without weights', async () => {
+    const model = withParameters(preactivationGraph);
+    const layers = fuseGraph(model);
+    const affine = layers.flatMap((layer) =>
+      layer.kind === 'conv2d' && layer.affine ? [[layer.output, layer.low, layer.high, layer.pool]] : [],
+    );
+    expect(affine).toEqual([
+      ['norm', -Infinity, Infinity, false],
+      ['a0.relu', 0, Infinity, false],
+      ['b0.relu', 0, Infinity, false],
+      ['c0.pool', 0, 6, true],
+    ]);
+    const { layers: coded } = await quantizeModel(context.runtime, model, { method: 'kmeans', bits: 4 });
+    expect([...coded.keys()]).toEqual(['stem', 'a1', 'b1', 'c1', 'fc']);
+    await expect(
+      quantizeModel(context.runtime, model, { method: 'kmeans', bits: 4, layers: { norm: 8 } }),
+    ).rejects.toThrow(/may name only the model's layers: stem, a1, b1, c1, fc/);
+  });
+
   test('buffers are shared, but never one that a later layer still reads', async () => {
     const session = await compile(context.runtime, withParameters(residualGraph), { batch: 2 });
     const plan = session.plan();
@@ -176,14 +200,12 @@ describe('bad graphs are one clear error', () => {
     );
   });
 
-  test('batch norm after a sum names its node and the cure', async () => {
-    const nodes = [
-      ...residualGraph.nodes.slice(0, 9),
-      { op: 'batchNorm', name: 'late', inputs: ['a'] } as const,
-    ];
-    const model = withParameters(reshaped({ nodes, output: 'late' }));
-    await expect(compile(context.runtime, model)).rejects.toThrow(
-      /batchNorm must directly follow.*late after a/,
+  test('an operator that no graph has', async () => {
+    const model = withParameters(residualGraph);
+    const odd = { op: 'tanh' as 'relu', name: 'odd', inputs: ['fc'] };
+    const graph = { ...residualGraph, nodes: [...residualGraph.nodes, odd], output: 'odd' };
+    await expect(compile(context.runtime, { ...model, graph })).rejects.toThrow(
+      /residual: a node's op must be one that a graph has; received "tanh \(odd\)"/,
     );
   });
 });

@@ -96,6 +96,36 @@ export const inceptionGraph: Graph = {
   output: 'fc',
 };
 
+/**
+ * A pre-activation network: batch norm comes before its convolution, so after the image itself, a concatenation, a pool
+ * and a sum, where there is nothing to fold it into.
+ */
+export const preactivationGraph: Graph = {
+  name: 'preactivation',
+  input: { name: 'x', height: 8, width: 7, channels: 3 },
+  nodes: [
+    { op: 'batchNorm', name: 'norm', inputs: ['x'] },
+    { op: 'conv2d', name: 'stem', inputs: ['norm'], ...same, outChannels: 6 },
+    { op: 'batchNorm', name: 'a0', inputs: ['stem'] },
+    { op: 'relu', name: 'a0.relu', inputs: ['a0'] },
+    { op: 'conv2d', name: 'a1', inputs: ['a0.relu'], ...same, outChannels: 5 },
+    { op: 'concat', name: 'dense', inputs: ['stem', 'a1'] },
+    { op: 'batchNorm', name: 'b0', inputs: ['dense'] },
+    { op: 'relu', name: 'b0.relu', inputs: ['b0'] },
+    { op: 'conv2d', name: 'b1', inputs: ['b0.relu'], ...point, outChannels: 11 },
+    { op: 'add', name: 'sum', inputs: ['b1', 'dense'] },
+    { op: 'maxPool', name: 'pool', inputs: ['sum'], kernel: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] },
+    { op: 'batchNorm', name: 'c0', inputs: ['pool'] },
+    { op: 'relu6', name: 'c0.relu', inputs: ['c0'] },
+    { op: 'maxPool', name: 'c0.pool', inputs: ['c0.relu'], kernel: [2, 2], strides: [2, 2] },
+    { op: 'conv2d', name: 'c1', inputs: ['c0.pool'], ...same, outChannels: 9 },
+    { op: 'globalAveragePool', name: 'mean', inputs: ['c1'] },
+    { op: 'flatten', name: 'flat', inputs: ['mean'] },
+    { op: 'linear', name: 'fc', inputs: ['flat'], outFeatures: 5 },
+  ],
+  output: 'fc',
+};
+
 /** Seeded parameters: weights by He's initialisation, biases, and batch norm away from the identity. */
 export function withParameters(graph: Graph, seed = 1): Model {
   const random = seeded(seed);

@@ -54,7 +54,14 @@ function convolve(
   input: Int8Array,
   batch: number,
 ) {
-  const weights = layers.get(layer.name)!;
+  // A batch norm by itself multiplies by its factor: 127 times a 127th of it.
+  const weights = layer.affine
+    ? {
+        method: 'linear' as const,
+        codes: Int8Array.from(layer.scale, (factor) => Math.sign(factor) * 127),
+        scale: layer.scale.map((factor) => Math.abs(factor) / 127),
+      }
+    : layers.get(layer.name)!;
   if (weights.method !== 'linear') throw new Error(`${layer.name} is not linear`);
   const x = activations.get(layer.input)!;
   const bias = Int32Array.from(layer.shift, (shift, o) =>

@@ -4,7 +4,7 @@ import { layerCase } from './layer.ts';
 const shape = (N: number, H: number, C: number, O: number): ConvCase => ({ N, H, C, O, K: 3 });
 
 /** The VGG's own convolutions, by the size of image they see. */
-const vggShapes = (N: number) => [
+export const vggShapes = (N: number) => [
   shape(N, 32, 64, 128),
   shape(N, 16, 128, 256),
   shape(N, 16, 256, 256),

@@ -1,6 +1,7 @@
 import type { BenchCase, Size } from '../types.ts';
 import { codeCases } from './codes.ts';
 import { convCases } from './conv.ts';
+import { gpuCases } from './gpu.ts';
 import { gradientCases } from './gradients.ts';
 import { kmeansCases } from './kmeans.ts';
 import { layoutCases } from './layout.ts';
@@ -19,6 +20,7 @@ export function benchCases(size: Size): BenchCase[] {
     ...vggCases(size),
     ...convCases(size),
     ...matmulCases(size),
+    ...gpuCases(size),
     ...kmeansCases(size),
     ...linearCases(size),
     ...codeCases(size),

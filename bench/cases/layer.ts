@@ -1,10 +1,13 @@
+import { check } from '../../src/gpu/errors.ts';
 import type { Tensor } from '../../src/gpu/tensor.ts';
 import { buildExecutor } from '../../src/model/executor.ts';
 import type { GraphNode, Model } from '../../src/model/graph.ts';
+import type { LowerOptions } from '../../src/model/lower.ts';
 import { lowerFloat } from '../../src/model/lower-float.ts';
 import { lowerInt8 } from '../../src/model/lower-int8.ts';
 import type { CodebookLayer, QuantizedModel } from '../../src/model/precision.ts';
 import { tuneKernels } from '../../src/model/tune.ts';
+import { tensorCores } from '../../src/quantize/tensor-cores.ts';
 import { conv2d } from '../../src/reference/conv2d.ts';
 import { type ConvGeometry, conv2dAccumulators } from '../../src/reference/conv2d-int8.ts';
 import { requantizeReference } from '../../src/reference/requantize.ts';
@@ -27,14 +30,18 @@ const WEIGHT_SCALE = 1 / 64;
 const LAYER = 'layer';
 
 /** A layer as a model's session runs it: lowered, tiled and bound by the same code. */
-export function layerCase(layer: LayerCase, precisions: readonly LayerPrecision[]): BenchCase {
+export function layerCase(
+  layer: LayerCase,
+  precisions: readonly LayerPrecision[],
+  lower: LowerOptions = {},
+): BenchCase {
   return {
     name: layer.name,
     subjects: precisions.map((precision) => ({
       implementation: 'lloyd',
       precision,
       batch: layer.N,
-      open: (context) => openLayer(context, layer, precision),
+      open: (context) => openLayer(context, layer, precision, lower),
     })),
   };
 }
@@ -43,15 +50,20 @@ async function openLayer(
   { runtime, tune }: BenchContext,
   layer: LayerCase,
   precision: LayerPrecision,
+  lower: LowerOptions,
 ): Promise<Opened> {
   const { N, H, C, O, K } = layer;
+  if (lower.kernels === 'tensor') {
+    const { reason } = await tensorCores(runtime);
+    check(reason === null, 'this case is the tensor cores’', reason);
+  }
   const pixels = seeded(N + H + C).bytes(N * H * H * C);
   const { model, quantized } = layerModel(layer, precision);
   const integer = quantized !== null;
   const choose = tune && (await tuneKernels(runtime, quantized ?? model, N, tune));
   const lowered = integer
-    ? await lowerInt8(runtime, quantized, N, { choose })
-    : lowerFloat(runtime, model, codebookOf(layer, precision), N, { choose });
+    ? await lowerInt8(runtime, quantized, N, { choose, ...lower })
+    : lowerFloat(runtime, model, codebookOf(layer, precision), N, { choose, ...lower });
   const step = lowered.steps.findLast(({ name }) => name === LAYER)!;
   const { output } = step.operands;
   if (!('tensor' in output)) throw new Error(`${layer.name}: its output is not an activation`);

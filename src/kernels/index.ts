@@ -21,8 +21,12 @@ import { conv2dKernel } from './conv2d.ts';
 import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
 import { conv2dInputGradientKernel } from './conv2d-input-gradient.ts';
 import { conv2dInt8Kernel } from './conv2d-int8.ts';
+import { conv2dInt8TensorKernel } from './conv2d-int8-tensor.ts';
 import { conv2dInt8TiledKernel } from './conv2d-int8-tiled.ts';
 import { conv2dInt8UnrolledKernel } from './conv2d-int8-unrolled.ts';
+import { conv2dTiledKernel } from './conv2d-tiled.ts';
+import { conv2dTiledCodebookKernel } from './conv2d-tiled-codebook.ts';
+import { conv2dTiledF16Kernel } from './conv2d-tiled-f16.ts';
 import { conv2dUnrolledKernel } from './conv2d-unrolled.ts';
 import { dequantizeLinearKernel } from './dequantize-linear.ts';
 import { dequantizeLinearOnnx } from './dequantize-linear-onnx.ts';
@@ -40,6 +44,7 @@ import { kmeansUpdate } from './kmeans-update.ts';
 import { loadImageKernel } from './load-image.ts';
 import { matmulInt8Kernel } from './matmul-int8.ts';
 import { matmulInteger } from './matmul-integer.ts';
+import { matvecInt8Kernel } from './matvec-int8.ts';
 import { maxPool2dKernel } from './max-pool2d.ts';
 import { maxPool2dGradientKernel } from './max-pool2d-gradient.ts';
 import { maxPool2dInt8Kernel } from './max-pool2d-int8.ts';
@@ -83,8 +88,12 @@ export const kernels = {
   conv2dFilterGradient: conv2dFilterGradientKernel,
   conv2dInputGradient: conv2dInputGradientKernel,
   conv2dInt8: conv2dInt8Kernel,
+  conv2dInt8Tensor: conv2dInt8TensorKernel,
   conv2dInt8Tiled: conv2dInt8TiledKernel,
   conv2dInt8Unrolled: conv2dInt8UnrolledKernel,
+  conv2dTiled: conv2dTiledKernel,
+  conv2dTiledCodebook: conv2dTiledCodebookKernel,
+  conv2dTiledF16: conv2dTiledF16Kernel,
   conv2dUnrolled: conv2dUnrolledKernel,
   convInteger,
   dequantizeLinear: dequantizeLinearKernel,
@@ -103,6 +112,7 @@ export const kernels = {
   loadImage: loadImageKernel,
   matmulInt8: matmulInt8Kernel,
   matmulInteger,
+  matvecInt8: matvecInt8Kernel,
   maxPool2d: maxPool2dKernel,
   maxPool2dGradient: maxPool2dGradientKernel,
   maxPool2dInt8: maxPool2dInt8Kernel,

@@ -1,16 +1,14 @@
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
+import { float32ToFloat16 } from '../io/tensor.ts';
 import { codebookExpandKernel } from '../kernels/codebook-expand.ts';
-import { conv2dKernel } from '../kernels/conv2d.ts';
-import { conv2dUnrolledKernel } from '../kernels/conv2d-unrolled.ts';
 import { loadImageKernel } from '../kernels/load-image.ts';
-import { chooseTile } from '../quantize/tile.ts';
+import { chooseFloat, type FloatChoice, floatKernel } from '../quantize/float-choice.ts';
 import { containerBits, isAligned, packDense, tileWeights } from '../quantize/weight-layout.ts';
 import { type ConvLayer, fuseGraph } from './fuse.ts';
 import type { ImageShape, Model } from './graph.ts';
 import {
   floatBounds,
-  type KernelChooser,
   type LoweredModel,
   type LowerOptions,
   type Operand,
@@ -18,7 +16,7 @@ import {
   type Step,
   vectors,
 } from './lower.ts';
-import { convGeometry, convMacs, layoutFor, padded } from './lower-conv.ts';
+import { convGeometry, convMacs, layoutFor, padded, weightShape } from './lower-conv.ts';
 import { plainSteps } from './lower-plain.ts';
 import { type CodebookLayer, decodeCodebook } from './precision.ts';
 
@@ -31,7 +29,7 @@ export function lowerFloat(
   model: Model,
   codebooks: ReadonlyMap<string, CodebookLayer>,
   batch: number,
-  { choose, only }: LowerOptions = {},
+  options: LowerOptions = {},
 ): LoweredModel {
   const layers = fuseGraph(model);
   const { input } = model.graph;
@@ -43,9 +41,9 @@ export function lowerFloat(
   });
   const steps: Step[] = [];
   for (const layer of layers) {
-    if (only !== undefined && layer.name !== only) continue;
+    if (options.only !== undefined && layer.name !== options.only) continue;
     if (layer.kind === 'conv2d')
-      steps.push(...convSteps(runtime, layer, codebooks.get(layer.name), tensor, batch, choose));
+      steps.push(...convSteps(runtime, layer, codebooks.get(layer.name), tensor, batch, options));
     else steps.push(...plainSteps(layer, tensor, batch));
   }
   const entry = (format: string): Step => ({
@@ -82,62 +80,56 @@ function convSteps(
   codebook: CodebookLayer | undefined,
   tensor: (name: string) => Operand,
   batch: number,
-  choose: KernelChooser | undefined,
+  options: LowerOptions,
 ): Step[] {
   const geometry = convGeometry(layer, batch);
-  const tile =
-    choose?.float(layer) ??
-    chooseTile(
-      geometry.pixelCount,
-      layer.outputShape.channels / layer.groups,
-      false,
-      runtime.adapter.software,
-    );
+  const tile: FloatChoice =
+    options.choose?.float(layer) ??
+    chooseFloat(runtime, geometry.pixelCount, weightShape(layer), {
+      ...options,
+      float16: options.float16 && !codebook,
+    });
   const steps: Step[] = [];
-  const shape = {
-    outChannels: layer.outputShape.channels,
-    inChannels: layer.inputShape.channels / layer.groups,
-  };
-  const aligned = isAligned(
-    { ...shape, groups: layer.groups, kernelHeight: layer.kernel[0], kernelWidth: layer.kernel[1] },
-    tile.tileVectors,
-  );
+  const aligned = isAligned(weightShape(layer), tile.tileVectors);
   // Zeros between the blocks of a grouped convolution need not be in the codebook, so those layers run expanded.
   // The kernel that expands them takes one codebook.
   const packed = codebook && aligned && (codebook.groups ?? 1) === 1;
-  const source = packed
-    ? codebook.codes
-    : codebook
-      ? decodeCodebook(codebook)
-      : layer.weight;
+  const source = packed ? codebook.codes : codebook ? decodeCodebook(codebook) : layer.weight;
   const { codes, layout } = layoutFor<Float32Array | Uint8Array>(layer, source, tile.tileVectors);
-  const tiled = tileWeights(codes, layout);
-  let weights: Operand = { constant: tiled, label: `${layer.name}.weight` };
+  const ordered = tileWeights(codes, layout);
+  const bits = codebook?.bits === 1 ? 1 : containerBits(codebook?.bits ?? 8);
+  const half = tile.half && float32ToFloat16(ordered as Float32Array);
+  let weights: Record<string, Operand> = {
+    weights: { constant: half || ordered, label: `${layer.name}.weight` },
+  };
   if (packed) {
-    const bits = codebook.bits === 1 ? 1 : containerBits(codebook.bits);
-    weights = { tensor: `${layer.name}.weight`, byteLength: layout.length * 4 };
-    steps.push({
-      name: layer.name,
-      kernel: codebookExpandKernel as unknown as Kernel,
-      specialization: { CODE_BITS: `${bits}u` },
-      operands: {
-        codes: { constant: packDense(tiled as Uint8Array, bits), label: `${layer.name}.codes` },
-        codebook: { constant: codebook.codebook, label: `${layer.name}.codebook` },
-        output: weights,
-      },
-      params: { vectorCount: layout.length / 4 },
-      macs: 0,
-      shape: layer.outputShape,
-    });
+    const sources: Record<string, Operand> = {
+      codes: { constant: packDense(ordered as Uint8Array, bits), label: `${layer.name}.codes` },
+      codebook: { constant: codebook.codebook, label: `${layer.name}.codebook` },
+    };
+    if (tile.tiled) weights = sources;
+    else {
+      weights = { weights: { tensor: `${layer.name}.weight`, byteLength: layout.length * 4 } };
+      steps.push({
+        name: layer.name,
+        kernel: codebookExpandKernel as unknown as Kernel,
+        specialization: { CODE_BITS: `${bits}u` },
+        operands: { ...sources, output: weights.weights },
+        params: { vectorCount: layout.length / 4 },
+        macs: 0,
+        shape: layer.outputShape,
+      });
+    }
   }
   const specialization: Specialization = { ...tile.specialization, POOL: layer.pool ? '1u' : '0u' };
+  if (tile.tiled && packed) specialization.CODE_BITS = `${bits}u`;
   steps.push({
     name: layer.name,
-    kernel: (tile.unrolled ? conv2dUnrolledKernel : conv2dKernel) as unknown as Kernel,
+    kernel: floatKernel(tile, Boolean(packed)),
     specialization,
     operands: {
       input: tensor(layer.input),
-      weights,
+      ...weights,
       // Channels past the last have scale and shift 0, so padding never leaks into the next layer.
       scale: { constant: padded(layer.scale, layout), label: `${layer.name}.scale` },
       shift: { constant: padded(layer.shift, layout), label: `${layer.name}.shift` },

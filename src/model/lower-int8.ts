@@ -3,9 +3,16 @@ import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { loadImageKernel } from '../kernels/load-image.ts';
 import { checkAccumulator, foldZeroPoint } from '../quantize/accumulator.ts';
-import { chooseInt8, type Int8Buffer, int8Dispatches, partialBytes } from '../quantize/kernel-choice.ts';
+import {
+  chooseInt8,
+  type Int8Buffer,
+  int8Dispatches,
+  packWeights,
+  partialBytes,
+  prepareKernels,
+} from '../quantize/kernel-choice.ts';
 import { prepareMultipliers, requantizeConstant } from '../quantize/requantize.ts';
-import { containerBits, packTiles } from '../quantize/weight-layout.ts';
+import { containerBits } from '../quantize/weight-layout.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import { type ConvLayer, fuseGraph } from './fuse.ts';
 import type { ImageShape } from './graph.ts';
@@ -42,11 +49,12 @@ export async function lowerInt8(
     check(found, `${model.graph.name}: every activation needs its scale and zero point`, `none for ${name}`);
     return found;
   };
+  await prepareKernels(runtime, options.kernels);
   const rule = await requantizeConstant(runtime, requantize);
   const last = layers.at(-1)!;
   const steps: Step[] = [];
   for (const layer of layers) {
-    if (options.only !== undefined && layer.name !== options.only) continue;
+    if (only !== undefined && layer.name !== only) continue;
     if (layer.kind === 'conv2d') {
       // The classifier's accumulators become float logits: int8 ones tie in argmax. The lab keeps them int8.
       const float = layer === last && requantize !== 'lab';
@@ -120,7 +128,10 @@ function convSteps(
   const channels = layout.tileCount * layout.tileChannels;
   const operands: Record<Int8Buffer, Operand> = {
     input: tensor(layer.input),
-    weights: { constant: packTiles(codes as Int8Array, layout, bits), label: `${layer.name}.weight` },
+    weights: {
+      constant: packWeights(choice, codes as Int8Array, layout, bits),
+      label: `${layer.name}.weight`,
+    },
     bias: { constant: padded(bias, layout), label: `${layer.name}.bias` },
     multipliers: {
       constant: float

@@ -50,6 +50,8 @@ export interface KernelChooser {
 /** Options of every lowering. */
 export interface LowerOptions {
   kernels?: KernelPreference;
+  /** f16 products in float layers without a codebook. */
+  float16?: boolean;
   choose?: KernelChooser;
   /** Steps of this layer alone. */
   only?: string;

@@ -35,6 +35,8 @@ export interface CompileOptions {
   batch?: number;
   /** Which kernels run the products; `auto` (default) chooses by the adapter. Integer results are the same bits. */
   kernels?: KernelPreference;
+  /** f16 products in float layers without a codebook; needs `shader-f16` and the tiled kernels (default false). */
+  float16?: boolean;
   /**
    * Measure which kernels and tiles run each layer fastest here, instead of choosing by the adapter: `true`, or a
    * budget and more. What was measured is remembered for this adapter and driver. Integer results stay the same, bit
@@ -58,12 +60,12 @@ export interface CompileOptions {
 export async function compile(
   runtime: Runtime,
   model: Model | QuantizedModel,
-  { batch = 32, kernels, tune = false }: CompileOptions = {},
+  { batch = 32, kernels, float16 = false, tune = false }: CompileOptions = {},
 ): Promise<Session> {
   check(Number.isInteger(batch) && batch >= 1, 'batch must be a positive integer', batch);
   const options = tune === true ? {} : tune;
   const choose = options ? await tuneKernels(runtime, model, batch, options, kernels) : undefined;
-  const lowered = await lowerModel(runtime, model, batch, { kernels, choose });
+  const lowered = await lowerModel(runtime, model, batch, { kernels, float16, choose });
   const { input } = isQuantized(model) ? model.model.graph : model.graph;
   const executor = await buildExecutor(runtime, lowered, new Set([lowered.logits.tensor]));
   const { logits } = lowered;

@@ -11,17 +11,12 @@ import {
   int8Dispatches,
   type KernelPreference,
   matmulGeometry,
+  packWeights,
   partialBytes,
+  prepareKernels,
 } from './kernel-choice.ts';
 import { prepareMultipliers, type RequantizeRule, requantizeConstant } from './requantize.ts';
-import {
-  denseGroups,
-  isAligned,
-  packTiles,
-  type TileLayout,
-  tileLayout,
-  type WeightShape,
-} from './weight-layout.ts';
+import { denseGroups, isAligned, type TileLayout, tileLayout, type WeightShape } from './weight-layout.ts';
 
 /** Quantization of an int8 operation: weights are symmetric, activations have a zero point. */
 export interface Int8Options {
@@ -108,6 +103,7 @@ export async function conv2dInt8(
   const pixelCount = dims[0] * dims[1] * dims[2] * (pool ? 4 : 1);
   let codes = weight.data as Int8Array;
   let shape: WeightShape = { outChannels, inChannels, kernelHeight, kernelWidth, groups };
+  await prepareKernels(runtime, options.kernels);
   const choice = chooseInt8(runtime, pixelCount, shape, options.kernels);
   if (!isAligned(shape, choice.tileVectors)) ({ codes, shape } = denseGroups(codes, shape));
   const layout = tileLayout(shape, choice.tileVectors);
@@ -143,7 +139,15 @@ export async function conv2dInt8(
     },
   );
   const partial = partialBytes(choice, pixelCount, layout.tileCount);
-  return run(runtime, dims, prepared, packedInput, packTiles(codes, layout, 8), dispatches, partial);
+  return run(
+    runtime,
+    dims,
+    prepared,
+    packedInput,
+    packWeights(choice, codes, layout, 8),
+    dispatches,
+    partial,
+  );
 }
 
 /**
@@ -171,6 +175,7 @@ export async function matmulInt8(
   for (let k = 0; k < K; k++)
     for (let n = 0; n < N; n++) transposed[n * K + k] = (b.data as Int8Array)[k * N + n];
   const shape: WeightShape = { outChannels: N, inChannels: K, kernelHeight: 1, kernelWidth: 1, groups: 1 };
+  await prepareKernels(runtime, options.kernels);
   const choice = chooseInt8(runtime, M, shape, options.kernels);
   const layout = tileLayout(shape, choice.tileVectors);
   const prepared = await prepare(runtime, 'matmulInt8', transposed, layout, options);
@@ -203,7 +208,15 @@ export async function matmulInt8(
         });
   const input = packChannels(a.data as Int8Array, K);
   const partial = partialBytes(choice, M, layout.tileCount);
-  return run(runtime, [M, N], prepared, input, packTiles(transposed, layout, 8), dispatches, partial);
+  return run(
+    runtime,
+    [M, N],
+    prepared,
+    input,
+    packWeights(choice, transposed, layout, 8),
+    dispatches,
+    partial,
+  );
 }
 
 function checkInt8(name: string, tensor: Tensor, rank: number, meaning: string): void {

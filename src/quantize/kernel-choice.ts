@@ -2,9 +2,13 @@ import { check } from '../gpu/errors.ts';
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { conv2dInt8Kernel } from '../kernels/conv2d-int8.ts';
+import { conv2dInt8TensorKernel } from '../kernels/conv2d-int8-tensor.ts';
 import { conv2dInt8TiledKernel } from '../kernels/conv2d-int8-tiled.ts';
 import { conv2dInt8UnrolledKernel } from '../kernels/conv2d-int8-unrolled.ts';
+import { matvecInt8Kernel } from '../kernels/matvec-int8.ts';
 import { sumSplitsInt8Kernel } from '../kernels/sum-splits-int8.ts';
+import { knownTensorCores, tensorCores } from './tensor-cores.ts';
+import { chooseTensor, tensorSpecialization, tensorTileSize, tensorWeights } from './tensor-tile.ts';
 import { chooseTile } from './tile.ts';
 import {
   checkTiled,
@@ -14,13 +18,21 @@ import {
   type TiledTile,
   tiledSpecialization,
 } from './tiled-tile.ts';
-import type { WeightShape } from './weight-layout.ts';
+import { packTiles, type TileLayout, type WeightShape } from './weight-layout.ts';
 
-/** How a product keeps its operands: in registers alone (CPU adapters), or staged in workgroup memory (GPUs). */
-export type KernelFamily = 'registers' | 'tiled';
+/**
+ * How a product keeps its operands: in registers alone (CPU adapters), staged in workgroup memory (GPUs), or staged for
+ * tensor cores.
+ */
+export type KernelFamily = 'registers' | 'tiled' | 'tensor';
 
-/** `auto`: `tiled` on a GPU, `registers` on an adapter that is a CPU. */
+/**
+ * `auto`: `tiled` on a GPU, `registers` on an adapter that is a CPU. `tensor` is what `auto` is wherever tensor cores
+ * are missing or wrong: `tensorCores` says which, `lloyd info` prints it.
+ */
 export type KernelPreference = KernelFamily | 'auto';
+
+const PREFERENCES: readonly KernelPreference[] = ['auto', 'registers', 'tiled', 'tensor'];
 
 /** The kernels of one int8 product: what the weights must be tiled for, and what to dispatch. */
 export interface Int8Choice {
@@ -47,24 +59,31 @@ export interface Int8Dispatch {
 }
 
 /**
- * Which kernels an adapter gets.
+ * Which kernels an adapter gets; for `tensor`, {@link prepareKernels} has to come first.
  *
- * @throws LloydError for another preference than `auto`, `registers` and `tiled`
+ * @throws LloydError for an unknown preference
  * @example
- * const family = kernelFamily(runtime, 'auto'); // 'tiled' on a GPU
+ * await prepareKernels(runtime, 'tensor');
+ * const family = kernelFamily(runtime, 'tensor'); // 'tensor' where tensor cores passed their self-check
  */
 export function kernelFamily(
-  { adapter }: Pick<Runtime, 'adapter'>,
+  { adapter, device }: Pick<Runtime, 'adapter' | 'device'>,
   preference: KernelPreference = 'auto',
 ): KernelFamily {
   check(
-    preference === 'auto' || preference === 'registers' || preference === 'tiled',
-    "kernels must be 'auto', 'registers' or 'tiled'",
+    PREFERENCES.includes(preference),
+    `kernels must be one of ${PREFERENCES.map((name) => `'${name}'`).join(', ')}`,
     preference,
   );
-  if (preference !== 'auto') return preference;
+  if (preference === 'tensor' && knownTensorCores(device)) return 'tensor';
+  if (preference === 'registers' || preference === 'tiled') return preference;
   // A workgroup-tiled kernel runs at a third to a fifth of the register tiles' speed where a CPU plays the GPU.
   return adapter.profile === 'gpu' ? 'tiled' : 'registers';
+}
+
+/** What has to be known of the adapter before {@link kernelFamily} can say. */
+export async function prepareKernels(runtime: Runtime, preference?: KernelPreference): Promise<void> {
+  if (preference === 'tensor') await tensorCores(runtime);
 }
 
 /** Chooses kernel, tile and splits for an int8 convolution or, as a 1x1 convolution over rows, matrix product. */
@@ -86,11 +105,19 @@ export function chooseInt8(
     return { family, tileVectors, specialization, unrolled, splits: 1 };
   }
   const { limits } = runtime.device;
+  const cores = family === 'tensor' ? knownTensorCores(runtime.device) : null;
+  const tensor = cores && chooseTensor(limits, cores, pixelCount, shape);
+  if (tensor) {
+    const [, channels] = tensorTileSize(cores, tensor);
+    const { groupWords } = gemmShape(pixelCount, shape, channels / 4);
+    const specialization = tensorSpecialization(cores, tensor, groupWords);
+    return { family, tileVectors: channels / 4, specialization, unrolled: false, splits: 1 };
+  }
   const tile = tuned?.tile ?? chooseTiled(limits, pixelCount, shape);
   checkTiled(limits, tile);
   const gemm = gemmShape(pixelCount, shape, tile.tileVectors);
   return {
-    family,
+    family: 'tiled',
     tileVectors: tile.tileVectors,
     specialization: tiledSpecialization(tile, gemm.groupWords),
     unrolled: false,
@@ -116,15 +143,30 @@ export function int8Dispatches(
     const kernel = (choice.unrolled ? conv2dInt8UnrolledKernel : conv2dInt8Kernel) as unknown as Kernel;
     return [{ kernel, specialization: all, params, buffers: { ...buffers, output: 'output' } }];
   }
-  const product: Int8Dispatch = {
-    kernel: conv2dInt8TiledKernel as unknown as Kernel,
-    specialization: { ...all, SPLIT: splits > 1 ? '1u' : '0u' },
-    params: { ...params, splits },
-    buffers: { ...buffers, output: splits > 1 ? 'partial' : 'output' },
-  };
-  if (splits === 1) return [product];
-  const { POOL = '0u', OUTPUT, REQUANTIZE } = specialization;
+  if (choice.family === 'tensor') {
+    const { WEIGHT_BITS: _, ...own } = all; // its weights are always 8 bits wide
+    const kernel = conv2dInt8TensorKernel as unknown as Kernel;
+    return [{ kernel, specialization: own, params, buffers: { ...buffers, output: 'output' } }];
+  }
+  const { POOL = '0u', OUTPUT, REQUANTIZE, WEIGHT_BITS = '8u' } = specialization;
   const { pixelCount, outputWords, zeroPoint, low, high } = params;
+  const SPLIT = splits > 1 ? '1u' : '0u';
+  const output = splits > 1 ? 'partial' : 'output';
+  const { inputWords, tileCount } = params;
+  const product: Int8Dispatch = isMatvec(specialization, params)
+    ? {
+        kernel: matvecInt8Kernel as unknown as Kernel,
+        specialization: { TILE_VECTORS: `${choice.tileVectors}u`, OUTPUT, REQUANTIZE, WEIGHT_BITS, SPLIT },
+        params: { inputWords, outputWords, pixelCount, tileCount, splits, zeroPoint, low, high },
+        buffers: { ...buffers, output },
+      }
+    : {
+        kernel: conv2dInt8TiledKernel as unknown as Kernel,
+        specialization: { ...all, SPLIT },
+        params: { ...params, splits },
+        buffers: { ...buffers, output },
+      };
+  if (splits === 1) return [product];
   return [
     product,
     {
@@ -142,6 +184,38 @@ export function int8Dispatches(
       buffers: { partial: 'partial', bias: 'bias', multipliers: 'multipliers', output: 'output' },
     },
   ];
+}
+
+/** Rows so few that a tile of pixels would mostly idle; each reads all weights again. */
+const MATVEC_ROWS = 4;
+
+/** Whether a convolution is the product of a few rows with a matrix: every pixel by itself, none padded. */
+function isMatvec({ POOL }: Specialization, params: Record<string, number>): boolean {
+  const same = ['kernelHeight', 'kernelWidth', 'strideHeight', 'strideWidth'].every(
+    (name) => params[name] === 1,
+  );
+  return (
+    same &&
+    POOL !== '1u' &&
+    params.pixelCount <= MATVEC_ROWS &&
+    params.padTop === 0 &&
+    params.padLeft === 0 &&
+    params.groupTiles === params.tileCount &&
+    params.inputHeight === params.outputHeight &&
+    params.inputWidth === params.outputWidth
+  );
+}
+
+/** A convolution's codes as the chosen kernel reads them; `bits` is how wide the narrow families store them. */
+export function packWeights(
+  choice: Int8Choice,
+  codes: Int8Array,
+  layout: TileLayout,
+  bits: 8 | 4 | 2,
+): Uint32Array {
+  if (choice.family !== 'tensor') return packTiles(codes, layout, bits);
+  const stepWords = Number.parseInt(String(choice.specialization.STEP_VECTORS), 10) * 4;
+  return tensorWeights(packTiles(codes, layout, 8), layout, stepWords);
 }
 
 /** Bytes of the partial sums between a split product's two dispatches; 0 where there is one. */

@@ -2,7 +2,7 @@ import { check } from '../gpu/errors.ts';
 import type { Specialization } from '../gpu/kernel.ts';
 import { isAligned, type WeightShape } from './weight-layout.ts';
 
-/** What a workgroup-tiled convolution computes at once; the constants of `shaders/conv2d-int8-tiled.wgsl`. */
+/** What a workgroup-tiled convolution computes at once; the constants of the tiled shaders. */
 export interface TiledTile {
   /** Output pixels and vectors of four output channels a workgroup. */
   tilePixels: number;
@@ -25,10 +25,16 @@ export interface GemmShape {
   kernelWords: number;
 }
 
-type Limits = Pick<
+/** The limits that workgroups live within. */
+export type Limits = Pick<
   GPUSupportedLimits,
   'maxComputeWorkgroupStorageSize' | 'maxComputeInvocationsPerWorkgroup'
 >;
+
+/** What is staged: int8 words, or channels of floats, four times as many rows of a step. */
+export type TiledElement = 'int8' | 'f32' | 'f16';
+
+const ROW_BYTES: Record<TiledElement, number> = { int8: 16, f32: 64, f16: 32 };
 
 /** Enough workgroups for every core of a large GPU (132 on an H200) to have two. */
 const FULL = 264;
@@ -43,9 +49,9 @@ const TILES: readonly Omit<TiledTile, 'buffers'>[] = [
   { tilePixels: 64, tileVectors: 8, tileWords: 16, threadPixels: 8, threadVectors: 1 },
 ];
 
-/** Bytes of workgroup memory; `vectorBytes` is what one staged vector of four pixels or channels takes. */
-export function tiledBytes(tile: TiledTile, vectorBytes = 16): number {
-  return tile.buffers * tile.tileWords * (tile.tilePixels / 4 + 1 + tile.tileVectors) * vectorBytes;
+/** Bytes of workgroup memory. */
+export function tiledBytes(tile: TiledTile, element: TiledElement = 'int8'): number {
+  return tile.buffers * tile.tileWords * (tile.tilePixels / 4 + 1 + tile.tileVectors) * ROW_BYTES[element];
 }
 
 export function tiledThreads(tile: Omit<TiledTile, 'buffers'>): number {
@@ -59,7 +65,7 @@ export function tiledThreads(tile: Omit<TiledTile, 'buffers'>): number {
  * @example
  * checkTiled(device.limits, { tilePixels: 64, tileVectors: 16, tileWords: 16, threadPixels: 8, threadVectors: 2, buffers: 1 });
  */
-export function checkTiled(limits: Limits, tile: TiledTile, vectorBytes = 16): void {
+export function checkTiled(limits: Limits, tile: TiledTile, element: TiledElement = 'int8'): void {
   const threads = tiledThreads(tile);
   const columns = threads / (tile.tilePixels / 4);
   check(
@@ -67,27 +73,30 @@ export function checkTiled(limits: Limits, tile: TiledTile, vectorBytes = 16): v
     'the threads of a tile must be a multiple of its pixel quads, and tileWords of the quotient',
     [threads, tile.tilePixels / 4, tile.tileWords],
   );
-  check(
-    (tile.tileWords * tile.tileVectors) % threads === 0,
-    'the weight vectors of a step must divide among the threads',
-    [tile.tileWords * tile.tileVectors, threads],
-  );
+  const vectors = tile.tileWords * tile.tileVectors * (element === 'int8' ? 1 : 4);
+  check(vectors % threads === 0, 'the weight vectors of a step must divide among the threads', [
+    vectors,
+    threads,
+  ]);
   check(
     threads <= limits.maxComputeInvocationsPerWorkgroup,
     `a workgroup may have ${limits.maxComputeInvocationsPerWorkgroup} threads on this adapter`,
     threads,
   );
   check(
-    tiledBytes(tile, vectorBytes) <= limits.maxComputeWorkgroupStorageSize,
+    tiledBytes(tile, element) <= limits.maxComputeWorkgroupStorageSize,
     `a tile must fit the adapter's ${limits.maxComputeWorkgroupStorageSize} bytes of workgroup memory`,
-    tiledBytes(tile, vectorBytes),
+    tiledBytes(tile, element),
   );
 }
 
 /** Every tile that this adapter and these groups allow, largest first: what a tuner picks among. */
-export function tiledTiles(limits: Limits, shape: WeightShape, vectorBytes = 16): TiledTile[] {
-  const fits = (tile: TiledTile) => tiledBytes(tile, vectorBytes) <= limits.maxComputeWorkgroupStorageSize;
-  const tiles = TILES.map((tile): TiledTile => {
+export function tiledTiles(limits: Limits, shape: WeightShape, element: TiledElement = 'int8'): TiledTile[] {
+  const fits = (tile: TiledTile) => tiledBytes(tile, element) <= limits.maxComputeWorkgroupStorageSize;
+  const tiles = TILES.map((each): TiledTile => {
+    // Floats stage as few channels as there are threads for: a row of theirs takes as much as a word of int8.
+    const columns = tiledThreads(each) / (each.tilePixels / 4);
+    const tile = element === 'int8' ? each : { ...each, tileWords: Math.max(4, columns) };
     const twice: TiledTile = { ...tile, buffers: 2 };
     return fits(twice) ? twice : { ...tile, buffers: 1 };
   }).filter((tile) => fits(tile) && tiledThreads(tile) <= limits.maxComputeInvocationsPerWorkgroup);
@@ -112,9 +121,9 @@ export function chooseTiled(
   limits: Limits,
   pixelCount: number,
   shape: WeightShape,
-  vectorBytes = 16,
+  element: TiledElement = 'int8',
 ): TiledTile {
-  const tiles = tiledTiles(limits, shape, vectorBytes);
+  const tiles = tiledTiles(limits, shape, element);
   const full = tiles.filter(
     ({ tileVectors, tilePixels }) =>
       (tileVectors === 8 || shape.outChannels > tileVectors * 2) &&
@@ -143,17 +152,21 @@ export function splitsFor(tile: TiledTile, shape: GemmShape): number {
   return Math.max(1, Math.min(wanted, Math.floor(steps / 4), 64));
 }
 
-/** A tile as the shaders' constants; `run` input words in a row belong to one tap. */
+/** A tile as the constants of `conv2d-int8-tiled`; `groupWords` says how many words in a row belong to one tap. */
 export function tiledSpecialization(tile: TiledTile, groupWords: number): Specialization {
   const staged = (tile.tileWords * tile.tilePixels) / 4 / tiledThreads(tile);
   const run = [4, 2, 1].find((words) => groupWords % words === 0 && staged % words === 0) ?? 1;
+  return { ...tiledFloatSpecialization(tile), WORD_RUN: `${run}u` };
+}
+
+/** A tile as the constants of `shaders/lib/tiled-float.wgsl`. */
+export function tiledFloatSpecialization(tile: TiledTile): Specialization {
   return {
     TILE_PIXELS: `${tile.tilePixels}u`,
     TILE_VECTORS: `${tile.tileVectors}u`,
     TILE_WORDS: `${tile.tileWords}u`,
     THREAD_PIXELS: `${tile.threadPixels}u`,
     THREAD_VECTORS: `${tile.threadVectors}u`,
-    WORD_RUN: `${run}u`,
     BUFFERS: `${tile.buffers}u`,
   };
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { AdapterReport } from '../../src/gpu/runtime.ts';
 import type { Graph } from '../../src/model/graph.ts';
-import { compile } from '../../src/model/session.ts';
+import { type CompileOptions, compile } from '../../src/model/session.ts';
 import { conv2d } from '../../src/reference/conv2d.ts';
 import { type ConvGeometry, convOutput, maxPool2x2 } from '../../src/reference/conv2d-int8.ts';
 import { sampled, seeded, useRuntime } from './runtime.ts';
@@ -28,11 +28,15 @@ const cases = Array.from({ length: 40 }, (_, seed) => {
   };
 }).filter(({ geometry, pool }) => convOutput(geometry).every((n) => n >= (pool ? 2 : 1)));
 
-/** Every geometry through the kernel that `software` adapters are given, on whatever adapter is there. */
-export function testConv2d(software: AdapterReport['software']): void {
+/** Every geometry through the kernel that `software` adapters or `options` are given, on whatever adapter is there. */
+export function testConv2d(
+  software: AdapterReport['software'],
+  options: CompileOptions = {},
+  { tolerance = 1e-5, sample = 16 } = {},
+): void {
   const context = useRuntime();
   test('equals the float64 twin within rounding, fused affine, clamp and pool included', async () => {
-    for (const { geometry, pool, relu, seed } of sampled('conv2d geometries', cases, 16)) {
+    for (const { geometry, pool, relu, seed } of sampled('conv2d geometries', cases, sample)) {
       const r = seeded(seed);
       const { batch, height, width, inChannels, outChannels, kernel, groups } = geometry;
       const [outHeight, outWidth] = convOutput(geometry);
@@ -85,7 +89,7 @@ export function testConv2d(software: AdapterReport['software']): void {
             ['identity.bias', tensor(new Float32Array(1), 1)],
           ]),
         },
-        { batch: 2 },
+        { batch: 2, ...options },
       );
       const output = await session.run(images);
       session.destroy();
@@ -103,7 +107,7 @@ export function testConv2d(software: AdapterReport['software']): void {
             norm += Math.abs(term);
           }
         }
-        expect(Math.abs(output[n] - sum), JSON.stringify(geometry)).toBeLessThan(1e-5 * norm + 1e-6);
+        expect(Math.abs(output[n] - sum), JSON.stringify(geometry)).toBeLessThan(tolerance * norm + 1e-6);
       }
     }
   });

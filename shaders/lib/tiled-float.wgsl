@@ -1,0 +1,188 @@
+// The body of the float convolutions for GPUs: an implicit GEMM whose tiles are staged in workgroup memory, with the
+// affine epilogue, clamp and 2x2 max-pool of conv2d. Needs lib/conv-pixel.wgsl, lib/implicit-gemm.wgsl and of the
+// kernel: alias Real (f32 or f16), const CHUNKED, POOL, the bindings input, scale, shift (vec4f) and output, and
+//
+//   fn prepare_weights(thread: u32)                  called once by every thread, ends with a barrier if it needs one
+//   fn weight_vector(vector: u32) -> vec4<Real>      four output channels: [tile][ky][kx][channel][TILE_VECTORS]
+//
+// One workgroup computes TILE_PIXELS pixels x TILE_VECTORS x 4 channels, one thread THREAD_PIXELS x THREAD_VECTORS x 4
+// of them in registers, spread over the tile so that a warp reads one input vector (broadcast) and neighbouring weight
+// vectors. TILE_WORDS vectors of four input channels are staged a step, while the next step's are on their way.
+//
+// Workgroup memory: BUFFERS * 4 * TILE_WORDS * (TILE_PIXELS + 4 + TILE_VECTORS * 4) Reals: 64 x 64 x 4 takes 8.4 KB in
+// f32, which every adapter has; 128 x 128 x 8 takes 33 KB.
+//
+// CHUNKED 1 sums a step's products in Real and moves them to f32 before the next: at most 4 * TILE_WORDS roundings of an
+// f16 sum. Sums run over ky, kx, c in this order on every adapter, but WGSL leaves rounding open: results agree within
+// tolerance, not bits. Vectors past the end of k and padding are staged as zeros; pixels past the last are pixel 0 and
+// are not stored. Scaling comes before pooling because a negative scale turns maxima into minima.
+
+const TILE_PIXELS: u32 = 64u;
+const TILE_VECTORS: u32 = 16u;
+const TILE_WORDS: u32 = 4u;
+const THREAD_PIXELS: u32 = 8u;
+const THREAD_VECTORS: u32 = 2u;
+const BUFFERS: u32 = 1u;
+
+const ROW_THREADS: u32 = TILE_PIXELS / THREAD_PIXELS;
+const COLUMN_THREADS: u32 = TILE_VECTORS / THREAD_VECTORS;
+const THREADS: u32 = ROW_THREADS * COLUMN_THREADS;
+const QUADS: u32 = TILE_PIXELS / 4u;
+const THREAD_QUADS: u32 = THREAD_PIXELS / 4u;
+// One vector of padding spreads the staging threads' stores over the banks.
+const QUAD_STRIDE: u32 = QUADS + 1u;
+const STAGE_COLUMNS: u32 = THREADS / QUADS;
+const STAGE_WORDS: u32 = TILE_WORDS / STAGE_COLUMNS;
+const TILE_ROWS: u32 = TILE_WORDS * 4u;
+const STAGE_VECTORS: u32 = TILE_ROWS * TILE_VECTORS / THREADS;
+const SUMS: u32 = THREAD_PIXELS * THREAD_VECTORS;
+
+alias Real4 = vec4<Real>;
+
+struct Params {
+  input_height: u32,
+  input_width: u32,
+  input_vectors: u32,
+  output_height: u32,
+  output_width: u32,
+  output_vectors: u32,
+  kernel_height: u32,
+  kernel_width: u32,
+  stride_height: u32,
+  stride_width: u32,
+  dilation_height: u32,
+  dilation_width: u32,
+  pad_top: u32,
+  pad_left: u32,
+  group_vectors: u32,
+  group_tiles: u32,
+  pixel_count: u32,
+  tile_count: u32,
+  low: f32,
+  high: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+
+// Input channel k of pixels 4q to 4q + 3, and of channel vector v.
+var<workgroup> tile_input: array<Real4, BUFFERS * TILE_ROWS * QUAD_STRIDE>;
+var<workgroup> tile_weights: array<Real4, BUFFERS * TILE_ROWS * TILE_VECTORS>;
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) thread: u32) {
+  // Channels vary fastest: workgroups that run together read the same pixels.
+  let linear = workgroup.x + workgroup.y * count.x;
+  let tile = linear % params.tile_count;
+  let block = linear / params.tile_count;
+  if (block * TILE_PIXELS >= params.pixel_count) {
+    return;
+  }
+  prepare_weights(thread);
+  let kernel_vectors = params.kernel_height * params.kernel_width * params.group_vectors;
+  let steps = (kernel_vectors + TILE_WORDS - 1u) / TILE_WORDS;
+  let group_vector = (tile / params.group_tiles) * params.group_vectors;
+
+  let stage_quad = thread / STAGE_COLUMNS;
+  let stage_column = (thread % STAGE_COLUMNS) * STAGE_WORDS;
+  var pixels: array<Pixel, 4>;
+  for (var r = 0u; r < 4u; r++) {
+    pixels[r] = locate(block * TILE_PIXELS + stage_quad * 4u + r);
+  }
+  var next_input: array<mat4x4<Real>, STAGE_WORDS>;
+  var next_weights: array<Real4, STAGE_VECTORS>;
+  let row = thread / COLUMN_THREADS;
+  let column = thread % COLUMN_THREADS;
+  var part: array<Real4, SUMS>;
+  var total: array<vec4f, SUMS>;
+
+  // One turn more than there are steps: loading runs a step ahead of multiplying.
+  for (var step = 0u; ; step++) {
+    if (step < steps) {
+      for (var w = 0u; w < STAGE_WORDS; w++) {
+        let k = step * TILE_WORDS + stage_column + w;
+        let tap = k / params.group_vectors;
+        let vector = group_vector + k - tap * params.group_vectors;
+        for (var r = 0u; r < 4u; r++) {
+          let pixel = tap_pixel(pixels[r], tap);
+          let inside = pixel != OUTSIDE && k < kernel_vectors;
+          let at = select(0u, pixel * params.input_vectors + vector, inside);
+          next_input[w][r] = Real4(select(vec4f(), input[at], inside));
+        }
+      }
+      for (var i = 0u; i < STAGE_VECTORS; i++) {
+        let vector = thread + i * THREADS;
+        let k = min(step * TILE_ROWS + vector / TILE_VECTORS, kernel_vectors * 4u - 1u);
+        next_weights[i] = weight_vector((tile * kernel_vectors * 4u + k) * TILE_VECTORS + vector % TILE_VECTORS);
+      }
+    }
+    if (step > 0u) {
+      let slot = ((step - 1u) % BUFFERS) * TILE_ROWS;
+      for (var k = slot; k < slot + TILE_ROWS; k++) {
+        var b: array<Real4, THREAD_VECTORS>;
+        for (var v = 0u; v < THREAD_VECTORS; v++) {
+          b[v] = tile_weights[k * TILE_VECTORS + column + v * COLUMN_THREADS];
+        }
+        for (var q = 0u; q < THREAD_QUADS; q++) {
+          let a = tile_input[k * QUAD_STRIDE + row + q * ROW_THREADS];
+          for (var r = 0u; r < 4u; r++) {
+            for (var v = 0u; v < THREAD_VECTORS; v++) {
+              let sum = (q * 4u + r) * THREAD_VECTORS + v;
+              part[sum] = fma(Real4(a[r]), b[v], part[sum]);
+            }
+          }
+        }
+      }
+      if (CHUNKED == 1u) {
+        for (var i = 0u; i < SUMS; i++) {
+          total[i] += vec4f(part[i]);
+          part[i] = Real4();
+        }
+      }
+    }
+    if (step >= steps) {
+      break;
+    }
+    // A second buffer was last read two turns ago, before the barrier of the turn between.
+    if (BUFFERS == 1u) {
+      workgroupBarrier();
+    }
+    let slot = (step % BUFFERS) * TILE_ROWS;
+    for (var w = 0u; w < STAGE_WORDS; w++) {
+      let by_channel = transpose(next_input[w]);
+      for (var lane = 0u; lane < 4u; lane++) {
+        tile_input[(slot + (stage_column + w) * 4u + lane) * QUAD_STRIDE + stage_quad] = by_channel[lane];
+      }
+    }
+    for (var i = 0u; i < STAGE_VECTORS; i++) {
+      tile_weights[slot * TILE_VECTORS + thread + i * THREADS] = next_weights[i];
+    }
+    workgroupBarrier();
+  }
+
+  for (var q = 0u; q < THREAD_QUADS; q++) {
+    let quad = block * TILE_PIXELS + (row + q * ROW_THREADS) * 4u;
+    for (var v = 0u; v < THREAD_VECTORS; v++) {
+      let vector = tile * TILE_VECTORS + column + v * COLUMN_THREADS;
+      if (vector >= params.output_vectors) {
+        continue;
+      }
+      var best = vec4f();
+      for (var r = 0u; r < 4u; r++) {
+        let index = (q * 4u + r) * THREAD_VECTORS + v;
+        var sum = total[index];
+        if (CHUNKED == 0u) {
+          sum = vec4f(part[index]);
+        }
+        let value = clamp(sum * scale[vector] + shift[vector], vec4f(params.low), vec4f(params.high));
+        best = select(max(best, value), value, r == 0u);
+        if (POOL == 0u && quad + r < params.pixel_count) {
+          output[(quad + r) * params.output_vectors + vector] = value;
+        }
+      }
+      if (POOL == 1u && quad < params.pixel_count) {
+        output[(quad / 4u) * params.output_vectors + vector] = best;
+      }
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import source from '../../shaders/conv2d-int8-tensor.wgsl?raw';
+import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
+import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import implicitGemm from '../../shaders/lib/implicit-gemm.wgsl?raw';
+import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
+import requantize from '../../shaders/lib/requantize.wgsl?raw';
+import subgroupMatrix from '../../shaders/lib/subgroup-matrix.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+import { conv2dInt8Kernel } from './conv2d-int8.ts';
+
+const { bindings, params } = conv2dInt8Kernel.declaration;
+
+/** int8 convolution and matrix product on tensor cores; shapes in `shaders/conv2d-int8-tensor.wgsl`. */
+export const conv2dInt8TensorKernel = defineKernel({
+  name: 'conv2d-int8-tensor',
+  wgsl: [subgroupMatrix, exactFloat, requantize, epilogue, convPixel, implicitGemm, source],
+  bindings: { ...bindings, weights: { access: 'read', type: 'vec4u' } },
+  params,
+  constants: {
+    MATRIX_M: ['8u', '16u', '32u'],
+    MATRIX_N: ['8u', '16u', '32u'],
+    MATRIX_K: ['16u', '32u', '64u'],
+    MATRICES_M: ['1u', '2u', '4u', '8u'],
+    MATRICES_N: ['1u', '2u', '4u', '8u'],
+    SUBGROUPS_M: ['1u', '2u', '4u'],
+    SUBGROUPS_N: ['1u', '2u', '4u'],
+    SUBGROUP_SIZE: ['16u', '32u', '64u'],
+    STEP_VECTORS: ['4u', '8u'],
+    UNITS: ['1u', '16u'],
+    WORD_RUN: ['1u', '2u', '4u'],
+    POOL: ['0u', '1u'],
+    OUTPUT: ['0u', '1u', '2u'],
+    REQUANTIZE: [],
+  },
+  requires: ['subgroups', 'chromium-experimental-subgroup-matrix'],
+  workgroups: ({ pixelCount, tileCount }, { SUBGROUPS_M = 2, MATRICES_M = 4, MATRIX_M = 16 }) =>
+    Math.ceil(pixelCount / (SUBGROUPS_M * MATRICES_M * MATRIX_M)) * tileCount,
+});

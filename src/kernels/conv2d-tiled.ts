@@ -1,0 +1,27 @@
+import source from '../../shaders/conv2d-tiled.wgsl?raw';
+import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
+import implicitGemm from '../../shaders/lib/implicit-gemm.wgsl?raw';
+import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+import { conv2dKernel } from './conv2d.ts';
+
+const { bindings, params } = conv2dKernel.declaration;
+
+/** f32 convolution for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-tiled.wgsl`. */
+export const conv2dTiledKernel = defineKernel({
+  name: 'conv2d-tiled',
+  wgsl: [convPixel, implicitGemm, tiledFloat, source],
+  bindings,
+  params,
+  constants: {
+    TILE_PIXELS: ['16u', '32u', '64u', '128u'],
+    TILE_VECTORS: ['8u', '16u', '32u'],
+    TILE_WORDS: ['4u', '8u', '16u'],
+    THREAD_PIXELS: ['4u', '8u'],
+    THREAD_VECTORS: ['1u', '2u'],
+    BUFFERS: ['1u', '2u'],
+    POOL: ['0u', '1u'],
+  },
+  workgroups: ({ pixelCount, tileCount }, { TILE_PIXELS = 64 }) =>
+    Math.ceil(pixelCount / TILE_PIXELS) * tileCount,
+});

@@ -1,0 +1,33 @@
+import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
+import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
+import requantize from '../../shaders/lib/requantize.wgsl?raw';
+import source from '../../shaders/matvec-int8.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+import { conv2dInt8Kernel } from './conv2d-int8.ts';
+
+/** int8 products of a few rows with a matrix, epilogue fused; shapes in `shaders/matvec-int8.wgsl`. */
+export const matvecInt8Kernel = defineKernel({
+  name: 'matvec-int8',
+  wgsl: [exactFloat, requantize, packedWeights, epilogue, source],
+  bindings: conv2dInt8Kernel.declaration.bindings,
+  params: {
+    inputWords: 'u32',
+    outputWords: 'u32',
+    pixelCount: 'u32',
+    tileCount: 'u32',
+    splits: 'u32',
+    zeroPoint: 'i32',
+    low: 'i32',
+    high: 'i32',
+  },
+  constants: {
+    TILE_VECTORS: ['1u', '2u', '4u', '8u', '16u', '32u'],
+    WORKGROUP_SIZE: ['64u', '128u', '256u'],
+    OUTPUT: ['0u', '1u', '2u'],
+    SPLIT: ['0u', '1u'],
+    WEIGHT_BITS: ['8u', '4u', '2u'],
+    REQUANTIZE: [],
+  },
+  workgroups: ({ pixelCount, tileCount, splits }) => tileCount * pixelCount * splits,
+});

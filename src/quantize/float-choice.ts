@@ -1,0 +1,71 @@
+import { check } from '../gpu/errors.ts';
+import type { Kernel } from '../gpu/kernel.ts';
+import type { Runtime } from '../gpu/runtime.ts';
+import { conv2dKernel } from '../kernels/conv2d.ts';
+import { conv2dTiledKernel } from '../kernels/conv2d-tiled.ts';
+import { conv2dTiledCodebookKernel } from '../kernels/conv2d-tiled-codebook.ts';
+import { conv2dTiledF16Kernel } from '../kernels/conv2d-tiled-f16.ts';
+import { conv2dUnrolledKernel } from '../kernels/conv2d-unrolled.ts';
+import { type KernelPreference, kernelFamily } from './kernel-choice.ts';
+import { type ConvTile, chooseTile } from './tile.ts';
+import { checkTiled, chooseTiled, type TiledTile, tiledFloatSpecialization } from './tiled-tile.ts';
+import type { WeightShape } from './weight-layout.ts';
+
+/** The kernel and tile of one float convolution. */
+export interface FloatChoice extends ConvTile {
+  /** Staged in workgroup memory; codebook weights are then expanded while they are staged. */
+  tiled?: boolean;
+  /** Products in f16, weights stored as such. */
+  half?: boolean;
+}
+
+/** What besides the shape decides on a {@link FloatChoice}. */
+export interface FloatOptions {
+  kernels?: KernelPreference;
+  /** f16 products where the tiled kernels run; not for codebooks. */
+  float16?: boolean;
+  /** A tuner's find instead of the library's own choice. */
+  tile?: TiledTile;
+}
+
+/**
+ * Chooses kernel and tile for a float convolution over `pixelCount` pixels.
+ *
+ * @throws LloydError when `float16` is asked of a device without `shader-f16`, or of kernels in registers
+ * @example
+ * const { tileVectors, specialization } = chooseFloat(runtime, 32 * 32 * 32, shape, { kernels: 'tiled' });
+ */
+export function chooseFloat(
+  runtime: Runtime,
+  pixelCount: number,
+  shape: WeightShape,
+  { kernels, float16: half = false, tile: tuned }: FloatOptions = {},
+): FloatChoice {
+  const family = kernelFamily(runtime, kernels);
+  if (half) {
+    check(
+      runtime.device.features.has('shader-f16'),
+      'float16 needs the device feature shader-f16',
+      'a device without it',
+      'leave float16 out, or request the feature',
+    );
+    check(family !== 'registers', 'float16 is the tiled kernels’', family, "add kernels: 'tiled'");
+  }
+  if (family === 'registers') {
+    return chooseTile(pixelCount, shape.outChannels / shape.groups, false, runtime.adapter.software);
+  }
+  const { limits } = runtime.device;
+  const element = half ? 'f16' : 'f32';
+  const tile = tuned ?? chooseTiled(limits, pixelCount, shape, element);
+  checkTiled(limits, tile, element);
+  const { tileVectors } = tile;
+  return { tileVectors, specialization: tiledFloatSpecialization(tile), unrolled: false, tiled: true, half };
+}
+
+/** The kernel of a choice; `packed` where its weights are codes of a codebook that the kernel expands itself. */
+export function floatKernel({ tiled, half, unrolled }: FloatChoice, packed: boolean): Kernel {
+  const register = unrolled ? conv2dUnrolledKernel : conv2dKernel;
+  const plain = half ? conv2dTiledF16Kernel : conv2dTiledKernel;
+  const kernel = tiled ? (packed ? conv2dTiledCodebookKernel : plain) : register;
+  return kernel as unknown as Kernel;
+}

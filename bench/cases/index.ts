@@ -1,6 +1,7 @@
 import type { BenchCase, Size } from '../types.ts';
 import { codeCases } from './codes.ts';
 import { convCases } from './conv.ts';
+import { depthwiseCases } from './depthwise.ts';
 import { gpuCases } from './gpu.ts';
 import { gradientCases } from './gradients.ts';
 import { kmeansCases } from './kmeans.ts';
@@ -28,6 +29,7 @@ export function benchCases(size: Size): BenchCase[] {
     ...mergeCases(size),
     ...operatorCases(size),
     ...gradientCases(size),
+    ...depthwiseCases(size),
     ...normalizationCases(size),
     ...trainingCases(size),
     ...layoutCases(size),

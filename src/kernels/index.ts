@@ -28,6 +28,9 @@ import { conv2dTiledKernel } from './conv2d-tiled.ts';
 import { conv2dTiledCodebookKernel } from './conv2d-tiled-codebook.ts';
 import { conv2dTiledF16Kernel } from './conv2d-tiled-f16.ts';
 import { conv2dUnrolledKernel } from './conv2d-unrolled.ts';
+import { depthwiseConv2dKernel } from './depthwise-conv2d.ts';
+import { depthwiseFilterGradientKernel } from './depthwise-filter-gradient.ts';
+import { depthwiseInputGradientKernel } from './depthwise-input-gradient.ts';
 import { dequantizeLinearKernel } from './dequantize-linear.ts';
 import { dequantizeLinearOnnx } from './dequantize-linear-onnx.ts';
 import { dynamicQuantizeParams } from './dynamic-quantize-params.ts';
@@ -96,6 +99,9 @@ export const kernels = {
   conv2dTiledF16: conv2dTiledF16Kernel,
   conv2dUnrolled: conv2dUnrolledKernel,
   convInteger,
+  depthwiseConv2d: depthwiseConv2dKernel,
+  depthwiseFilterGradient: depthwiseFilterGradientKernel,
+  depthwiseInputGradient: depthwiseInputGradientKernel,
   dequantizeLinear: dequantizeLinearKernel,
   dequantizeLinearOnnx,
   dynamicQuantizeParams,

@@ -50,6 +50,20 @@ export function tileLayout(shape: WeightShape, tileVectors: number): TileLayout 
   };
 }
 
+/** The layout that the depthwise kernels read, [tile][ky][kx][16]: a tile's channels have a filter each. */
+export function depthwiseLayout(shape: Omit<WeightShape, 'inChannels' | 'groups'>): TileLayout {
+  const tileChannels = 16;
+  const tileCount = Math.ceil(shape.outChannels / tileChannels);
+  return {
+    shape: { ...shape, inChannels: 1, groups: 1 },
+    tileChannels,
+    tileCount,
+    groupTiles: tileCount,
+    paddedChannels: 1,
+    length: tileCount * shape.kernelHeight * shape.kernelWidth * tileChannels,
+  };
+}
+
 export function isAligned({ groups, inChannels, outChannels }: WeightShape, tileVectors: number): boolean {
   return groups === 1 || (inChannels % 4 === 0 && (outChannels / groups) % (tileVectors * 4) === 0);
 }

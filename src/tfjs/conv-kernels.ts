@@ -86,7 +86,7 @@ export function convolve(
   const shift = bias ? padded(recorder, bias) : constant(0);
   const sums = outputOf(recorder, [batch, height, width, channels], (output) => {
     const operands = { input: padded(recorder, x), weights: tiled(recorder, filter, conv), scale, shift };
-    recorder.run(conv2dKernel, { ...operands, output }, plan.params, plan.specialization);
+    recorder.run(plan.kernel, { ...operands, output }, plan.params, plan.specialization);
   });
   recorder.release();
   return sums;

@@ -2,8 +2,6 @@ import type { Call } from '../gpu/kernel.ts';
 import { averagePool2dGradientKernel } from '../kernels/average-pool2d-gradient.ts';
 import { batchNormGradientKernel } from '../kernels/batch-norm-gradient.ts';
 import { batchNormGradientSumsKernel } from '../kernels/batch-norm-gradient-sums.ts';
-import { conv2dFilterGradientKernel } from '../kernels/conv2d-filter-gradient.ts';
-import { conv2dInputGradientKernel } from '../kernels/conv2d-input-gradient.ts';
 import { fakeQuantizeGradientKernel } from '../kernels/fake-quantize-gradient.ts';
 import { maxPool2dGradientKernel } from '../kernels/max-pool2d-gradient.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';
@@ -132,7 +130,7 @@ async function convBackward(
   const filter = planFilterGradient(layer, batch);
   backward.push(
     await workshop.bind(
-      conv2dFilterGradientKernel,
+      filter.kernel,
       { input, gradient: normalized, partial },
       filter.params,
       filter.specialization,
@@ -149,7 +147,7 @@ async function convBackward(
     const plan = planInputGradient(layer, batch);
     backward.push(
       await workshop.bind(
-        conv2dInputGradientKernel,
+        plan.kernel,
         { gradient: normalized, weights: weights.effective, inputGradient },
         plan.params,
         plan.specialization,

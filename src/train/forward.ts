@@ -4,7 +4,6 @@ import { averagePool2dKernel } from '../kernels/average-pool2d.ts';
 import { batchNormKernel } from '../kernels/batch-norm.ts';
 import { batchNormMergeKernel } from '../kernels/batch-norm-merge.ts';
 import { batchNormStatisticsKernel } from '../kernels/batch-norm-statistics.ts';
-import { conv2dKernel } from '../kernels/conv2d.ts';
 import { maxPool2dKernel } from '../kernels/max-pool2d.ts';
 import { requiredParameter } from '../model/parameters.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
@@ -14,7 +13,7 @@ import { outputPixels, planConv, poolParams, vectorsOf, weightLayout } from './g
 import { normParameters, type TrainedConv, type TrainedLayer } from './layers.ts';
 import { roundedWeights } from './rounded-weights.ts';
 import { roundOutput, roundTo } from './rounding.ts';
-import { floatWeights, type TrainedWeights } from './weights.ts';
+import { floatWeights, type TrainedWeights, type Workshop } from './weights.ts';
 
 /** Binds a layer's forward pass over the tensors it reads; the last layer's logits are rounded to no grid. */
 export async function forwardStages(
@@ -60,18 +59,11 @@ async function convForward(
   builder.weights.set(name, weights);
   for (const [key, buffer] of weights.state) state.set(key, buffer);
   const sums = workshop.empty(bytesOf(layer.shape), `${name} sums`);
-  const tiledChannels = layout.tileCount * layout.tileChannels;
-  const ones = new Float32Array(tiledChannels).fill(1, 0, layer.shape.channels);
   const plan = planConv(layer, batch);
+  const operands = { input: inputs[0], weights: weights.effective, output: sums };
   const convolve = await workshop.bind(
-    conv2dKernel,
-    {
-      input: inputs[0],
-      weights: weights.effective,
-      scale: workshop.upload(ones, 'ones'),
-      shift: workshop.upload(new Float32Array(tiledChannels), 'zeros'),
-      output: sums,
-    },
+    plan.kernel,
+    layer.depthwise ? operands : { ...operands, ...plainEpilogue(workshop, layer, layout) },
     plan.params,
     plan.specialization,
   );
@@ -79,6 +71,15 @@ async function convForward(
   const forward = [...weights.prepare, convolve, ...norm.forward];
   const stages: Stages = { ...norm, inputs, forward, sums };
   return last ? stages : roundOutput(builder, layer, stages);
+}
+
+/** The scale and shift that leave a sum as it is, and padding zero. */
+function plainEpilogue(workshop: Workshop, { shape }: TrainedConv, layout: TileLayout) {
+  const channels = layout.tileCount * layout.tileChannels;
+  return {
+    scale: workshop.upload(new Float32Array(channels).fill(1, 0, shape.channels), 'ones'),
+    shift: workshop.upload(new Float32Array(channels), 'zeros'),
+  };
 }
 
 async function convWeights(

@@ -1,13 +1,24 @@
 import type { Specialization } from '../gpu/kernel.ts';
+import { conv2dKernel } from '../kernels/conv2d.ts';
+import { conv2dFilterGradientKernel } from '../kernels/conv2d-filter-gradient.ts';
+import { conv2dInputGradientKernel } from '../kernels/conv2d-input-gradient.ts';
+import { depthwiseConv2dKernel } from '../kernels/depthwise-conv2d.ts';
+import { depthwiseFilterGradientKernel } from '../kernels/depthwise-filter-gradient.ts';
+import { depthwiseInputGradientKernel } from '../kernels/depthwise-input-gradient.ts';
 import type { ImageShape } from '../model/graph.ts';
-import { type TileLayout, tileLayout } from '../quantize/weight-layout.ts';
+import { depthwiseLayout, type TileLayout, tileLayout } from '../quantize/weight-layout.ts';
 import type { TrainedConv, TrainedPool } from './layers.ts';
 
-/** A convolution of one group, by what its kernels need to know. */
-export type ConvGeometry = Pick<TrainedConv, 'input' | 'shape' | 'kernel' | 'strides' | 'dilations' | 'pads'>;
+/** A convolution of one group or, depthwise, of one a channel: what its kernels need to know. */
+export type ConvGeometry = Pick<
+  TrainedConv,
+  'input' | 'shape' | 'kernel' | 'strides' | 'dilations' | 'pads'
+> &
+  Partial<Pick<TrainedConv, 'depthwise'>>;
 
-/** A kernel's parameters and specialization for one convolution. */
+/** A kernel, its parameters and specialization for one convolution. */
 export interface ConvPlan {
+  kernel: unknown;
   params: Record<string, number>;
   specialization: Specialization;
 }
@@ -34,20 +45,21 @@ export const SPECIALIZATIONS = {
 } as const;
 
 /** The tiled order of a convolution's weights. */
-export function weightLayout({ input, shape, kernel }: ConvGeometry): TileLayout {
+export function weightLayout({ input, shape, kernel, depthwise }: ConvGeometry): TileLayout {
   const [kernelHeight, kernelWidth] = kernel;
-  return tileLayout(
-    { outChannels: shape.channels, inChannels: input.channels, kernelHeight, kernelWidth, groups: 1 },
-    TILE_VECTORS,
-  );
+  const own = { outChannels: shape.channels, kernelHeight, kernelWidth };
+  if (depthwise) return depthwiseLayout(own);
+  return tileLayout({ ...own, inChannels: input.channels, groups: 1 }, TILE_VECTORS);
 }
 
-/** How `conv2d` computes a batch, clamped from `low` to `high`. */
+/** How `conv2d` computes a batch, clamped from `low` to `high`; `depthwise-conv2d` has no clamp. */
 export function planConv(conv: ConvGeometry, batch: number, low = -LARGEST, high = LARGEST): ConvPlan {
   const { groupTiles, tileCount } = weightLayout(conv);
   const pixelCount = outputPixels(conv, batch);
+  if (conv.depthwise) return depthwisePlan(depthwiseConv2dKernel, conv, pixelCount);
   const [large, medium, small] = SPECIALIZATIONS.conv2d;
   return {
+    kernel: conv2dKernel,
     params: {
       ...convParams(conv),
       inputVectors: vectorsOf(conv.input),
@@ -63,11 +75,13 @@ export function planConv(conv: ConvGeometry, batch: number, low = -LARGEST, high
   };
 }
 
-/** How `conv2d-input-gradient` computes a batch. */
+/** How `conv2d-input-gradient` or `depthwise-input-gradient` computes a batch. */
 export function planInputGradient(conv: ConvGeometry, batch: number): ConvPlan {
   const pixelCount = batch * conv.input.height * conv.input.width;
+  if (conv.depthwise) return depthwisePlan(depthwiseInputGradientKernel, conv, pixelCount);
   const [large, small] = SPECIALIZATIONS.inputGradient;
   return {
+    kernel: conv2dInputGradientKernel,
     params: {
       ...convParams(conv),
       inputChannels: conv.input.channels,
@@ -79,19 +93,30 @@ export function planInputGradient(conv: ConvGeometry, batch: number): ConvPlan {
 }
 
 /**
- * How `conv2d-filter-gradient` is split along a batch's pixels: enough threads for a GPU, partial sums of at most
+ * How `conv2d-filter-gradient` (or its depthwise twin) is split along a batch's pixels: enough threads for a GPU, partial sums of at most
  * 64 MiB. `sum-splits` then adds `splits` parts of `length` elements.
  */
-export function planFilterGradient(conv: ConvGeometry, batch: number) {
+export function planFilterGradient(
+  conv: ConvGeometry,
+  batch: number,
+): ConvPlan & { splits: number; length: number } {
   const { length } = weightLayout(conv);
   const pixelCount = outputPixels(conv, batch);
-  const items = conv.kernel[0] * conv.kernel[1] * Math.ceil(vectorsOf(conv.input) / 2);
+  const taps = conv.kernel[0] * conv.kernel[1];
+  const items = taps * Math.ceil(vectorsOf(conv.input) / 2);
   const tiles = Math.ceil(vectorsOf(conv.shape) / TILE_VECTORS);
-  const wanted = Math.ceil(65536 / (items * tiles * 2));
+  const threads = conv.depthwise ? taps * tiles * TILE_VECTORS : items * tiles * 2;
+  const wanted = Math.ceil(65536 / threads);
   const limit = Math.max(1, Math.floor((64 << 20) / (length * 4)));
   const chunk = Math.max(64, Math.ceil(pixelCount / Math.min(wanted, limit)));
+  const split = { splits: Math.ceil(pixelCount / chunk), length };
+  if (conv.depthwise) {
+    const plan = depthwisePlan(depthwiseFilterGradientKernel, conv, pixelCount);
+    return { ...plan, params: { ...plan.params, chunk }, ...split };
+  }
   const [large, small] = SPECIALIZATIONS.filterGradient;
   return {
+    kernel: conv2dFilterGradientKernel,
     params: {
       ...convParams(conv),
       inputVectors: vectorsOf(conv.input),
@@ -100,8 +125,15 @@ export function planFilterGradient(conv: ConvGeometry, batch: number) {
       chunk,
     },
     specialization: items <= 16 ? small : large,
-    splits: Math.ceil(pixelCount / chunk),
-    length,
+    ...split,
+  };
+}
+
+function depthwisePlan(kernel: unknown, conv: ConvGeometry, pixelCount: number): ConvPlan {
+  return {
+    kernel,
+    params: { ...convParams(conv), vectors: vectorsOf(conv.shape), pixelCount },
+    specialization: {},
   };
 }
 

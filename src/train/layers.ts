@@ -22,6 +22,8 @@ export interface TrainedConv extends LayerBase {
   /** Its batch norm's node; without one there is a bias. */
   norm: string | null;
   epsilon: number;
+  /** Each channel has a filter of its own. */
+  depthwise: boolean;
   /** Name of its activation where calibration names them: a 2x2 max-pool right after it is included. */
   output: string;
   kernel: Pair;
@@ -57,7 +59,7 @@ const NO_PADS = [0, 0, 0, 0] as const;
 /**
  * A graph as the layers that can be trained, in order; the last one makes the logits.
  *
- * @throws LloydError for a concatenation, a grouped convolution, or a batch norm or activation that no layer can take in
+ * @throws LloydError for a concatenation, a grouped convolution that is not depthwise, or a batch norm or activation that no layer can take in
  */
 export function trainedLayers({ graph }: Model): TrainedLayer[] {
   const shapes = inferShapes(graph);
@@ -150,12 +152,18 @@ function createLayer(
     case 'linear': {
       const linear = node.op === 'linear';
       const groups = linear ? 1 : (node.groups ?? 1);
-      check(groups === 1, `${node.name}: a convolution to be trained must have one group`, groups);
+      const depthwise = groups > 1;
+      check(
+        !depthwise || (groups === input.channels && groups === shape.channels),
+        `${node.name}: a convolution to be trained has one group, or one for each channel that it reads and writes`,
+        `${groups} groups of ${input.channels} to ${shape.channels} channels`,
+      );
       return {
         kind: 'conv',
         ...base,
         norm: null,
         epsilon: 1e-5,
+        depthwise,
         output: node.name,
         kernel: linear ? [input.height, input.width] : node.kernel,
         strides: linear ? [1, 1] : (node.strides ?? [1, 1]),

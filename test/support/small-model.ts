@@ -84,3 +84,43 @@ export function residualModel(): Model {
     { seed: 4 },
   );
 }
+
+/** MobileNet's block: a depthwise 3x3 with a stride between two 1x1, ReLU6, and a depthwise layer with a bias. */
+export function depthwiseModel(): Model {
+  const point = (name: string, input: string, outChannels: number) =>
+    ({ op: 'conv2d', name, inputs: [input], kernel: [1, 1], outChannels }) as const;
+  const deep = (name: string, input: string, channels: number, stride: number) =>
+    ({
+      op: 'conv2d',
+      name,
+      inputs: [input],
+      kernel: [3, 3],
+      strides: [stride, stride],
+      pads: [1, 1, 1, 1],
+      outChannels: channels,
+      groups: channels,
+    }) as const;
+  return initialize(
+    {
+      graph: {
+        name: 'depthwise',
+        input: { name: 'input', height: 8, width: 8, channels: 3 },
+        nodes: [
+          point('e0', 'input', 18),
+          { op: 'batchNorm', name: 'b0', inputs: ['e0'] },
+          { op: 'relu6', name: 'r0', inputs: ['b0'] },
+          deep('d0', 'r0', 18, 2),
+          { op: 'batchNorm', name: 'b1', inputs: ['d0'] },
+          { op: 'relu6', name: 'r1', inputs: ['b1'] },
+          point('p0', 'r1', 7),
+          deep('d1', 'p0', 7, 1),
+          { op: 'relu', name: 'r2', inputs: ['d1'] },
+          { op: 'linear', name: 'fc', inputs: ['r2'], outFeatures: 5 },
+        ],
+        output: 'fc',
+      },
+      parameters: new Map(),
+    },
+    { seed: 5 },
+  );
+}

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { buildNetwork } from '../../src/train/network.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
-import { residualModel, smallModel } from '../support/small-model.ts';
+import { depthwiseModel, residualModel, smallModel } from '../support/small-model.ts';
 
 const gpu = useRuntime();
 
@@ -9,6 +9,7 @@ describe('a training step', () => {
   test.each([
     ['a chain', smallModel],
     ['a residual network', residualModel],
+    ['depthwise convolutions', depthwiseModel],
   ])('of %s moves every parameter against the slope of the loss, by finite differences', async (_, build) => {
     const { runtime } = gpu;
     const batch = 16;

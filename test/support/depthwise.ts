@@ -1,0 +1,36 @@
+import { depthwiseLayout, type TileLayout } from '../../src/quantize/weight-layout.ts';
+import { type ConvGeometry, convOutput } from '../../src/reference/conv2d-int8.ts';
+import { convParams, randomConvs } from './gradients.ts';
+import { seeded } from './runtime.ts';
+
+/** Depthwise convolutions of random shapes, strides, dilations and uneven padding. */
+export function randomDepthwise(seed: number, count: number, channels: number): ConvGeometry[] {
+  return randomConvs(seeded(seed), count, channels).map((geometry) => ({
+    ...geometry,
+    outChannels: geometry.inChannels,
+    groups: geometry.inChannels,
+  }));
+}
+
+/** Seeded operands of a depthwise convolution, its tiles, and the params that its kernels take. */
+export function depthwiseCase(geometry: ConvGeometry) {
+  const { batch, height, width, inChannels: channels, kernel } = geometry;
+  const random = seeded(height * 31 + width);
+  const [outHeight, outWidth] = convOutput(geometry);
+  const { outputVectors: vectors, ...shapes } = convParams(geometry);
+  const layout: TileLayout = depthwiseLayout({
+    outChannels: channels,
+    kernelHeight: kernel[0],
+    kernelWidth: kernel[1],
+  });
+  return {
+    input: random.floats(batch * height * width * channels),
+    weights: random.floats(channels * kernel[0] * kernel[1], 0.5),
+    gradient: random.floats(batch * outHeight * outWidth * channels),
+    layout,
+    channels,
+    params: { ...shapes, vectors },
+    inputPixels: batch * height * width,
+    outputPixels: batch * outHeight * outWidth,
+  };
+}

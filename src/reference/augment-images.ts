@@ -5,7 +5,12 @@ export interface Placement {
   flip: boolean;
 }
 
-/** The CPU twin of `shaders/augment-images.wgsl`: NHWC bytes in, NHWC values 0 to 1 out. */
+/**
+ * The CPU twin of `shaders/augment-images.wgsl`: NHWC bytes in, NHWC values 0 to 1 out.
+ *
+ * @example
+ * augmentImages(pixels, [{ down: 1, right: 0, flip: true }], { height: 32, width: 32, channels: 3 });
+ */
 export function augmentImages(
   input: Uint8Array,
   placements: readonly Placement[],

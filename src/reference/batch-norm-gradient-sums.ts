@@ -1,4 +1,9 @@
-/** Gradients of gamma and beta, in float64: two rows of channels. */
+/**
+ * Gradients of gamma and beta, in float64: two rows of channels.
+ *
+ * @example
+ * const sums = batchNormGradientSums(input, gradient, statistics, affine, [0, Infinity]); // with ReLU
+ */
 export function batchNormGradientSums(
   input: ArrayLike<number>,
   gradient: ArrayLike<number>,

@@ -1,6 +1,11 @@
 import { batchNormGradientSums } from './batch-norm-gradient-sums.ts';
 
-/** Gradient of batch norm and its clamp by their input, in float64; `frozen` statistics do not depend on it. */
+/**
+ * Gradient of batch norm and its clamp by their input, in float64; `frozen` statistics do not depend on it.
+ *
+ * @example
+ * const inputGradient = batchNormGradient(input, gradient, statistics, affine, [0, Infinity]); // with ReLU
+ */
 export function batchNormGradient(
   input: ArrayLike<number>,
   gradient: ArrayLike<number>,

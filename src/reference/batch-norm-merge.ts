@@ -4,7 +4,12 @@ export interface MergedStatistics {
   running: Float64Array;
 }
 
-/** Joins splits of (mean, M2) rows, `sizes` pixels each, in float64. */
+/**
+ * Joins splits of (mean, M2) rows, `sizes` pixels each, in float64.
+ *
+ * @example
+ * batchNormMerge([first, second], [256, 100], running, { epsilon: 1e-5, momentum: 0.1 });
+ */
 export function batchNormMerge(
   splits: readonly ArrayLike<number>[],
   sizes: readonly number[],

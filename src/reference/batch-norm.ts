@@ -1,4 +1,9 @@
-/** Normalizes, scales, shifts and clamps, in float64; statistics are (mean, inverse deviation), affine (gamma, beta). */
+/**
+ * Normalizes, scales, shifts and clamps, in float64; statistics are (mean, inverse deviation), affine (gamma, beta).
+ *
+ * @example
+ * batchNorm([1, 3], [2, 1], [10, 0], [0, Infinity]); // mean 2, gamma 10, ReLU: 0 10
+ */
 export function batchNorm(
   input: ArrayLike<number>,
   statistics: ArrayLike<number>,

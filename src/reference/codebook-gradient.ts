@@ -1,4 +1,9 @@
-/** Sum (or mean) of `values` over the elements of each code, in float64. */
+/**
+ * Sum (or mean) of `values` over the elements of each code, in float64.
+ *
+ * @example
+ * codebookGradient([0, 1, 0], [1, 10, 2], 2); // 3 10
+ */
 export function codebookGradient(
   codes: ArrayLike<number>,
   values: ArrayLike<number>,

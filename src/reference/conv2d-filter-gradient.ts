@@ -1,7 +1,12 @@
 import { forEachProduct } from './conv2d-input-gradient.ts';
 import type { ConvGeometry } from './conv2d-int8.ts';
 
-/** A convolution's gradient by its weights, OIHW, in float64: input and gradient NHWC, one group. */
+/**
+ * A convolution's gradient by its weights, OIHW, in float64: input and gradient NHWC, one group.
+ *
+ * @example
+ * const weightGradient = conv2dFilterGradient(input, gradient, geometry);
+ */
 export function conv2dFilterGradient(
   input: ArrayLike<number>,
   gradient: ArrayLike<number>,

@@ -32,7 +32,12 @@ export function forEachProduct(
   }
 }
 
-/** A convolution's gradient by its input, in float64: gradient NHWC, weights OIHW, one group. */
+/**
+ * A convolution's gradient by its input, in float64: gradient NHWC, weights OIHW, one group.
+ *
+ * @example
+ * const inputGradient = conv2dInputGradient(gradient, weights, geometry);
+ */
 export function conv2dInputGradient(
   gradient: ArrayLike<number>,
   weights: ArrayLike<number>,

@@ -1,7 +1,12 @@
 import { channelOf, type FakeQuantizeLayout } from './fake-quantize.ts';
 import { roundHalfToEven } from './round.ts';
 
-/** The straight-through estimator, in float64: the gradient where the code is inside its range, else 0. */
+/**
+ * The straight-through estimator, in float64: the gradient where the code is inside its range, else 0.
+ *
+ * @example
+ * fakeQuantizeGradient([0.6, 0.8], [1, 2], [0.5, 0], { block: 2, lanes: 1, quantMin: -2, quantMax: 1 }); // 1 0
+ */
 export function fakeQuantizeGradient(
   input: ArrayLike<number>,
   gradient: ArrayLike<number>,

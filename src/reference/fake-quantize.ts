@@ -8,12 +8,22 @@ export interface FakeQuantizeLayout {
   quantMax: number;
 }
 
-/** Channel of an element. */
+/**
+ * Channel of an element.
+ *
+ * @example
+ * channelOf(9, { block: 8, lanes: 4 }); // 5
+ */
 export function channelOf(index: number, { block, lanes }: FakeQuantizeLayout): number {
   return Math.floor(index / block) * lanes + (index % lanes);
 }
 
-/** The CPU twin of `shaders/fake-quantize.wgsl`, in float64; qparams hold (scale, zero point) a channel. */
+/**
+ * The CPU twin of `shaders/fake-quantize.wgsl`, in float64; qparams hold (scale, zero point) a channel.
+ *
+ * @example
+ * fakeQuantize([0.6, 0.8], [0.5, 0], { block: 2, lanes: 1, quantMin: -2, quantMax: 1 }); // 0.5 0.5
+ */
 export function fakeQuantize(
   input: ArrayLike<number>,
   qparams: ArrayLike<number>,

@@ -1,6 +1,11 @@
 import { forEachWindow, type PoolShape } from './pool-windows.ts';
 
-/** Gradient of max pooling by its input, in float64; the first of equal cells takes it. */
+/**
+ * Gradient of max pooling by its input, in float64; the first of equal cells takes it.
+ *
+ * @example
+ * const inputGradient = maxPool2dGradient(input, gradient, shape);
+ */
 export function maxPool2dGradient(
   input: ArrayLike<number>,
   gradient: ArrayLike<number>,

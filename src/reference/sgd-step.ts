@@ -6,7 +6,12 @@ export interface SgdOptions {
   nesterov: boolean;
 }
 
-/** The CPU twin of `shaders/sgd-step.wgsl`, in float64: new weights and velocity. */
+/**
+ * The CPU twin of `shaders/sgd-step.wgsl`, in float64: new weights and velocity.
+ *
+ * @example
+ * sgdStep([1], [0.5], [0], { rate: 0.1, momentum: 0.9, weightDecay: 0, nesterov: false }); // weights 0.95
+ */
 export function sgdStep(
   weights: ArrayLike<number>,
   gradient: ArrayLike<number>,

@@ -1,7 +1,12 @@
 import { channelOf, type FakeQuantizeLayout } from './fake-quantize.ts';
 import { roundHalfToEven } from './round.ts';
 
-/** Gradient of each channel's scale (LSQ), in float64. */
+/**
+ * Gradient of each channel's scale (LSQ), in float64.
+ *
+ * @example
+ * stepSizeGradient([0.6], [1], [0.5, 0], { block: 1, lanes: 1, quantMin: -2, quantMax: 1 }); // 1 - 1.2
+ */
 export function stepSizeGradient(
   input: ArrayLike<number>,
   gradient: ArrayLike<number>,

@@ -1,4 +1,9 @@
-/** The CPU twin of `shaders/sum-splits.wgsl`, in float64: partial is splits x count. */
+/**
+ * The CPU twin of `shaders/sum-splits.wgsl`, in float64: partial is splits x count.
+ *
+ * @example
+ * sumSplits([1, 2, 10, 20], 2); // 11 22
+ */
 export function sumSplits(partial: ArrayLike<number>, splits: number): Float64Array {
   const count = partial.length / splits;
   const result = new Float64Array(count);

@@ -29,9 +29,13 @@ export interface BenchOptions {
   signal?: AbortSignal;
 }
 
+/** A GPU may be lent for ten minutes: the report ends with what it has, profiles included. */
+const GPU_REPORT_MS = 8 * 60_000;
+
 /** Runs the benches in Node and prints them as they come. */
 export async function runBench(runtime: Runtime, options: BenchOptions): Promise<Results> {
   const { filter, quick = false, gpuReport = false, small = false, tune, print, signal } = options;
+  const started = performance.now();
   const size: Size = gpuReport ? (small ? 'tiny' : 'gpu') : quick ? 'quick' : 'standard';
   const cases = benchCases(size);
   const context = { ...nodeContext(runtime, size), tune };
@@ -51,6 +55,7 @@ export async function runBench(runtime: Runtime, options: BenchOptions): Promise
     quick: quick || small,
     filter,
     signal,
+    ...(gpuReport && { deadline: started + GPU_REPORT_MS }),
     ...(withPeers && { peersOf }),
     onEntry(entry) {
       under(entry);

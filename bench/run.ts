@@ -13,6 +13,8 @@ export interface RunOptions {
   onEntry?(entry: Entry): void;
   onRefusal?(refusal: Refusal): void;
   signal?: AbortSignal;
+  /** `performance.now()` after which no further subject is started; each is refused, so that the results say so. */
+  deadline?: number;
 }
 
 /** Runs cases one after another, ours before the peers', and never lets one's failure end the others'. */
@@ -33,6 +35,8 @@ export async function runCases(
       if (!matches(label(key), options.filter)) continue;
       options.onStart?.(label(key));
       try {
+        if (performance.now() > (options.deadline ?? Number.POSITIVE_INFINITY))
+          throw new Error('the time given to this run was over');
         const entry = { ...key, ...(await runSubject(context, benchCase, subject, fp32, options)) };
         entries.push(entry);
         options.onEntry?.(entry);

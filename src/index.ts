@@ -45,6 +45,7 @@ export { type CompileOptions, compile, type Session } from './model/session.ts';
 export type { TunedLayers, TuneOptions } from './model/tune.ts';
 export { type VggOptions, vgg } from './model/vgg.ts';
 export { type Conv2dInt8Options, conv2dInt8, type Int8Options, matmulInt8 } from './quantize/conv-int8.ts';
+export type { KernelFamily, KernelPreference } from './quantize/kernel-choice.ts';
 export {
   type KmeansInit,
   type KmeansOptions,
@@ -61,4 +62,6 @@ export {
   linearQuantize,
 } from './quantize/linear.ts';
 export { type RequantizeRule, requantizeRules } from './quantize/requantize.ts';
+export { type TensorReport, tensorCores } from './quantize/tensor-cores.ts';
+export type { TensorCores } from './quantize/tensor-tile.ts';
 export type { TuningStore } from './tune/store.ts';

@@ -4,6 +4,7 @@ import type { PlanEntry } from '../model/executor.ts';
 import type { Model } from '../model/graph.ts';
 import { quantizeModel } from '../model/precision.ts';
 import { compile } from '../model/session.ts';
+import { tensorCores } from '../quantize/tensor-cores.ts';
 import type { Context } from './command.ts';
 import { integer, text } from './options.ts';
 import { alignTable, columns, mebibytes, thousands } from './table.ts';
@@ -27,6 +28,7 @@ export async function run(context: Context): Promise<void> {
   const runtime = await context.runtime();
   const { adapter, device } = runtime;
   const limits = Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]]));
+  const { cores, reason } = await tensorCores(runtime);
   const facts: [string, string][] = [
     ['adapter', adapter.name],
     ['vendor', adapter.vendor || '-'],
@@ -36,6 +38,12 @@ export async function run(context: Context): Promise<void> {
     [
       'kernels',
       adapter.profile === 'cpu' ? 'register tiles without barriers (cpu)' : 'workgroup tiles (gpu)',
+    ],
+    [
+      'tensor cores',
+      cores
+        ? `int8, ${cores.M} x ${cores.N} x ${cores.K}, bit-equal to the packed dot product (kernels: 'tensor')`
+        : `no: ${reason}`,
     ],
     ['packed 4x8 dot', hasPackedDot() ? 'yes' : 'no'],
     ['features', adapter.features.join(', ') || '-'],
@@ -47,7 +55,7 @@ export async function run(context: Context): Promise<void> {
   if (wanted && weights) {
     entries = await printPlan(context, runtime, weights.network, wanted, batch);
   }
-  await context.writeJson({ adapter, limits, plan: entries });
+  await context.writeJson({ adapter, limits, tensorCores: cores ?? { reason }, plan: entries });
 }
 
 /** `vgg/linear-8`: the model, the method, the bits. */

@@ -1,6 +1,6 @@
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
+import type { FloatChoice } from '../quantize/float-choice.ts';
 import type { Int8Choice, KernelPreference } from '../quantize/kernel-choice.ts';
-import type { ConvTile } from '../quantize/tile.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import type { ConvLayer } from './fuse.ts';
 import type { ImageShape } from './graph.ts';
@@ -44,7 +44,7 @@ export interface LoweredModel {
 /** Kernels and tiles that a tuner has found for layers; null leaves a layer the library's own choice. */
 export interface KernelChooser {
   int8(layer: ConvLayer): Int8Choice | null;
-  float(layer: ConvLayer): ConvTile | null;
+  float(layer: ConvLayer): FloatChoice | null;
 }
 
 /** Options of every lowering. */

@@ -82,7 +82,7 @@ export async function tuneKernels(
     const pixelCount = pixelsOf(layer, batch);
     const [first, ...others]: Candidate<Choice>[] = integer
       ? int8Candidates(runtime, pixelCount, shape, kernels)
-      : floatCandidates(runtime, pixelCount, shape);
+      : floatCandidates(runtime, pixelCount, shape, kernels);
     const stored = cache.get(own.key);
     const known = [first, ...others].find(({ label }) => label === stored?.label);
     const tried = stored && known ? stored.tried : 0;

@@ -4,9 +4,11 @@ import { conv2dKernel } from '../kernels/conv2d.ts';
 import { conv2dInt8Kernel } from '../kernels/conv2d-int8.ts';
 import { conv2dInt8TiledKernel } from '../kernels/conv2d-int8-tiled.ts';
 import { conv2dInt8UnrolledKernel } from '../kernels/conv2d-int8-unrolled.ts';
+import { conv2dTiledKernel } from '../kernels/conv2d-tiled.ts';
 import { conv2dUnrolledKernel } from '../kernels/conv2d-unrolled.ts';
+import { chooseFloat, type FloatChoice } from '../quantize/float-choice.ts';
 import { chooseInt8, type Int8Choice, type KernelPreference } from '../quantize/kernel-choice.ts';
-import { type ConvTile, chooseTile } from '../quantize/tile.ts';
+import type { ConvTile } from '../quantize/tile.ts';
 import { gemmShape, splitsFor, tiledTiles } from '../quantize/tiled-tile.ts';
 import { isAligned, type WeightShape } from '../quantize/weight-layout.ts';
 import type { Candidate } from './pick.ts';
@@ -49,9 +51,17 @@ export function floatCandidates(
   runtime: Runtime,
   pixelCount: number,
   shape: WeightShape,
-): Candidate<ConvTile>[] {
-  const own = chooseTile(pixelCount, shape.outChannels / shape.groups, false, runtime.adapter.software);
-  return ordered(own, privateTiles(conv2dKernel, conv2dUnrolledKernel, pixelCount, own), shape, labelOf);
+  preference: KernelPreference = 'auto',
+): Candidate<FloatChoice>[] {
+  const own = chooseFloat(runtime, pixelCount, shape, { kernels: preference });
+  const tiles = own.tiled ? tiledTiles(runtime.device.limits, shape, 'f32') : [];
+  const choices: FloatChoice[] = [
+    ...(own.tiled && preference !== 'auto'
+      ? []
+      : privateTiles(conv2dKernel, conv2dUnrolledKernel, pixelCount, own)),
+    ...tiles.map((tile) => chooseFloat(runtime, pixelCount, shape, { kernels: 'tiled', tile })),
+  ];
+  return ordered(own, choices, shape, labelOf);
 }
 
 /**
@@ -117,8 +127,8 @@ function ordered<T extends ConvTile>(
 }
 
 /** `registers TILE_PIXELS=8u TILE_VECTORS=4u WORKGROUP_SIZE=16`: all that tells two candidates apart. */
-function labelOf(choice: ConvTile & Partial<Pick<Int8Choice, 'family' | 'splits'>>): string {
-  const { family = 'registers', splits = 1, unrolled, specialization } = choice;
+function labelOf(choice: FloatChoice & Partial<Pick<Int8Choice, 'family' | 'splits'>>): string {
+  const { family = choice.tiled ? 'tiled' : 'registers', splits = 1, unrolled, specialization } = choice;
   const values = Object.entries(specialization satisfies Specialization)
     .map(([name, value]) => `${name}=${value}`)
     .sort();
@@ -135,6 +145,7 @@ export function fingerprint(): string {
     conv2dInt8Kernel,
     conv2dInt8UnrolledKernel,
     conv2dInt8TiledKernel,
+    conv2dTiledKernel,
   ];
   text ??= fnv1a(kernels.flatMap(({ declaration }) => declaration.wgsl).join('\n'));
   return text;

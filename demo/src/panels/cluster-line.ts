@@ -13,7 +13,12 @@ export interface LineState {
 
 /** Values on a line, each tied to its centroid above; centroids glide to where they go next. */
 export function clusterLine() {
-  const svg = s('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'numberline', role: 'img' });
+  const svg = s('svg', {
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+    class: 'numberline',
+    role: 'img',
+    'aria-label': 'Number line, still empty',
+  });
   let values: Float32Array = new Float32Array();
   let shown: LineState = {};
   let frame = 0;

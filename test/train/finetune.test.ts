@@ -5,8 +5,9 @@ import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts
 import { compile } from '../../src/model/session.ts';
 import { createFinetuner, type FinetuneOptions, finetune } from '../../src/train/finetune.ts';
 import { DivergedError, train } from '../../src/train/train.ts';
+import { relativeL2 } from '../support/gradients.ts';
 import { useRuntime } from '../support/runtime.ts';
-import { residualModel, smallModel, stripes } from '../support/small-model.ts';
+import { depthwiseModel, residualModel, smallModel, stripes } from '../support/small-model.ts';
 
 const gpu = useRuntime();
 
@@ -37,10 +38,13 @@ describe('finetune', () => {
     }
   });
 
-  test('linear: sums are rounded as the integer model rounds them', async () => {
+  test.each([
+    ['sums', residualModel, 'r1'],
+    ['depthwise convolutions', depthwiseModel, 'r1'],
+  ])('linear: %s are rounded as the integer model rounds them', async (_, build, observed) => {
     const { runtime } = gpu;
     const data = stripes(200);
-    const start = await train(runtime, residualModel(), data, {
+    const start = await train(runtime, build(), data, {
       epochs: 6,
       batch: 20,
       augment: false,
@@ -53,7 +57,7 @@ describe('finetune', () => {
     });
     const options = { steps: 20, batch: 20, augment: false, seed: 2, observe: 0.05 };
     const tuned = await finetune(runtime, quantized, data, options);
-    expect(tuned.model.activations.get('r1')).not.toEqual(quantized.activations.get('r1'));
+    expect(tuned.model.activations.get(observed)).not.toEqual(quantized.activations.get(observed));
     const held = stripes(200, 9);
     const { trainer } = await createFinetuner(runtime, quantized, options);
     await trainer.restore(tuned.checkpoint, readSafetensors(tuned.checkpoint).metadata.settings);
@@ -63,6 +67,27 @@ describe('finetune', () => {
     const integer = await session.run(held.images);
     session.destroy();
     expect(agreement(integer, rounded, 5)).toBeGreaterThanOrEqual(0.99);
+  });
+
+  test('k-means: the session computes what a tuned depthwise network stands for', async () => {
+    const { runtime } = gpu;
+    const data = stripes(60);
+    const quantized = await quantizeModel(runtime, depthwiseModel(), { method: 'kmeans', bits: 2 });
+    const options = { steps: 6, batch: 20, seed: 1, augment: false, reassignEvery: 3 };
+    const { model } = await finetune(runtime, quantized, data, options);
+    const layer = model.layers.get('d0');
+    if (layer?.method !== 'kmeans') throw new Error('a k-means layer');
+    const weights = model.model.parameters.get('d0.weight')!;
+    expect(weights.dims).toEqual([18, 1, 3, 3]);
+    expect([...weights.data]).toEqual([...layer.codes].map((code) => layer.codebook[code]));
+    const run = async (each: typeof model | typeof model.model) => {
+      const session = await compile(runtime, each, { batch: 20 });
+      const logits = await session.run(data.images);
+      session.destroy();
+      return logits;
+    };
+    expect(relativeL2(await run(model), await run(model.model))).toBeLessThan(1e-5);
+    expect(relativeL2(await run(model), await run(quantized))).toBeGreaterThan(1e-3);
   });
 
   for (const centroids of ['gradient', 'mean'] as const) {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { float16ToFloat32 } from '../../src/io/index.ts';
 import { readModelFile } from '../../src/model/file.ts';
+import type { Model } from '../../src/model/graph.ts';
 import { kmeans } from '../../src/quantize/kmeans.ts';
 import { type Bins, optimalRuns, runMeans, windowedRuns } from '../../src/quantize/kmeans-dp.ts';
 import { sampled, seeded, useRuntime } from '../support/runtime.ts';
@@ -148,7 +149,9 @@ describe('optimal', () => {
   );
 
   const path = new URL('../../weights/vgg-cifar10.safetensors', import.meta.url);
-  const layers = [...readModelFile(readFileSync(path)).parameters].filter(([, { dims }]) => dims.length > 1);
+  const layers = [...(readModelFile(readFileSync(path)) as Model).parameters].filter(
+    ([, { dims }]) => dims.length > 1,
+  );
   const choices = layers.flatMap(([name, { data }]) =>
     [2, 4, 6].map((bits) => ({ name, bits, weights: float16ToFloat32(data as Uint16Array) })),
   );

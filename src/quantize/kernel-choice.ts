@@ -152,7 +152,8 @@ export function int8Dispatches(
   const { pixelCount, outputWords, zeroPoint, low, high } = params;
   const SPLIT = splits > 1 ? '1u' : '0u';
   const output = splits > 1 ? 'partial' : 'output';
-  const { inputWords, tileCount } = params;
+  const inputWords = params.kernelHeight * params.kernelWidth * params.inputWords;
+  const { tileCount } = params;
   const product: Int8Dispatch = isMatvec(specialization, params)
     ? {
         kernel: matvecInt8Kernel as unknown as Kernel,
@@ -189,20 +190,26 @@ export function int8Dispatches(
 /** Rows so few that a tile of pixels would mostly idle; each reads all weights again. */
 const MATVEC_ROWS = 4;
 
-/** Whether a convolution is the product of a few rows with a matrix: every pixel by itself, none padded. */
+/**
+ * Whether a convolution is the product of a few rows with a matrix: every pixel by itself, or every image whole, in one
+ * group and without padding. A row's words then follow one another in memory as its weights do.
+ */
 function isMatvec({ POOL }: Specialization, params: Record<string, number>): boolean {
-  const same = ['kernelHeight', 'kernelWidth', 'strideHeight', 'strideWidth'].every(
-    (name) => params[name] === 1,
-  );
+  const all = (names: readonly string[], value: (name: string) => number) =>
+    names.every((name) => params[name] === value(name));
+  const sides = ['Height', 'Width'];
+  const alone =
+    all(['kernelHeight', 'kernelWidth', 'strideHeight', 'strideWidth'], () => 1) &&
+    sides.every((side) => params[`input${side}`] === params[`output${side}`]);
+  const whole =
+    all(['outputHeight', 'outputWidth', 'dilationHeight', 'dilationWidth'], () => 1) &&
+    sides.every((side) => params[`kernel${side}`] === params[`input${side}`]);
   return (
-    same &&
+    (alone || whole) &&
     POOL !== '1u' &&
     params.pixelCount <= MATVEC_ROWS &&
-    params.padTop === 0 &&
-    params.padLeft === 0 &&
-    params.groupTiles === params.tileCount &&
-    params.inputHeight === params.outputHeight &&
-    params.inputWidth === params.outputWidth
+    all(['padTop', 'padLeft'], () => 0) &&
+    params.groupTiles === params.tileCount
   );
 }
 

@@ -3,7 +3,7 @@ import type { Command } from './command.ts';
 const IMAGES = [
   '--images <n>',
   "Test images, or 'all'",
-  'about a minute of them on a software adapter, all on a GPU',
+  'about 100 seconds of them on a software adapter, all on a GPU',
 ] as const;
 const BATCH = ['--batch <n>', 'Images a forward pass', '32'] as const;
 const WEIGHTS = [

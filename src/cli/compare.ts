@@ -140,7 +140,7 @@ async function chooseSize(
   const images = affordableImages(profile, speeds, { float: measured.length - integer, integer }, batch);
   const chosen =
     images < test.count
-      ? `about a minute at the ${significant(speeds.float)} images/s (fp32) and ` +
+      ? `about 100 seconds at the ${significant(speeds.float)} images/s (fp32) and ` +
         `${significant(speeds.integer)} (int8) measured here; --images N takes more`
       : '';
   return { images, calibration: Math.min(calibrationCount, affordableCalibration(profile, speeds)), chosen };

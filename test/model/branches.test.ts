@@ -7,7 +7,7 @@ import { fuseGraph } from '../../src/model/fuse.ts';
 import { type Graph, inferShapes } from '../../src/model/graph.ts';
 import { logitSqnrDb } from '../../src/model/metrics.ts';
 import { isQuantized, quantizeModel } from '../../src/model/precision.ts';
-import { compile } from '../../src/model/session.ts';
+import { type CompileOptions, compile } from '../../src/model/session.ts';
 import { requantizeRules } from '../../src/quantize/requantize.ts';
 import {
   inceptionGraph,
@@ -27,8 +27,13 @@ function imagesOf({ input }: Graph, count: number, seed = 7): Uint8Array {
   return Uint8Array.from({ length }, () => random.integer(0, 255));
 }
 
-async function logitsOf(model: Parameters<typeof compile>[1], images: Uint8Array, batch: number) {
-  const session = await compile(context.runtime, model, { batch });
+async function logitsOf(
+  model: Parameters<typeof compile>[1],
+  images: Uint8Array,
+  batch: number,
+  kernels?: CompileOptions['kernels'],
+) {
+  const session = await compile(context.runtime, model, { batch, kernels });
   try {
     return await session.run(images);
   } finally {
@@ -43,8 +48,12 @@ for (const graph of [residualGraph, inceptionGraph, preactivationGraph]) {
 
     test('fp32 logits are those of ONNX Runtime, which fuses nothing', async () => {
       const expected = await onnxLogits(model, images);
-      for (const batch of [11, 4]) {
-        const received = await logitsOf(model, images, batch);
+      for (const [batch, kernels] of [
+        [11, 'registers'],
+        [4, 'registers'],
+        [11, 'tiled'],
+      ] as const) {
+        const received = await logitsOf(model, images, batch, kernels);
         for (const [i, value] of received.entries()) expect(value).toBeCloseTo(expected[i], 4);
       }
     });
@@ -56,7 +65,11 @@ for (const graph of [residualGraph, inceptionGraph, preactivationGraph]) {
         const expected = int8Logits(quantized, images);
         expect(new Set(expected).size).toBeGreaterThan(20);
         expect(await logitsOf(quantized, images, 11)).toEqual(expected);
-        if (THOROUGH) expect(await logitsOf(quantized, images, 3)).toEqual(expected);
+        if (!THOROUGH) return;
+        expect(await logitsOf(quantized, images, 3)).toEqual(expected);
+        if (requantize === 'ort-f32') {
+          expect(await logitsOf(quantized, images, 11, 'tiled')).toEqual(expected);
+        }
       });
     }
 

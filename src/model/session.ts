@@ -63,6 +63,7 @@ export async function compile(
   { batch = 32, kernels, float16 = false, tune = false }: CompileOptions = {},
 ): Promise<Session> {
   check(Number.isInteger(batch) && batch >= 1, 'batch must be a positive integer', batch);
+  check(!(tune && float16), 'float16 is not tuned', 'both', 'leave one of them out');
   const options = tune === true ? {} : tune;
   const choose = options ? await tuneKernels(runtime, model, batch, options, kernels) : undefined;
   const lowered = await lowerModel(runtime, model, batch, { kernels, float16, choose });

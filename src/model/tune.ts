@@ -1,7 +1,7 @@
 import { readTuning, writeTuning } from '#default-device';
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import type { Int8Choice, KernelPreference } from '../quantize/kernel-choice.ts';
+import { type Int8Choice, type KernelPreference, prepareKernels } from '../quantize/kernel-choice.ts';
 import type { ConvTile } from '../quantize/tile.ts';
 import { fingerprint, floatCandidates, int8Candidates } from '../tune/candidates.ts';
 import { type Candidate, pickCandidate } from '../tune/pick.ts';
@@ -72,6 +72,7 @@ export async function tuneKernels(
 ): Promise<KernelChooser> {
   check(budgetMs >= 0, 'tune.budgetMs must be 0 or more milliseconds', budgetMs);
   const integer = isQuantized(model) && model.method === 'linear';
+  if (integer) await prepareKernels(runtime, kernels);
   const classes = classesOf(model, batch);
   const cache = await openTuningCache(runtime, store);
   const picks = new Map<string, Choice>();

@@ -23,7 +23,7 @@ const [LEAST_SUMS, MOST_SUMS] = [32, 128];
  * they differ from it. All of them give the same bits.
  *
  * @param pixelCount output pixels, those inside pool windows included
- * @param preference a family to stay in
+ * @param preference a family to stay in; tensor cores have one tile
  * @example
  * int8Candidates(runtime, 32768, shape).map(({ label }) => label); // ['registers TILE_PIXELS=8u ...', ...]
  */
@@ -36,11 +36,11 @@ export function int8Candidates(
   const own = chooseInt8(runtime, pixelCount, shape, preference);
   const registers = (tile: ConvTile): Int8Choice => ({ family: 'registers', splits: 1, ...tile });
   // A CPU that plays the GPU runs workgroup memory and barriers several times slower: not worth the time to see.
-  const tiled = preference === 'tiled' || (preference === 'auto' && own.family === 'tiled');
+  const tiled = own.family === 'tiled' && preference !== 'tensor';
   const choices = [
-    ...(preference === 'tiled'
-      ? []
-      : privateTiles(conv2dInt8Kernel, conv2dInt8UnrolledKernel, pixelCount, own).map(registers)),
+    ...(preference === 'auto' || preference === 'registers'
+      ? privateTiles(conv2dInt8Kernel, conv2dInt8UnrolledKernel, pixelCount, own).map(registers)
+      : []),
     ...(tiled ? tiledChoices(runtime, pixelCount, shape) : []),
   ];
   return ordered(own, choices, shape, labelOf);

@@ -128,6 +128,13 @@ describe('compile with tune', { timeout: 300_000 }, () => {
     expect(tried(store.text)).toBe(all);
   });
 
+  test('refuses float16 beside it', async () => {
+    const { fp32 } = await models();
+    await expect(compile(gpu.runtime, fp32, { tune: true, float16: true })).rejects.toThrow(
+      'float16 is not tuned',
+    );
+  });
+
   test('is off unless asked for', async () => {
     const { int8 } = await models();
     const session = await compile(gpu.runtime, int8, { batch: BATCH });

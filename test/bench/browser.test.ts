@@ -1,14 +1,21 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { benchInBrowser } from '../../bench/browser.ts';
 import { benchCases } from '../../bench/cases/index.ts';
-import { nodeContext } from '../../bench/node.ts';
-import { runCases } from '../../bench/run.ts';
+import { describeRun, nodeContext } from '../../bench/node.ts';
+import { label, runCases, sha256 } from '../../bench/run.ts';
+import type { Results } from '../../bench/types.ts';
 import { findChromium } from '../../src/node/chromium.ts';
-import { useRuntime } from '../support/runtime.ts';
+import { THOROUGH, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
 const chromium = await findChromium();
-if (!chromium) console.log('skipped 1 test: no Chromium on this machine');
+if (!chromium) console.log('skipped 2 tests: no Chromium on this machine');
+else if (!THOROUGH)
+  console.log('skipped 1 test: the whole short set in a browser (npm run test:all runs it)');
 
 test.skipIf(!chromium)(
   'the cases give the same integers in a browser as in Node, in the same format',
@@ -34,3 +41,58 @@ test.skipIf(!chromium)(
   },
   240_000,
 );
+
+const FIVE_MINUTES = 300_000;
+
+test.skipIf(!chromium || !THOROUGH)(
+  'npm run bench:browser -- --quick ends in five minutes with the results format and the integers of Node',
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'lloyd-bench-'));
+    const file = join(folder, 'browser.json');
+    try {
+      const started = performance.now();
+      expect(await runScript(['--quick', '--json', file])).toBe(0);
+      expect(performance.now() - started).toBeLessThan(FIVE_MINUTES);
+      const results = JSON.parse(await readFile(file, 'utf8')) as Results;
+      const own = await describeRun(gpu.runtime, results.ceilings);
+      expect(Object.keys(results).sort()).toEqual([...Object.keys(own), 'cases', 'refused'].sort());
+      expect(results.refused).toEqual([]);
+      // The browser takes one batch size after the other.
+      const hashes = results.cases.map((entry) => [label(entry), entry.hash] as const).sort(byLabel);
+      expect(hashes).toEqual(await hashesInNode());
+      expect(hashes.filter(([, hash]) => hash).length).toBeGreaterThanOrEqual(20);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  },
+  2 * FIVE_MINUTES,
+);
+
+function runScript(options: readonly string[]): Promise<number | null> {
+  const script = join(import.meta.dirname, '../../scripts/bench-browser.mjs');
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [script, ...options], { stdio: ['ignore', 'ignore', 'inherit'] });
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+}
+
+/** Every case of the short set run once, untimed: its label and the hash of its integers. */
+async function hashesInNode(): Promise<[string, string | undefined][]> {
+  const context = nodeContext(gpu.runtime, 'quick');
+  const hashes: [string, string | undefined][] = [];
+  for (const { name, subjects } of benchCases('quick')) {
+    for (const subject of subjects) {
+      const opened = await subject.open(context);
+      try {
+        await opened.run();
+        hashes.push([label({ name, ...subject }), opened.output && (await sha256(await opened.output()))]);
+      } finally {
+        await opened.close();
+      }
+    }
+  }
+  return hashes.sort(byLabel);
+}
+
+const byLabel = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]) => (a < b ? -1 : 1);

@@ -6,13 +6,8 @@ import { elementCount, type Tensor as FileTensor, toFloat32 } from '../io/tensor
 import { checkRule } from '../quantize/requantize.ts';
 import { fuseGraph, hasWeights } from './fuse.ts';
 import type { Model } from './graph.ts';
-import {
-  type CodebookLayer,
-  decodeCodebook,
-  isQuantized,
-  type LinearLayer,
-  type QuantizedModel,
-} from './precision.ts';
+import { decodeCodebook } from './layer-codes.ts';
+import { type CodebookLayer, isQuantized, type LinearLayer, type QuantizedModel } from './precision.ts';
 import { vgg } from './vgg.ts';
 
 const LINEAR_FORMAT = 'lloyd-linear';

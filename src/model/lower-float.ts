@@ -7,6 +7,7 @@ import { chooseFloat, type FloatChoice, floatKernel } from '../quantize/float-ch
 import { containerBits, isAligned, packDense, tileWeights } from '../quantize/weight-layout.ts';
 import { type ConvLayer, fuseGraph } from './fuse.ts';
 import type { ImageShape, Model } from './graph.ts';
+import { decodeCodebook } from './layer-codes.ts';
 import {
   floatBounds,
   type LoweredModel,
@@ -18,7 +19,7 @@ import {
 } from './lower.ts';
 import { convGeometry, convMacs, layoutFor, padded, weightShape } from './lower-conv.ts';
 import { plainSteps } from './lower-plain.ts';
-import { type CodebookLayer, decodeCodebook } from './precision.ts';
+import type { CodebookLayer } from './precision.ts';
 
 /** Bytes of an f32 activation for a batch. */
 const activationBytes = (shape: ImageShape, batch: number) => batch * pixels(shape) * vectors(shape) * 16;

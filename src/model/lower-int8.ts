@@ -16,6 +16,7 @@ import { containerBits } from '../quantize/weight-layout.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import { type ConvLayer, fuseGraph } from './fuse.ts';
 import type { ImageShape } from './graph.ts';
+import { affineCodes } from './layer-codes.ts';
 import {
   codeBounds,
   type LoweredModel,
@@ -27,7 +28,7 @@ import {
 } from './lower.ts';
 import { convGeometry, convMacs, layoutFor, padded, weightShape } from './lower-conv.ts';
 import { plainInt8Steps } from './lower-plain.ts';
-import { type ActivationQparams, affineCodes, type LinearLayer, type QuantizedModel } from './precision.ts';
+import type { ActivationQparams, LinearLayer, QuantizedModel } from './precision.ts';
 
 /** Lowers a linearly quantized model to integer-only dispatches. */
 export async function lowerInt8(

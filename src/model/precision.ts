@@ -20,17 +20,6 @@ export interface CodebookLayer {
   groupStride?: number;
 }
 
-/** Which of its layer's codebooks element `index` has. */
-export function groupOf(index: number, { groups = 1, groupStride = 1 }: CodebookLayer): number {
-  return groups === 1 ? 0 : Math.floor(index / groupStride) % groups;
-}
-
-/** The weights that a layer's codes stand for, OIHW. */
-export function decodeCodebook(layer: CodebookLayer): Float32Array {
-  const clusters = layer.codebook.length / (layer.groups ?? 1);
-  return Float32Array.from(layer.codes, (code, i) => layer.codebook[groupOf(i, layer) * clusters + code]);
-}
-
 /** A layer's batch-norm-folded weights as symmetric integers, one scale an output channel. */
 export interface LinearLayer {
   method: 'linear';
@@ -169,16 +158,6 @@ export async function quantizeModel(
   const activations =
     options.activations ?? (await calibrate(runtime, model, options.calibration!, options.observer));
   return { ...common, layers, activations };
-}
-
-/** A batch norm by itself in integers, exactly: each channel's factor is 127 or -127 of its own scale. */
-export function affineCodes({ scale }: ConvLayer): LinearLayer {
-  return {
-    method: 'linear',
-    bits: 8,
-    codes: Int8Array.from(scale, (factor) => Math.sign(factor) * 127),
-    scale: scale.map((factor) => Math.max(Math.abs(factor), 5e-7) / 127),
-  };
 }
 
 /** A convolution's weights with its folded batch norm multiplied in, OIHW. */

@@ -2,7 +2,8 @@ import type { Call } from '../gpu/kernel.ts';
 import { codebookGatherKernel } from '../kernels/codebook-gather.ts';
 import { codebookGradientKernel } from '../kernels/codebook-gradient.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';
-import { type CodebookLayer, groupOf } from '../model/precision.ts';
+import { groupOf } from '../model/layer-codes.ts';
+import type { CodebookLayer } from '../model/precision.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
 import {
   type Descent,

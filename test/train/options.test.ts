@@ -2,8 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { readSafetensors } from '../../src/io/safetensors.ts';
 import { readModelFile, writeModelFile } from '../../src/model/file.ts';
+import { decodeCodebook } from '../../src/model/layer-codes.ts';
 import { agreement } from '../../src/model/metrics.ts';
-import { type CodebookLayer, decodeCodebook, quantizeModel } from '../../src/model/precision.ts';
+import { type CodebookLayer, quantizeModel } from '../../src/model/precision.ts';
 import { compile } from '../../src/model/session.ts';
 import { conv2d } from '../../src/reference/conv2d.ts';
 import { createFinetuner, finetune } from '../../src/train/finetune.ts';

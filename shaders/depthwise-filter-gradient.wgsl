@@ -1,6 +1,7 @@
 // Gradient of a depthwise f32 convolution by its weights, in split sums over the pixels.
 //
-//   partial[s, c, ky, kx] = sum over pixels p of split s of gradient[p, c] * input[p * stride + (ky, kx) * dilation - pad, c]
+//   partial[s, c, ky, kx] = sum over pixels p of split s of gradient[p, c] * input[q, c],
+//                           q = p * stride + (ky, kx) * dilation - pad
 //   weight_gradient = sum over s of partial[s], by sum-splits, in order: the same bits in every run
 //
 // buffer    shape                                  dtype

@@ -1,6 +1,7 @@
 // Gradient of a depthwise f32 convolution by its input.
 //
-//   input_gradient[q, c] = sum over ky, kx with (q + pad - (ky, kx) * dilation) = p * stride of gradient[p, c] * weight[c, ky, kx]
+//   input_gradient[q, c] = sum over ky, kx of gradient[p, c] * weight[c, ky, kx],
+//                          where p * stride = q + pad - (ky, kx) * dilation has a p
 //
 // buffer          shape                                  dtype
 // gradient        batch, out_height, out_width, vectors  vec4f, padded lanes zero

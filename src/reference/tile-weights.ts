@@ -8,7 +8,7 @@ export interface FilterShape {
 }
 
 /**
- * The CPU twin of `shaders/tile-weights.wgsl`: an HWIO filter in tiles of 16 output channels, input channels padded to 4.
+ * The CPU twin of `shaders/tile-weights.wgsl`: an HWIO filter in tiles of 16 output channels, inputs padded to 4.
  *
  * @example
  * const tiled = tileWeights(filter, { taps: 9, inputChannels: 3, outputChannels: 20 }); // 2 tiles of 9 x 4 x 16

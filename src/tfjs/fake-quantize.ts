@@ -93,7 +93,8 @@ export interface FakeQuantizeOptions {
  * @param x float32 of any shape
  * @param scale float32, above zero: a scalar, or one an index of `axis`
  * @returns float32 of x's shape: (clamp(round(x / scale) + zeroPoint) - zeroPoint) * scale, ties to even
- * @throws LloydError before `registerKernels`, for bits outside 1 to 8, an axis in the middle, or scales of another shape
+ * @throws LloydError before `registerKernels`, for bits outside 1 to 8, an axis in the middle, or scales of another
+ *   shape
  * @example
  * await registerKernels(shared);
  * const rounded = fakeQuantize(shared, filter, scale, { bits: 4, axis: 3 });

@@ -29,7 +29,7 @@ const SUPPORTED =
  * @throws LloydError naming a node that has no counterpart, and its operation
  * @example
  * const model = await fromGraphModel(await tf.loadGraphModel('https://example.org/model.json'));
- * const session = await compile(runtime, await quantizeModel(runtime, model, { method: 'linear', bits: 8, calibration }));
+ * const quantized = await quantizeModel(runtime, model, { method: 'linear', bits: 8, calibration });
  */
 export async function fromGraphModel(model: GraphModel): Promise<Model> {
   const { graph } = (model as unknown as { executor: { graph: { outputs: Node[]; placeholders: Node[] } } })

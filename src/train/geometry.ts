@@ -93,8 +93,8 @@ export function planInputGradient(conv: ConvGeometry, batch: number): ConvPlan {
 }
 
 /**
- * How `conv2d-filter-gradient` (or its depthwise twin) is split along a batch's pixels: enough threads for a GPU, partial sums of at most
- * 64 MiB. `sum-splits` then adds `splits` parts of `length` elements.
+ * How a filter gradient is split along a batch's pixels: enough threads for a GPU, partial sums of at most 64 MiB.
+ * `sum-splits` then adds `splits` parts of `length` elements.
  */
 export function planFilterGradient(
   conv: ConvGeometry,

@@ -59,7 +59,8 @@ const NO_PADS = [0, 0, 0, 0] as const;
 /**
  * A graph as the layers that can be trained, in order; the last one makes the logits.
  *
- * @throws LloydError for a concatenation, a grouped convolution that is not depthwise, or a batch norm or activation that no layer can take in
+ * @throws LloydError for a concatenation, a grouped convolution that is not depthwise, or a batch norm or activation
+ *   that no layer can take in
  */
 export function trainedLayers({ graph }: Model): TrainedLayer[] {
   const shapes = inferShapes(graph);

@@ -86,14 +86,15 @@ export class DivergedError extends LloydError {
 /**
  * Trains a network from the parameters it has, by stochastic gradient descent with momentum, on the GPU alone.
  *
- * The graph is of convolutions with batch norm or bias, ReLU, pools, sums (residuals) and linear layers. Batch norm uses batch
- * statistics and moves its running ones by a tenth (Ioffe and Szegedy, 2015); the rate follows half a cosine
- * (Loshchilov and Hutter, 2017) or one cycle; labels are smoothed (Szegedy et al., 2016). Every sum has a fixed order, so a seed
- * gives the same weights in every run on one adapter.
+ * The graph is of convolutions with batch norm or bias, depthwise ones too, ReLU, pools, sums (residuals) and linear
+ * layers. Batch norm uses batch statistics and moves its running ones by a tenth (Ioffe and Szegedy, 2015); the rate
+ * follows half a cosine (Loshchilov and Hutter, 2017) or one cycle; labels are smoothed (Szegedy et al., 2016). Every
+ * sum has a fixed order, so a seed gives the same weights in every run on one adapter.
  *
  * @returns the trained model (float32), the checkpoint, and the log
  * @throws DivergedError when the loss turns NaN or infinite, with the last good checkpoint
- * @throws LloydError for no images, more classes than outputs, a checkpoint of another network, or a node that cannot be trained
+ * @throws LloydError for no images, more classes than outputs, a checkpoint of another network, or a node that cannot
+ *   be trained
  * @example
  * const start = initialize(vgg(), { seed: 1 });
  * const { model } = await train(runtime, start, { images, labels }, { epochs: 14, batch: 250, rate: 0.1 });

@@ -41,7 +41,7 @@ export interface Trainer {
     data: { images: Uint8Array; labels: Uint8Array },
     plan: StepPlan,
   ): Promise<{ loss: number; accuracy: number }>;
-  /** Logits of images as training computes them; batch norm uses each batch's own statistics and moves its running ones. */
+  /** Logits as training computes them: batch norm uses each batch's own statistics, and moves its running ones. */
   logits(images: Uint8Array): Promise<Float32Array>;
   /** The parameters now, weights as the convolutions read them. */
   model(): Promise<Model>;

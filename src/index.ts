@@ -44,6 +44,12 @@ export {
 export { type CompileOptions, compile, type Session } from './model/session.ts';
 export type { TunedLayers, TuneOptions } from './model/tune.ts';
 export { type VggOptions, vgg } from './model/vgg.ts';
+export {
+  createObserver,
+  type Observer,
+  type ObserverMethod,
+  type ObserverOptions,
+} from './quantize/calibration.ts';
 export { type Conv2dInt8Options, conv2dInt8, type Int8Options, matmulInt8 } from './quantize/conv-int8.ts';
 export type { KernelFamily, KernelPreference } from './quantize/kernel-choice.ts';
 export {
@@ -61,6 +67,8 @@ export {
   linearDequantize,
   linearQuantize,
 } from './quantize/linear.ts';
+export { pack, unpack } from './quantize/pack.ts';
+export type { CodeOptions, Scheme } from './quantize/qparams.ts';
 export { type RequantizeRule, requantizeRules } from './quantize/requantize.ts';
 export { type TensorReport, tensorCores } from './quantize/tensor-cores.ts';
 export type { TensorCores } from './quantize/tensor-tile.ts';

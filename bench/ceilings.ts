@@ -1,3 +1,4 @@
+import type { TensorCores } from '../src/quantize/tensor-tile.ts';
 import type { Ceilings } from './types.ts';
 
 const sumOf = (terms: readonly string[]) => terms.join(' + ');
@@ -47,27 +48,8 @@ export async function measureCeilings(device: GPUDevice, small: boolean): Promis
   const sink = buffer(groups * 256 * 4);
   const from = buffer(bytes);
   const to = buffer(bytes);
-  const best = async (code: string, x: number, y: number, buffers: readonly GPUBuffer[]) => {
-    const module = device.createShaderModule({ code });
-    const pipeline = await device.createComputePipelineAsync({ layout: 'auto', compute: { module } });
-    const entries = buffers.map((bound, binding) => ({ binding, resource: { buffer: bound } }));
-    const group = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
-    let least = Infinity;
-    for (let run = 0; run < 6; run++) {
-      const encoder = device.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, group);
-      pass.dispatchWorkgroups(x, y);
-      pass.end();
-      const commands = encoder.finish();
-      const start = performance.now();
-      device.queue.submit([commands]);
-      await device.queue.onSubmittedWorkDone();
-      if (run > 0) least = Math.min(least, performance.now() - start);
-    }
-    return least;
-  };
+  const best = (code: string, x: number, y: number, buffers: readonly GPUBuffer[]) =>
+    fastest(device, code, x, y, buffers);
   const rate = async (type: 'f32' | 'i32', seed: string, step: (a: string) => string, operations: number) => {
     let most = 0;
     for (const count of [4, 8]) {
@@ -85,4 +67,83 @@ export async function measureCeilings(device: GPUDevice, small: boolean): Promis
   } finally {
     for (const owned of [sink, from, to]) owned.destroy();
   }
+}
+
+/** Independent sums of subgroup matrices out of operands that stay in registers: what tensor cores do at best. */
+export function tensorChains(cores: TensorCores, rounds: number): string {
+  const sums = Array.from({ length: 8 }, (_, i) => `sum${i}`);
+  const type = `subgroup_matrix_result<i32, ${cores.N}, ${cores.M}>`;
+  const vectors = (rows: number) => `array<vec4u, ${(rows * cores.K) / 16}>`;
+  const load = (matrix: string, from: string, order: string) =>
+    `subgroupMatrixLoad<${matrix}, ${order}>(&${from}, 0u, ${(cores.K / 16) * cores.units}u)`;
+  return `
+enable subgroups;
+enable chromium_experimental_subgroup_matrix;
+diagnostic(off, chromium.subgroup_matrix_uniformity);
+var<workgroup> rows: ${vectors(cores.M)};
+var<workgroup> columns: ${vectors(cores.N)};
+@group(0) @binding(0) var<storage, read_write> sink: array<i32>;
+@compute @workgroup_size(${TENSOR_SUBGROUPS * cores.subgroupSize})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) i: u32) {
+  for (var k = i; k < ${(cores.M * cores.K) / 16}u; k += ${TENSOR_SUBGROUPS * cores.subgroupSize}u) {
+    rows[k] = vec4u(k * 0x01020301u + group.x);
+  }
+  for (var k = i; k < ${(cores.N * cores.K) / 16}u; k += ${TENSOR_SUBGROUPS * cores.subgroupSize}u) {
+    columns[k] = vec4u(k * 0x03010201u + 1u);
+  }
+  workgroupBarrier();
+  let left = ${load(`subgroup_matrix_left<i8, ${cores.K}, ${cores.M}>`, 'rows', 'row_major')};
+  let right = ${load(`subgroup_matrix_right<i8, ${cores.N}, ${cores.K}>`, 'columns', 'col_major')};
+  ${sums.map((sum, at) => `var ${sum} = ${type}(${at + 1});`).join('\n  ')}
+  for (var round = 0u; round < ${rounds}u; round++) {
+    ${sums.map((sum) => `${sum} = subgroupMatrixMultiplyAccumulate(left, right, ${sum});`).join('\n    ')}
+  }
+  ${sums.map((sum, at) => `subgroupMatrixStore<row_major>(&sink, (group.x * 8u + ${at}u) * ${cores.M * cores.N}u, ${sum}, ${cores.N}u);`).join('\n  ')}
+}`;
+}
+
+const TENSOR_SUBGROUPS = 4;
+
+/** GOP/s of i8 matrices with i32 sums, operands in registers. */
+export async function measureTensorCores(device: GPUDevice, cores: TensorCores): Promise<number> {
+  const [groups, rounds] = [2048, 2048];
+  const sink = device.createBuffer({
+    size: groups * 8 * cores.M * cores.N * 4,
+    usage: GPUBufferUsage.STORAGE,
+  });
+  try {
+    const ms = await fastest(device, tensorChains(cores, rounds), groups, 1, [sink]);
+    return (groups * TENSOR_SUBGROUPS * rounds * 8 * 2 * cores.M * cores.N * cores.K) / ms / 1e6;
+  } finally {
+    sink.destroy();
+  }
+}
+
+/** Milliseconds of a dispatch, the least of five after one to warm up. */
+async function fastest(
+  device: GPUDevice,
+  code: string,
+  x: number,
+  y: number,
+  buffers: readonly GPUBuffer[],
+): Promise<number> {
+  const module = device.createShaderModule({ code });
+  const pipeline = await device.createComputePipelineAsync({ layout: 'auto', compute: { module } });
+  const entries = buffers.map((bound, binding) => ({ binding, resource: { buffer: bound } }));
+  const group = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+  let least = Infinity;
+  for (let run = 0; run < 6; run++) {
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(x, y);
+    pass.end();
+    const commands = encoder.finish();
+    const start = performance.now();
+    device.queue.submit([commands]);
+    await device.queue.onSubmittedWorkDone();
+    if (run > 0) least = Math.min(least, performance.now() - start);
+  }
+  return least;
 }

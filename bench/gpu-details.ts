@@ -1,5 +1,7 @@
 import { compile } from '../src/model/session.ts';
+import { tensorCores } from '../src/quantize/tensor-cores.ts';
 import { quantizedVgg } from './cases/vgg.ts';
+import { measureTensorCores } from './ceilings.ts';
 import type { BenchContext, GpuDetails } from './types.ts';
 
 const LIMITS = [
@@ -36,7 +38,9 @@ export async function gpuDetails(context: BenchContext, batch: number): Promise<
       session.destroy();
     }
   }
+  const { cores, reason } = await tensorCores(context.runtime);
   return {
+    tensorCores: cores ? { ...cores, gops: await measureTensorCores(device, cores) } : { reason },
     features: [...device.features].sort(),
     limits: Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]])),
     // Plain copies: Dawn's objects do not serialize.

@@ -1,6 +1,7 @@
 import type { Runtime } from '../src/gpu/runtime.ts';
 import type { Model } from '../src/model/graph.ts';
 import type { TuneOptions } from '../src/model/tune.ts';
+import type { TensorCores } from '../src/quantize/tensor-tile.ts';
 
 /** Which of the cases run and how large they are: `tiny` for tests, `gpu` for a graphics card's report. */
 export type Size = 'tiny' | 'quick' | 'standard' | 'gpu';
@@ -76,6 +77,8 @@ export interface GpuDetails {
   features: string[];
   limits: Record<string, number>;
   subgroupMatrixConfigs: Record<string, number | string>[];
+  /** The int8 matrices that passed the self-check and what they do at best, or why there are none. */
+  tensorCores: (TensorCores & { gops: number }) | { reason: string };
   /** Images a forward of the profiles. */
   batch: number;
   /** Every dispatch of a VGG forward, by precision. */

@@ -1,5 +1,5 @@
-// Convolution with f16 products for GPUs, staged in workgroup memory: conv2d-tiled at half its weights' bytes and, where
-// the adapter multiplies f16 in pairs, twice its speed.
+// Convolution with f16 products for GPUs, staged in workgroup memory: conv2d-tiled with weights and staged operands of
+// half the bytes, on adapters that multiply f16 in pairs also with half the multiplications. Not timed on a GPU yet.
 //
 //   sum[p, o] = sum over steps of f32(sum in f16 of the step's f16(input) * weight)
 //   out[p, o] = max over the pool window of clamp(sum[p, o] * scale[o] + shift[o], low, high)

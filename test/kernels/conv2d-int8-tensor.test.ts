@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { create, globals } from 'webgpu';
+import { tensorChains } from '../../bench/ceilings.ts';
 import { assembleSource, type Specialization } from '../../src/gpu/kernel.ts';
 import { conv2dInt8TensorKernel } from '../../src/kernels/conv2d-int8-tensor.ts';
 import { matrixShapes, tensorCores } from '../../src/quantize/tensor-cores.ts';
@@ -66,6 +67,12 @@ describe('conv2d-int8-tensor', () => {
       }
     }
     expect(variants).toBeGreaterThanOrEqual(24);
+  });
+
+  test('so does what measures their ceiling', async () => {
+    const module = device.createShaderModule({ code: tensorChains(NVIDIA, 64) });
+    const { messages } = await module.getCompilationInfo();
+    expect(messages.filter(({ type }) => type === 'error').map(({ message }) => message)).toEqual([]);
   });
 
   test.each([

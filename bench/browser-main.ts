@@ -57,5 +57,5 @@ export async function main(argv: readonly string[]): Promise<number> {
     await writeResults(values.json, results);
     console.error(`wrote ${values.json}`);
   }
-  return results.refused.length > 0 ? 1 : 0;
+  return results.refused.some(({ unavailable }) => !unavailable) ? 1 : 0;
 }

@@ -1,6 +1,7 @@
 import { disagreement } from './compare-logits.ts';
 import { measure, sample } from './timing.ts';
 import type { BenchCase, BenchContext, Ceilings, Entry, Opened, Refusal, Subject } from './types.ts';
+import { Unavailable } from './unavailable.ts';
 
 export interface RunOptions {
   ceilings: Ceilings;
@@ -41,7 +42,12 @@ export async function runCases(
         entries.push(entry);
         options.onEntry?.(entry);
       } catch (error) {
-        const refusal = { ...key, reason: (error as Error).message.split('\n')[0] };
+        const reason = (error as Error).message.split('\n')[0];
+        const refusal = {
+          ...key,
+          reason,
+          ...(error instanceof Unavailable && { unavailable: true as const }),
+        };
         refused.push(refusal);
         options.onRefusal?.(refusal);
       }

@@ -53,6 +53,8 @@ export interface Refusal {
   precision: string;
   batch: number;
   reason: string;
+  /** The adapter has no means for it: no failure. */
+  unavailable?: true;
 }
 
 /** What `lloyd bench --json` and `npm run bench:browser -- --json` write. */

@@ -1,4 +1,3 @@
-import { check } from '../../src/gpu/errors.ts';
 import type { Tensor } from '../../src/gpu/tensor.ts';
 import { buildExecutor } from '../../src/model/executor.ts';
 import type { GraphNode, Model } from '../../src/model/graph.ts';
@@ -13,6 +12,7 @@ import { type ConvGeometry, conv2dAccumulators } from '../../src/reference/conv2
 import { requantizeReference } from '../../src/reference/requantize.ts';
 import { seeded } from '../random.ts';
 import type { BenchCase, BenchContext, ConvCase, Opened } from '../types.ts';
+import { Unavailable } from '../unavailable.ts';
 import { timedCalls } from './timed.ts';
 import { TUNED } from './vgg.ts';
 
@@ -55,12 +55,12 @@ async function openLayer(
   const { N, H, C, O, K } = layer;
   if (lower.kernels === 'tensor') {
     const { reason } = await tensorCores(runtime);
-    check(reason === null, 'this case is the tensor cores’', reason);
+    if (reason !== null) throw new Unavailable(`there are no tensor cores: ${reason}`);
   }
   const pixels = seeded(N + H + C).bytes(N * H * H * C);
   const { model, quantized } = layerModel(layer, precision);
   const integer = quantized !== null;
-  const choose = tune && (await tuneKernels(runtime, quantized ?? model, N, tune));
+  const choose = tune && (await tuneKernels(runtime, quantized ?? model, N, tune, lower.kernels));
   const lowered = integer
     ? await lowerInt8(runtime, quantized, N, { choose, ...lower })
     : lowerFloat(runtime, model, codebookOf(layer, precision), N, { choose, ...lower });

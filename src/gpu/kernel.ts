@@ -1,7 +1,17 @@
 import { check, LloydError } from './errors.ts';
 
 /** Element types as WGSL spells them; `array<f32>` bindings are declared by their element. */
-export type ElementType = 'f32' | 'i32' | 'u32' | 'f16' | 'vec4f' | 'vec4u' | 'vec4i' | 'vec4h' | 'vec2u' | 'vec2f';
+export type ElementType =
+  | 'f32'
+  | 'i32'
+  | 'u32'
+  | 'f16'
+  | 'vec4f'
+  | 'vec4u'
+  | 'vec4i'
+  | 'vec4h'
+  | 'vec2u'
+  | 'vec2f';
 
 export interface BindingDeclaration {
   access: 'read' | 'write';

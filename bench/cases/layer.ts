@@ -57,6 +57,9 @@ async function openLayer(
     const { reason } = await tensorCores(runtime);
     if (reason !== null) throw new Unavailable(`there are no tensor cores: ${reason}`);
   }
+  if (lower.float16 && !runtime.device.features.has('shader-f16')) {
+    throw new Unavailable('there is no f16: the device lacks shader-f16');
+  }
   const pixels = seeded(N + H + C).bytes(N * H * H * C);
   const { model, quantized } = layerModel(layer, precision);
   const integer = quantized !== null;

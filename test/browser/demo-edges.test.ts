@@ -88,7 +88,7 @@ describe.skipIf(!chromium)(
       await page.click('#tab-kernels');
       await page.click('#panel-kernels .primary');
       await statusOf(page, 'kernels', /^Waiting for what is running/);
-      await statusOf(page, 'compare', /precisions on 4 images/);
+      await statusOf(page, 'compare', /^1 precision on 4 images/);
       expect(await statusOf(page, 'kernels', /dispatches for 1 image|failed/)).toContain('dispatches');
     });
 

@@ -56,7 +56,7 @@ export async function openStage(
       await page.goto(new URL(search, site.url).href);
       await page
         .waitForSelector('#tab-compare, #notice:not([hidden])', { timeout: 60_000 })
-        .catch(() => undefined);
+        .catch((error: unknown) => void complaints.push(String(error)));
       if (!(await page.$('#tab-compare'))) {
         const shown = await page.$eval('body', (element) => element.textContent);
         throw new Error(`the page did not start: ${shown} ${complaints.join('; ')}`);

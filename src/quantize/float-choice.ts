@@ -52,7 +52,7 @@ export function chooseFloat(
     check(family !== 'registers', 'float16 is the tiled kernels’', family, "add kernels: 'tiled'");
   }
   if (family === 'registers') {
-    return chooseTile(pixelCount, shape.outChannels / shape.groups, false, runtime.adapter.software);
+    return chooseTile(pixelCount, shape, false, runtime.adapter.software);
   }
   const { limits } = runtime.device;
   const element = half ? 'f16' : 'f32';

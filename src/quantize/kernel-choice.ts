@@ -98,7 +98,7 @@ export function chooseInt8(
   if (family === 'registers') {
     const { tileVectors, specialization, unrolled } = chooseTile(
       pixelCount,
-      shape.outChannels / shape.groups,
+      shape,
       true,
       runtime.adapter.software,
     );

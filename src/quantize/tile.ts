@@ -1,5 +1,6 @@
 import type { Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
+import type { WeightShape } from './weight-layout.ts';
 
 /** Tile shape of a convolution and the specialization that says so. */
 export interface ConvTile {
@@ -12,11 +13,11 @@ export interface ConvTile {
 /**
  * The tile an adapter gives a convolution over `pixelCount` pixels before any tuning.
  *
- * @param channels Output channels of a group.
+ * @param shape A group that is no whole number of tiles makes the convolution dense, so groups get tiles that divide.
  */
 export function chooseTile(
   pixelCount: number,
-  channels: number,
+  { outChannels, groups }: Pick<WeightShape, 'outChannels' | 'groups'>,
   int8: boolean,
   software: Runtime['adapter']['software'],
 ): ConvTile {
@@ -25,7 +26,10 @@ export function chooseTile(
   }
   // Fewer pixels a thread once the batch can't fill the lanes, so that small layers still use every core.
   const tilePixels = pixelCount >= 8 * 16 ? 8 : 4;
-  const tileVectors = channels > 8 ? 4 : channels > 4 ? 2 : 1;
+  const channels = outChannels / groups;
+  const widest = channels > 8 ? 4 : channels > 4 ? 2 : 1;
+  const dividing = [4, 2, 1].find((vectors) => channels % (vectors * 4) === 0);
+  const tileVectors = groups > 1 ? (dividing ?? widest) : widest;
   const full = int8 ? 16 : 64;
   return {
     tileVectors,

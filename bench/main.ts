@@ -95,7 +95,7 @@ export async function writeResults(path: string, results: Results): Promise<void
 
 async function readResults(path: string): Promise<Results> {
   const text = await readFile(path, 'utf8').catch((cause: Error) => {
-    check(false, '--compare takes two results files', `${path} (${cause.message})`);
+    check(false, '--compare takes two results files', `${path} (${cause.message})`, 'check the path');
   });
   let results: Partial<Results> | undefined;
   try {
@@ -118,7 +118,8 @@ function checkFilter(filter: string | undefined, size: Size): void {
   const names = [...new Set(benchCases(size).map(({ name }) => name))];
   check(
     labels.some((each) => matches(each, filter)),
-    `the filter must match a case: ${names.join(' ')}`,
+    `the filter must match a case, such as ${names.slice(0, 3).join(', ')}`,
     filter,
+    `its name or a part of it, like one of ${[...new Set(names.map((name) => name.replace(/\(.*/, '')))].join(' ')}`,
   );
 }

@@ -43,10 +43,13 @@ export async function run(context: Context): Promise<void> {
   const batch = integer('--batch', options.batch) ?? 32;
   const requantize = choice('--requantize', options.requantize, requantizeRules) ?? 'ort-f32';
   const rows = readRows(list(options.rows));
+  const tune = tuning(context);
   const weights = await loadFloatModel(text(options.weights));
   const trained = await loadTrainedRows(weights.path);
   const runtime = await context.runtime();
-  context.print(`Comparing ${rows.length} precisions of a VGG on CIFAR-10, on ${describeAdapter(runtime)}`);
+  context.print(
+    `Comparing ${rows.length} precision${rows.length === 1 ? '' : 's'} of a VGG on CIFAR-10, on ${describeAdapter(runtime)}`,
+  );
 
   const calibrates = rows.some(
     (name) => name.startsWith('linear-') && !trained[name] && !name.endsWith('-qat'),
@@ -58,7 +61,7 @@ export async function run(context: Context): Promise<void> {
   const images = data.test.images.subarray(0, size.images * perImage);
   const labels = data.test.labels.subarray(0, size.images);
   context.print(
-    `${thousands(size.images)} test images${size.chosen ? `, ${size.chosen}` : ''}: ` +
+    `${thousands(size.images)} test image${size.images === 1 ? '' : 's'}${size.chosen ? `, ${size.chosen}` : ''}: ` +
       `accuracies to within ${spread(size.images)} points (95 %)`,
   );
   context.print();
@@ -69,7 +72,7 @@ export async function run(context: Context): Promise<void> {
     trained,
     batch: Math.min(batch, size.images),
     requantize,
-    tune: tuning(context),
+    tune,
   });
   for (const line of comparisonLines(comparison)) context.print(line);
   for (const line of notesOn(comparison)) context.print(line);

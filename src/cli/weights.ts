@@ -22,10 +22,22 @@ export interface LoadedModel {
 export async function loadModel(path: string): Promise<LoadedModel> {
   const bytes = await readInput(path);
   const isPth = ['.pth', '.pt', '.bin'].includes(extname(path).toLowerCase());
-  const network = isPth
-    ? vgg({ parameters: readPth(bytes) as ReadonlyMap<string, Tensor> })
-    : readModelFile(bytes);
-  return { network, path, sha256: sha256(bytes), fileBytes: bytes.byteLength };
+  return {
+    network: readNetwork(path, bytes, isPth),
+    path,
+    sha256: sha256(bytes),
+    fileBytes: bytes.byteLength,
+  };
+}
+
+function readNetwork(path: string, bytes: Uint8Array, isPth: boolean): Model | QuantizedModel {
+  try {
+    if (!isPth) return readModelFile(bytes);
+    return vgg({ parameters: readPth(bytes) as ReadonlyMap<string, Tensor> });
+  } catch (error) {
+    if (!(error instanceof LloydError)) throw error;
+    throw new LloydError(`${path}: ${error.rule}`, error.received, error.cure ?? 'check which file it is');
+  }
 }
 
 /** The fp32 network that `--weights` names, or the clone's own. */

@@ -1,4 +1,5 @@
 import type { AveragePoolShape, PoolShape } from '../../src/reference/pool-windows.ts';
+import { seeded } from './runtime.ts';
 
 const base = { batch: 2, channels: 8, dilationHeight: 1, dilationWidth: 1, padTop: 0, padLeft: 0 };
 
@@ -165,3 +166,28 @@ export const inputLength = ({ batch, height, width, channels }: PoolShape) =>
   batch * height * width * channels;
 export const outputLength = ({ batch, outputHeight, outputWidth, channels }: PoolShape) =>
   batch * outputHeight * outputWidth * channels;
+
+/** A seeded shape with windows of 1 to 3, overlapping or apart, padded by less than a window. */
+export function randomPoolShape(seed: number, channels: number): PoolShape {
+  const random = seeded(seed);
+  const [kernelHeight, kernelWidth] = [random.integer(1, 3), random.integer(1, 3)];
+  const [strideHeight, strideWidth] = [random.integer(1, 3), random.integer(1, 3)];
+  const [height, width] = [random.integer(3, 9), random.integer(3, 9)];
+  const [padTop, padLeft] = [random.integer(0, kernelHeight - 1), random.integer(0, kernelWidth - 1)];
+  return {
+    batch: random.integer(1, 3),
+    height,
+    width,
+    channels,
+    outputHeight: Math.floor((height + 2 * padTop - kernelHeight) / strideHeight) + 1,
+    outputWidth: Math.floor((width + 2 * padLeft - kernelWidth) / strideWidth) + 1,
+    kernelHeight,
+    kernelWidth,
+    strideHeight,
+    strideWidth,
+    dilationHeight: 1,
+    dilationWidth: 1,
+    padTop,
+    padLeft,
+  };
+}

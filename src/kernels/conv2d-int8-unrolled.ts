@@ -5,42 +5,16 @@ import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { conv2dInt8Kernel } from './conv2d-int8.ts';
+
+const { bindings, params } = conv2dInt8Kernel.declaration;
 
 /** int8 convolution without dot4I8Packed or private arrays, with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/conv2d-int8-unrolled.wgsl`. */
 export const conv2dInt8UnrolledKernel = defineKernel({
   name: 'conv2d-int8-unrolled',
   wgsl: [exactFloat, requantize, packedWeights, epilogue, convPixel, source],
-  bindings: {
-    input: { access: 'read', type: 'u32' },
-    weights: { access: 'read', type: 'u32' },
-    bias: { access: 'read', type: 'vec4i' },
-    multipliers: { access: 'read', type: 'vec2u' },
-    output: { access: 'write', type: 'u32' },
-  },
-  params: {
-    inputHeight: 'u32',
-    inputWidth: 'u32',
-    inputWords: 'u32',
-    outputHeight: 'u32',
-    outputWidth: 'u32',
-    outputWords: 'u32',
-    kernelHeight: 'u32',
-    kernelWidth: 'u32',
-    strideHeight: 'u32',
-    strideWidth: 'u32',
-    dilationHeight: 'u32',
-    dilationWidth: 'u32',
-    padTop: 'u32',
-    padLeft: 'u32',
-    groupWords: 'u32',
-    groupTiles: 'u32',
-    pixelCount: 'u32',
-    tileCount: 'u32',
-    padWord: 'u32',
-    zeroPoint: 'i32',
-    low: 'i32',
-    high: 'i32',
-  },
+  bindings,
+  params,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },
   constants: {
     POOL: ['0u', '1u'],

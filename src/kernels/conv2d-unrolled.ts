@@ -1,40 +1,16 @@
 import source from '../../shaders/conv2d-unrolled.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { conv2dKernel } from './conv2d.ts';
+
+const { bindings, params } = conv2dKernel.declaration;
 
 /** f32 convolution without private arrays, with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/conv2d-unrolled.wgsl`. */
 export const conv2dUnrolledKernel = defineKernel({
   name: 'conv2d-unrolled',
   wgsl: [convPixel, source],
-  bindings: {
-    input: { access: 'read', type: 'vec4f' },
-    weights: { access: 'read', type: 'vec4f' },
-    scale: { access: 'read', type: 'vec4f' },
-    shift: { access: 'read', type: 'vec4f' },
-    output: { access: 'write', type: 'vec4f' },
-  },
-  params: {
-    inputHeight: 'u32',
-    inputWidth: 'u32',
-    inputVectors: 'u32',
-    outputHeight: 'u32',
-    outputWidth: 'u32',
-    outputVectors: 'u32',
-    kernelHeight: 'u32',
-    kernelWidth: 'u32',
-    strideHeight: 'u32',
-    strideWidth: 'u32',
-    dilationHeight: 'u32',
-    dilationWidth: 'u32',
-    padTop: 'u32',
-    padLeft: 'u32',
-    groupVectors: 'u32',
-    groupTiles: 'u32',
-    pixelCount: 'u32',
-    tileCount: 'u32',
-    low: 'f32',
-    high: 'f32',
-  },
+  bindings,
+  params,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },
   constants: { POOL: ['0u', '1u'] },
   workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE }) =>

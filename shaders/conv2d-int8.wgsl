@@ -15,7 +15,8 @@
 //
 // One thread computes TILE_PIXELS pixels x (4 * TILE_VECTORS) output channels in registers: no barrier and no
 // workgroup memory, which is what a CPU adapter wants (a workgroup-tiled kernel was 3 to 5 times slower on lavapipe).
-// One workgroup is WORKGROUP_SIZE such pixel tiles of the same channels, so the weight loads are uniform in it.
+// One workgroup is WORKGROUP_SIZE such pixel tiles of the same channels and shares its part of the cache; with
+// subgroups, conv2d-int8-broadcast also shares the loads.
 // With POOL, pixels are enumerated window by window, so a thread owns whole 2x2 windows.
 // 8 x 16 on lavapipe: 128 i32 accumulators a thread, 18 to 20 Gop/s a core, where 16 x 8 gave 14 to 16 and 8 x 32 gave
 // 6 to 11: an input word differs from lane to lane and is dear to load, so it should meet many channels. The weight

@@ -12,7 +12,7 @@
 // output      M, output_words                     4 int8 a u32 (OUTPUT 0), or one i32/f32 a column (OUTPUT 1/2)
 //
 // One thread computes TILE_PIXELS rows x (4 * TILE_VECTORS) columns in registers: no barrier, no workgroup memory;
-// one workgroup shares its columns, so the weight loads are uniform in it (conv2d-int8 has the measurements).
+// one workgroup shares its columns and so its part of the cache (conv2d-int8 has the measurements).
 // Integers are exact: K * 128 * 128 must stay below 2^31, which the host checks. A ragged tail of rows computes
 // row 0 again and stores nothing.
 

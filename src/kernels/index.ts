@@ -18,9 +18,11 @@ import { concat } from './concat.ts';
 import { concatInt8 } from './concat-int8.ts';
 import { convInteger } from './conv-integer.ts';
 import { conv2dKernel } from './conv2d.ts';
+import { conv2dBroadcastKernel } from './conv2d-broadcast.ts';
 import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
 import { conv2dInputGradientKernel } from './conv2d-input-gradient.ts';
 import { conv2dInt8Kernel } from './conv2d-int8.ts';
+import { conv2dInt8BroadcastKernel } from './conv2d-int8-broadcast.ts';
 import { conv2dInt8TensorKernel } from './conv2d-int8-tensor.ts';
 import { conv2dInt8TiledKernel } from './conv2d-int8-tiled.ts';
 import { conv2dInt8UnrolledKernel } from './conv2d-int8-unrolled.ts';
@@ -88,9 +90,11 @@ export const kernels = {
   concat,
   concatInt8,
   conv2d: conv2dKernel,
+  conv2dBroadcast: conv2dBroadcastKernel,
   conv2dFilterGradient: conv2dFilterGradientKernel,
   conv2dInputGradient: conv2dInputGradientKernel,
   conv2dInt8: conv2dInt8Kernel,
+  conv2dInt8Broadcast: conv2dInt8BroadcastKernel,
   conv2dInt8Tensor: conv2dInt8TensorKernel,
   conv2dInt8Tiled: conv2dInt8TiledKernel,
   conv2dInt8Unrolled: conv2dInt8UnrolledKernel,

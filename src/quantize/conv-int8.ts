@@ -183,7 +183,7 @@ export async function matmulInt8(
   const inputWords = layout.paddedChannels / 4;
   const epilogue = { outputWords, tileCount: layout.tileCount, zeroPoint, low, high };
   const dispatches =
-    choice.family === 'registers' && !choice.unrolled
+    choice.family === 'registers' && choice.variant === 'plain'
       ? [
           {
             kernel: matmulInt8Kernel as unknown as Kernel,

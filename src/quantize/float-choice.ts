@@ -2,12 +2,13 @@ import { check } from '../gpu/errors.ts';
 import type { Kernel } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { conv2dKernel } from '../kernels/conv2d.ts';
+import { conv2dBroadcastKernel } from '../kernels/conv2d-broadcast.ts';
 import { conv2dTiledKernel } from '../kernels/conv2d-tiled.ts';
 import { conv2dTiledCodebookKernel } from '../kernels/conv2d-tiled-codebook.ts';
 import { conv2dTiledF16Kernel } from '../kernels/conv2d-tiled-f16.ts';
 import { conv2dUnrolledKernel } from '../kernels/conv2d-unrolled.ts';
 import { type KernelPreference, kernelFamily } from './kernel-choice.ts';
-import { type ConvTile, chooseTile } from './tile.ts';
+import { type ConvTile, type ConvVariant, chooseTile } from './tile.ts';
 import { checkTiled, chooseTiled, type TiledTile, tiledFloatSpecialization } from './tiled-tile.ts';
 import type { WeightShape } from './weight-layout.ts';
 
@@ -18,6 +19,13 @@ export interface FloatChoice extends ConvTile {
   /** Products in f16, weights stored as such. */
   half?: boolean;
 }
+
+/** The float convolutions that keep their sums in registers. */
+export const floatVariants = {
+  plain: conv2dKernel,
+  unrolled: conv2dUnrolledKernel,
+  broadcast: conv2dBroadcastKernel,
+} as unknown as Readonly<Record<ConvVariant, Kernel>>;
 
 /** What besides the shape decides on a {@link FloatChoice}. */
 export interface FloatOptions {
@@ -52,20 +60,19 @@ export function chooseFloat(
     check(family !== 'registers', 'float16 is the tiled kernels’', family, "add kernels: 'tiled'");
   }
   if (family === 'registers') {
-    return chooseTile(pixelCount, shape, false, runtime.adapter.software);
+    return chooseTile(runtime, pixelCount, shape, false);
   }
   const { limits } = runtime.device;
   const element = half ? 'f16' : 'f32';
   const tile = tuned ?? chooseTiled(limits, pixelCount, shape, element);
   checkTiled(limits, tile, element);
   const { tileVectors } = tile;
-  return { tileVectors, specialization: tiledFloatSpecialization(tile), unrolled: false, tiled: true, half };
+  return { tileVectors, specialization: tiledFloatSpecialization(tile), variant: 'plain', tiled: true, half };
 }
 
 /** The kernel of a choice; `packed` where its weights are codes of a codebook that the kernel expands itself. */
-export function floatKernel({ tiled, half, unrolled }: FloatChoice, packed: boolean): Kernel {
-  const register = unrolled ? conv2dUnrolledKernel : conv2dKernel;
+export function floatKernel({ tiled, half, variant }: FloatChoice, packed: boolean): Kernel {
   const plain = half ? conv2dTiledF16Kernel : conv2dTiledKernel;
-  const kernel = tiled ? (packed ? conv2dTiledCodebookKernel : plain) : register;
+  const kernel = tiled ? (packed ? conv2dTiledCodebookKernel : plain) : floatVariants[variant];
   return kernel as unknown as Kernel;
 }

@@ -2,6 +2,7 @@ import { check } from '../gpu/errors.ts';
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { conv2dInt8Kernel } from '../kernels/conv2d-int8.ts';
+import { conv2dInt8BroadcastKernel } from '../kernels/conv2d-int8-broadcast.ts';
 import { conv2dInt8TensorKernel } from '../kernels/conv2d-int8-tensor.ts';
 import { conv2dInt8TiledKernel } from '../kernels/conv2d-int8-tiled.ts';
 import { conv2dInt8UnrolledKernel } from '../kernels/conv2d-int8-unrolled.ts';
@@ -9,7 +10,7 @@ import { matvecInt8Kernel } from '../kernels/matvec-int8.ts';
 import { sumSplitsInt8Kernel } from '../kernels/sum-splits-int8.ts';
 import { knownTensorCores, tensorCores } from './tensor-cores.ts';
 import { chooseTensor, tensorSpecialization, tensorTileSize, tensorWeights } from './tensor-tile.ts';
-import { chooseTile } from './tile.ts';
+import { type ConvVariant, chooseTile } from './tile.ts';
 import {
   checkTiled,
   chooseTiled,
@@ -34,14 +35,21 @@ export type KernelPreference = KernelFamily | 'auto';
 
 const PREFERENCES: readonly KernelPreference[] = ['auto', 'registers', 'tiled', 'tensor'];
 
+/** The int8 convolutions that keep their sums in registers. */
+export const int8Variants = {
+  plain: conv2dInt8Kernel,
+  unrolled: conv2dInt8UnrolledKernel,
+  broadcast: conv2dInt8BroadcastKernel,
+} as unknown as Readonly<Record<ConvVariant, Kernel>>;
+
 /** The kernels of one int8 product: what the weights must be tiled for, and what to dispatch. */
 export interface Int8Choice {
   family: KernelFamily;
   /** Vectors of four output channels a weight tile. */
   tileVectors: number;
   specialization: Specialization;
-  /** Registers with every sum named, for adapters that keep private arrays in memory (`conv2d-int8-unrolled`). */
-  unrolled: boolean;
+  /** Which of the kernels in registers; `plain` for the other families. */
+  variant: ConvVariant;
   /** Parts that k is split into; above 1 there is a second dispatch. */
   splits: number;
 }
@@ -96,13 +104,7 @@ export function chooseInt8(
 ): Int8Choice {
   const family = kernelFamily(runtime, preference);
   if (family === 'registers') {
-    const { tileVectors, specialization, unrolled } = chooseTile(
-      pixelCount,
-      shape,
-      true,
-      runtime.adapter.software,
-    );
-    return { family, tileVectors, specialization, unrolled, splits: 1 };
+    return { family, splits: 1, ...chooseTile(runtime, pixelCount, shape, true) };
   }
   const { limits } = runtime.device;
   const cores = family === 'tensor' ? knownTensorCores(runtime.device) : null;
@@ -111,7 +113,7 @@ export function chooseInt8(
     const [, channels] = tensorTileSize(cores, tensor);
     const { groupWords } = gemmShape(pixelCount, shape, channels / 4);
     const specialization = tensorSpecialization(cores, tensor, groupWords);
-    return { family, tileVectors: channels / 4, specialization, unrolled: false, splits: 1 };
+    return { family, tileVectors: channels / 4, specialization, variant: 'plain', splits: 1 };
   }
   const tile = tuned?.tile ?? chooseTiled(limits, pixelCount, shape);
   checkTiled(limits, tile);
@@ -120,7 +122,7 @@ export function chooseInt8(
     family: 'tiled',
     tileVectors: tile.tileVectors,
     specialization: tiledSpecialization(tile, gemm.groupWords),
-    unrolled: false,
+    variant: 'plain',
     splits: tuned?.splits ?? splitsFor(tile, gemm),
   };
 }
@@ -140,7 +142,7 @@ export function int8Dispatches(
   const all = { ...choice.specialization, ...specialization };
   const buffers = { input: 'input', weights: 'weights', bias: 'bias', multipliers: 'multipliers' } as const;
   if (choice.family === 'registers') {
-    const kernel = (choice.unrolled ? conv2dInt8UnrolledKernel : conv2dInt8Kernel) as unknown as Kernel;
+    const kernel = int8Variants[choice.variant];
     return [{ kernel, specialization: all, params, buffers: { ...buffers, output: 'output' } }];
   }
   if (choice.family === 'tensor') {

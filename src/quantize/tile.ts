@@ -2,13 +2,20 @@ import type { Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { WeightShape } from './weight-layout.ts';
 
+/**
+ * How a convolution that keeps its sums in registers reads and holds: `plain` (`conv2d`, `conv2d-int8`), `unrolled`
+ * without private arrays, `broadcast` with weights loaded once a subgroup.
+ */
+export type ConvVariant = 'plain' | 'unrolled' | 'broadcast';
+
 /** Tile shape of a convolution and the specialization that says so. */
 export interface ConvTile {
   tileVectors: number;
   specialization: Specialization;
-  /** The kernel without private arrays (`conv2d-unrolled`, `conv2d-int8-unrolled`) serves this adapter better. */
-  unrolled: boolean;
+  variant: ConvVariant;
 }
+
+type Adapter = Pick<Runtime, 'adapter' | 'device'>;
 
 /**
  * The tile an adapter gives a convolution over `pixelCount` pixels before any tuning.
@@ -16,28 +23,43 @@ export interface ConvTile {
  * @param shape A group that is no whole number of tiles makes the convolution dense, so groups get tiles that divide.
  */
 export function chooseTile(
+  runtime: Adapter,
   pixelCount: number,
-  { outChannels, groups }: Pick<WeightShape, 'outChannels' | 'groups'>,
+  shape: WeightShape,
   int8: boolean,
-  software: Runtime['adapter']['software'],
 ): ConvTile {
-  if (software === 'swiftshader') {
-    return { tileVectors: 2, specialization: { WORKGROUP_SIZE: 8 }, unrolled: true };
+  if (runtime.adapter.software === 'swiftshader') {
+    return { tileVectors: 2, specialization: { WORKGROUP_SIZE: 8 }, variant: 'unrolled' };
   }
-  // Fewer pixels a thread once the batch can't fill the lanes, so that small layers still use every core.
-  const tilePixels = pixelCount >= 8 * 16 ? 8 : 4;
-  const channels = outChannels / groups;
-  const widest = channels > 8 ? 4 : channels > 4 ? 2 : 1;
-  const dividing = [4, 2, 1].find((vectors) => channels % (vectors * 4) === 0);
-  const tileVectors = groups > 1 ? (dividing ?? widest) : widest;
+  const channels = shape.outChannels / shape.groups;
+  const widest = channels > 16 ? 8 : channels > 8 ? 4 : channels > 4 ? 2 : 1;
+  const divides = (vectors: number) => shape.groups === 1 || channels % (vectors * 4) === 0;
+  const fitting = [8, 4, 2, 1].filter((vectors) => vectors <= widest && divides(vectors));
+  const lanes = broadcastLanes(runtime, shape, int8);
+  const shared = fitting.find((vectors) => vectors >= 4 && vectors <= lanes);
   const full = int8 ? 16 : 64;
-  return {
-    tileVectors,
-    specialization: {
+  const tile = (variant: ConvVariant, tileVectors: number, pixels: number): ConvTile => {
+    // Fewer pixels a thread once the batch can't fill the lanes, so that small layers still use every core.
+    const tilePixels = pixelCount >= 8 * 16 ? pixels : 4;
+    const specialization: Specialization = {
       TILE_PIXELS: `${tilePixels}u`,
       TILE_VECTORS: `${tileVectors}u`,
       WORKGROUP_SIZE: pixelCount >= tilePixels * full ? full : 8,
-    },
-    unrolled: false,
+    };
+    if (variant === 'broadcast') specialization.LANES = `${lanes}u`;
+    return { tileVectors, specialization, variant };
   };
+  if (shared) return tile('broadcast', shared, int8 ? 8 : 4);
+  return tile('plain', fitting.find((vectors) => vectors <= 4) ?? Math.min(widest, 4), 8);
+}
+
+/**
+ * Lanes that can share a load of weights, 8 or 4; 0 where the broadcast kernels do not serve: on adapters whose loads
+ * of one address by all lanes cost one load, without subgroups, or where int8 input is no whole vec4u a group.
+ */
+export function broadcastLanes({ adapter, device }: Adapter, shape: WeightShape, int8: boolean): 0 | 4 | 8 {
+  if (adapter.software !== 'lavapipe' || !device.features.has('subgroups')) return 0;
+  if (int8 && Math.ceil(shape.inChannels / 4) % 4 !== 0) return 0;
+  const { subgroupMinSize = 0 } = device.adapterInfo;
+  return subgroupMinSize >= 8 ? 8 : subgroupMinSize >= 4 ? 4 : 0;
 }

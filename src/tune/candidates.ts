@@ -1,14 +1,15 @@
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import { conv2dKernel } from '../kernels/conv2d.ts';
-import { conv2dInt8Kernel } from '../kernels/conv2d-int8.ts';
 import { conv2dInt8TiledKernel } from '../kernels/conv2d-int8-tiled.ts';
-import { conv2dInt8UnrolledKernel } from '../kernels/conv2d-int8-unrolled.ts';
 import { conv2dTiledKernel } from '../kernels/conv2d-tiled.ts';
-import { conv2dUnrolledKernel } from '../kernels/conv2d-unrolled.ts';
-import { chooseFloat, type FloatChoice } from '../quantize/float-choice.ts';
-import { chooseInt8, type Int8Choice, type KernelPreference } from '../quantize/kernel-choice.ts';
-import type { ConvTile } from '../quantize/tile.ts';
+import { chooseFloat, type FloatChoice, floatVariants } from '../quantize/float-choice.ts';
+import {
+  chooseInt8,
+  type Int8Choice,
+  int8Variants,
+  type KernelPreference,
+} from '../quantize/kernel-choice.ts';
+import { broadcastLanes, type ConvTile, type ConvVariant } from '../quantize/tile.ts';
 import { gemmShape, splitsFor, tiledTiles } from '../quantize/tiled-tile.ts';
 import { isAligned, type WeightShape } from '../quantize/weight-layout.ts';
 import type { Candidate } from './pick.ts';
@@ -39,7 +40,7 @@ export function int8Candidates(
   const tiled = own.family === 'tiled' && preference !== 'tensor';
   const choices = [
     ...(preference === 'auto' || preference === 'registers'
-      ? privateTiles(conv2dInt8Kernel, conv2dInt8UnrolledKernel, pixelCount, own).map(registers)
+      ? privateTiles(int8Variants, broadcastLanes(runtime, shape, true), pixelCount, own).map(registers)
       : []),
     ...(tiled ? tiledChoices(runtime, pixelCount, shape) : []),
   ];
@@ -58,7 +59,7 @@ export function floatCandidates(
   const choices: FloatChoice[] = [
     ...(own.tiled && preference !== 'auto'
       ? []
-      : privateTiles(conv2dKernel, conv2dUnrolledKernel, pixelCount, own)),
+      : privateTiles(floatVariants, broadcastLanes(runtime, shape, false), pixelCount, own)),
     ...tiles.map((tile) => chooseFloat(runtime, pixelCount, shape, { kernels: 'tiled', tile })),
   ];
   return ordered(own, choices, shape, labelOf);
@@ -68,28 +69,36 @@ export function floatCandidates(
  * Tiles in registers alone, out of the values that the kernels declare: every tile in workgroups of the default's size,
  * and the default's tile in every size. The two hardly depend on each other, and all pairs would take minutes.
  */
-function privateTiles(kernel: unknown, unrolled: unknown, pixelCount: number, own: ConvTile): ConvTile[] {
-  const { constants, overrides } = (kernel as Kernel).declaration;
-  const home = own.specialization;
-  const sizes = overrides!.WORKGROUP_SIZE.allowed!;
+function privateTiles(
+  kernels: Readonly<Record<ConvVariant, Kernel>>,
+  lanes: number,
+  pixelCount: number,
+  own: ConvTile,
+): ConvTile[] {
   const tiles: ConvTile[] = [];
-  for (const TILE_PIXELS of constants!.TILE_PIXELS) {
-    for (const TILE_VECTORS of constants!.TILE_VECTORS) {
-      const [pixels, tileVectors] = [TILE_PIXELS, TILE_VECTORS].map((value) => Number.parseInt(value, 10));
-      const sums = pixels * tileVectors * 4;
-      if (sums < LEAST_SUMS || sums > MOST_SUMS) continue;
-      const same = TILE_PIXELS === home.TILE_PIXELS && TILE_VECTORS === home.TILE_VECTORS;
-      for (const WORKGROUP_SIZE of sizes) {
-        const usual = WORKGROUP_SIZE === (home.WORKGROUP_SIZE ?? overrides!.WORKGROUP_SIZE.default);
-        if (!(same || usual) || idles(pixels * WORKGROUP_SIZE, pixelCount)) continue;
-        const specialization = { TILE_PIXELS, TILE_VECTORS, WORKGROUP_SIZE };
-        tiles.push({ tileVectors, specialization, unrolled: false });
+  for (const variant of lanes > 0 ? (['plain', 'broadcast'] as const) : (['plain'] as const)) {
+    const { constants, overrides } = kernels[variant].declaration;
+    const { allowed, default: usualSize } = overrides!.WORKGROUP_SIZE;
+    const home = own.variant === variant ? own.specialization : {};
+    for (const TILE_PIXELS of constants!.TILE_PIXELS) {
+      for (const TILE_VECTORS of constants!.TILE_VECTORS) {
+        const [pixels, tileVectors] = [TILE_PIXELS, TILE_VECTORS].map((value) => Number.parseInt(value, 10));
+        const sums = pixels * tileVectors * 4;
+        if (variant === 'plain' ? sums < LEAST_SUMS || sums > MOST_SUMS : tileVectors > lanes) continue;
+        const same = TILE_PIXELS === home.TILE_PIXELS && TILE_VECTORS === home.TILE_VECTORS;
+        for (const WORKGROUP_SIZE of allowed!) {
+          const usual = WORKGROUP_SIZE === (home.WORKGROUP_SIZE ?? usualSize);
+          if (!(same || usual) || idles(pixels * WORKGROUP_SIZE, pixelCount)) continue;
+          const specialization: Specialization = { TILE_PIXELS, TILE_VECTORS, WORKGROUP_SIZE };
+          if (variant === 'broadcast') specialization.LANES = `${lanes}u`;
+          tiles.push({ tileVectors, specialization, variant });
+        }
       }
     }
   }
-  for (const WORKGROUP_SIZE of (unrolled as Kernel).declaration.overrides!.WORKGROUP_SIZE.allowed!) {
+  for (const WORKGROUP_SIZE of kernels.unrolled.declaration.overrides!.WORKGROUP_SIZE.allowed!) {
     if (idles(4 * WORKGROUP_SIZE, pixelCount)) continue;
-    tiles.push({ tileVectors: UNROLLED_VECTORS, specialization: { WORKGROUP_SIZE }, unrolled: true });
+    tiles.push({ tileVectors: UNROLLED_VECTORS, specialization: { WORKGROUP_SIZE }, variant: 'unrolled' });
   }
   return tiles;
 }
@@ -128,25 +137,23 @@ function ordered<T extends ConvTile>(
 
 /** `registers TILE_PIXELS=8u TILE_VECTORS=4u WORKGROUP_SIZE=16`: all that tells two candidates apart. */
 function labelOf(choice: FloatChoice & Partial<Pick<Int8Choice, 'family' | 'splits'>>): string {
-  const { family = choice.tiled ? 'tiled' : 'registers', splits = 1, unrolled, specialization } = choice;
+  const { family = choice.tiled ? 'tiled' : 'registers', splits = 1, variant, specialization } = choice;
   const values = Object.entries(specialization satisfies Specialization)
     .map(([name, value]) => `${name}=${value}`)
     .sort();
-  return [unrolled ? 'unrolled' : family, ...values, ...(splits > 1 ? [`splits=${splits}`] : [])].join(' ');
+  return [
+    variant === 'plain' ? family : variant,
+    ...values,
+    ...(splits > 1 ? [`splits=${splits}`] : []),
+  ].join(' ');
 }
 
 let text: string | undefined;
 
 /** Stands for the text of every kernel tuned here: a release that leaves them alone keeps its users' picks. */
 export function fingerprint(): string {
-  const kernels = [
-    conv2dKernel,
-    conv2dUnrolledKernel,
-    conv2dInt8Kernel,
-    conv2dInt8UnrolledKernel,
-    conv2dInt8TiledKernel,
-    conv2dTiledKernel,
-  ];
+  const tiled = [conv2dInt8TiledKernel, conv2dTiledKernel] as unknown as Kernel[];
+  const kernels = [...Object.values(floatVariants), ...Object.values(int8Variants), ...tiled];
   text ??= fnv1a(kernels.flatMap(({ declaration }) => declaration.wgsl).join('\n'));
   return text;
 }

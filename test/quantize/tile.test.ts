@@ -2,16 +2,53 @@ import { expect, test } from 'vitest';
 import { chooseTile } from '../../src/quantize/tile.ts';
 import { isAligned } from '../../src/quantize/weight-layout.ts';
 
-const vectors = (outChannels: number, groups: number) =>
-  chooseTile(1024, { outChannels, groups }, true, 'lavapipe').tileVectors;
+/** What `chooseTile` looks at in a runtime. */
+function cpu(software: 'lavapipe' | null, subgroupMinSize = 8, features = ['subgroups']) {
+  const device = { features: new Set(features), adapterInfo: { subgroupMinSize } };
+  return { adapter: { software }, device } as unknown as Parameters<typeof chooseTile>[0];
+}
 
-test('groups that whole tiles can hold are never made dense', () => {
-  for (const perGroup of [4, 8, 12, 16, 20, 24, 40, 48, 64]) {
-    const shape = { outChannels: perGroup * 3, inChannels: 8, kernelHeight: 3, kernelWidth: 3, groups: 3 };
-    expect(isAligned(shape, vectors(perGroup * 3, 3)), `${perGroup} channels a group`).toBe(true);
-  }
+const conv = (outChannels: number, groups: number, inChannels = 8) => ({
+  outChannels,
+  inChannels,
+  kernelHeight: 3,
+  kernelWidth: 3,
+  groups,
 });
 
+test.each([cpu('lavapipe'), cpu('lavapipe', 4), cpu(null)])(
+  'groups that whole tiles can hold are never made dense',
+  (runtime) => {
+    for (const perGroup of [4, 8, 12, 16, 20, 24, 32, 40, 48, 64]) {
+      const shape = conv(perGroup * 3, 3, 16);
+      for (const int8 of [true, false])
+        expect(isAligned(shape, chooseTile(runtime, 1024, shape, int8).tileVectors), `${perGroup}`).toBe(
+          true,
+        );
+    }
+  },
+);
+
 test('one group takes the widest tile that its channels fill', () => {
-  expect([3, 8, 10, 24, 512].map((channels) => vectors(channels, 1))).toEqual([1, 2, 4, 4, 4]);
+  const vectors = (runtime: ReturnType<typeof cpu>) =>
+    [3, 8, 10, 24, 512].map((channels) => chooseTile(runtime, 1024, conv(channels, 1), false).tileVectors);
+  expect(vectors(cpu(null))).toEqual([1, 2, 4, 4, 4]);
+  expect(vectors(cpu('lavapipe', 4))).toEqual([1, 2, 4, 4, 4]);
+  expect(vectors(cpu('lavapipe'))).toEqual([1, 2, 4, 8, 8]);
+});
+
+test('weights are shared where subgroups and shape allow it', () => {
+  const variant = (runtime: ReturnType<typeof cpu>, int8: boolean, inChannels: number, outChannels = 64) =>
+    chooseTile(runtime, 1024, conv(outChannels, 1, inChannels), int8).variant;
+  expect([3, 12, 16, 64].map((channels) => variant(cpu('lavapipe'), true, channels))).toEqual([
+    'plain',
+    'plain',
+    'broadcast',
+    'broadcast',
+  ]);
+  expect(variant(cpu('lavapipe'), false, 3)).toBe('broadcast');
+  expect(variant(cpu('lavapipe'), false, 64, 8)).toBe('plain');
+  expect(variant(cpu('lavapipe', 2), false, 64)).toBe('plain');
+  expect(variant(cpu('lavapipe', 8, []), false, 64)).toBe('plain');
+  expect(variant(cpu(null), false, 64)).toBe('plain');
 });

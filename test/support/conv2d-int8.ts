@@ -31,8 +31,8 @@ const cases: Case[] = Array.from({ length: 60 }, (_, seed) => {
       batch: random.integer(1, 3),
       height: random.integer(5, 13),
       width: random.integer(5, 13),
-      inChannels: groups * random.pick([1, 2, 3, 4, 5, 8, 17]),
-      outChannels: groups * random.pick([1, 3, 4, 8, 11, 16]),
+      inChannels: groups * random.pick([1, 2, 3, 4, 5, 8, 13, 16, 17, 32]),
+      outChannels: groups * random.pick([1, 3, 4, 8, 11, 16, 32, 37]),
       kernel,
       strides: [random.integer(1, 3), random.integer(1, 2)] as const,
       dilations: [random.integer(1, 2), 1] as const,
@@ -77,11 +77,13 @@ function expected(kase: Case, inputs: ReturnType<typeof makeCase>): Int32Array {
  *
  * @param software the kind of adapter that is given this kernel; it runs on whatever adapter is there
  * @param tiles the specializations to try, and the weight tile each reads
+ * @param inChannels of the convolution they are tried on
  */
 export function testConv2dInt8(
   software: AdapterReport['software'],
   kernelUnderTest: Kernel,
   tiles: readonly { tileVectors: number; specialization: Specialization }[],
+  inChannels = 12,
 ): void {
   const context = useRuntime();
   const runtimeFor = () => ({ ...context.runtime, adapter: { ...context.runtime.adapter, software } });
@@ -142,15 +144,15 @@ export function testConv2dInt8(
     async (width) => {
       const bits = Number.parseInt(width, 10) as 8 | 4 | 2;
       const r = seeded(bits);
-      const geometry = { ...named[1], batch: 1, height: 7, width: 6, inChannels: 12, outChannels: 20 };
-      const input = r.int8s(7 * 6 * 12);
-      const weight = r.int8s(20 * 12 * 9, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1);
+      const geometry = { ...named[1], batch: 1, height: 7, width: 6, inChannels, outChannels: 20 };
+      const input = r.int8s(7 * 6 * inChannels);
+      const weight = r.int8s(20 * inChannels * 9, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1);
       const bias = Int32Array.from({ length: 20 }, () => r.integer(-99, 99));
       const want = conv2dAccumulators(input, weight, bias, 0, geometry);
       const { runtime } = context;
       for (const { tileVectors, specialization } of tiles) {
         const layout = tileLayout(
-          { outChannels: 20, inChannels: 12, kernelHeight: 3, kernelWidth: 3, groups: 1 },
+          { outChannels: 20, inChannels, kernelHeight: 3, kernelWidth: 3, groups: 1 },
           tileVectors,
         );
         const channels = layout.tileCount * layout.tileChannels;
@@ -173,7 +175,7 @@ export function testConv2dInt8(
           {
             inputHeight: 7,
             inputWidth: 6,
-            inputWords: 3,
+            inputWords: inChannels / 4,
             outputHeight: 7,
             outputWidth: 6,
             outputWords: 20,
@@ -185,7 +187,7 @@ export function testConv2dInt8(
             dilationWidth: 1,
             padTop: 1,
             padLeft: 1,
-            groupWords: 3,
+            groupWords: inChannels / 4,
             groupTiles: layout.groupTiles,
             pixelCount: 42,
             tileCount: layout.tileCount,

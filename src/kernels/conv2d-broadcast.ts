@@ -1,0 +1,25 @@
+import source from '../../shaders/conv2d-broadcast.wgsl?raw';
+import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
+import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+import { conv2dKernel } from './conv2d.ts';
+
+const { bindings, params } = conv2dKernel.declaration;
+
+/** f32 convolution whose subgroups load weights together, epilogue fused; shapes in `shaders/conv2d-broadcast.wgsl`. */
+export const conv2dBroadcastKernel = defineKernel({
+  name: 'conv2d-broadcast',
+  wgsl: [broadcast, convPixel, source],
+  bindings,
+  params,
+  overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64] } },
+  constants: {
+    LANES: ['4u', '8u'],
+    TILE_PIXELS: ['4u', '8u'],
+    TILE_VECTORS: ['4u', '8u'],
+    POOL: ['0u', '1u'],
+  },
+  requires: ['subgroups'],
+  workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE, TILE_PIXELS = 4 }) =>
+    Math.ceil(pixelCount / (TILE_PIXELS * WORKGROUP_SIZE)) * tileCount,
+});

@@ -1,0 +1,32 @@
+import source from '../../shaders/conv2d-int8-broadcast.wgsl?raw';
+import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
+import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
+import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
+import requantize from '../../shaders/lib/requantize.wgsl?raw';
+import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+import { conv2dInt8Kernel } from './conv2d-int8.ts';
+
+const { bindings, params } = conv2dInt8Kernel.declaration;
+
+/** int8 convolution whose subgroups load weights together, epilogue fused; shapes in `shaders/conv2d-int8-broadcast.wgsl`. */
+export const conv2dInt8BroadcastKernel = defineKernel({
+  name: 'conv2d-int8-broadcast',
+  wgsl: [broadcast, exactFloat, requantize, packedWeights, epilogue, convPixel, source],
+  bindings: { ...bindings, input: { access: 'read', type: 'vec4u' } },
+  params,
+  overrides: { WORKGROUP_SIZE: { default: 16, allowed: [8, 16, 32, 64] } },
+  constants: {
+    LANES: ['4u', '8u'],
+    TILE_PIXELS: ['4u', '8u'],
+    TILE_VECTORS: ['4u', '8u'],
+    POOL: ['0u', '1u'],
+    OUTPUT: ['0u', '1u', '2u'],
+    WEIGHT_BITS: ['8u', '4u', '2u'],
+    REQUANTIZE: [],
+  },
+  requires: ['subgroups'],
+  workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE, TILE_PIXELS = 8 }) =>
+    Math.ceil(pixelCount / (TILE_PIXELS * WORKGROUP_SIZE)) * tileCount,
+});

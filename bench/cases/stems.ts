@@ -35,6 +35,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'conv2d-tiled-codebook': 'conv2d-tiled-codebook',
   'conv2d-tiled-f16': 'conv2d-tiled-f16',
   'conv2d-unrolled': 'conv2d',
+  'conv2d-unrolled-broadcast': 'conv2d',
   'depthwise-conv2d': 'depthwise-conv2d',
   'depthwise-filter-gradient': 'depthwise-filter-gradient',
   'depthwise-input-gradient': 'depthwise-input-gradient',

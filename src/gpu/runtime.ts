@@ -17,6 +17,8 @@ export interface AdapterReport {
   /** The driver's own software renderer, if it is one. */
   software: 'lavapipe' | 'swiftshader' | null;
   features: readonly string[];
+  /** Threads that every subgroup has at least; 0 where the device lacks the feature. */
+  subgroupSize: number;
 }
 
 /** A device, what is known of it, and the few host operations every level above needs. */
@@ -182,5 +184,6 @@ function describeAdapter({ device, info, source }: AcquiredDevice): AdapterRepor
     software,
     profile: software || info.isFallbackAdapter ? 'cpu' : 'gpu',
     features: [...device.features].sort(),
+    subgroupSize: device.features.has('subgroups') ? (info.subgroupMinSize ?? 0) : 0,
   };
 }

@@ -30,6 +30,7 @@ import { conv2dTiledKernel } from './conv2d-tiled.ts';
 import { conv2dTiledCodebookKernel } from './conv2d-tiled-codebook.ts';
 import { conv2dTiledF16Kernel } from './conv2d-tiled-f16.ts';
 import { conv2dUnrolledKernel } from './conv2d-unrolled.ts';
+import { conv2dUnrolledBroadcastKernel } from './conv2d-unrolled-broadcast.ts';
 import { depthwiseConv2dKernel } from './depthwise-conv2d.ts';
 import { depthwiseFilterGradientKernel } from './depthwise-filter-gradient.ts';
 import { depthwiseInputGradientKernel } from './depthwise-input-gradient.ts';
@@ -102,6 +103,7 @@ export const kernels = {
   conv2dTiledCodebook: conv2dTiledCodebookKernel,
   conv2dTiledF16: conv2dTiledF16Kernel,
   conv2dUnrolled: conv2dUnrolledKernel,
+  conv2dUnrolledBroadcast: conv2dUnrolledBroadcastKernel,
   convInteger,
   depthwiseConv2d: depthwiseConv2dKernel,
   depthwiseFilterGradient: depthwiseFilterGradientKernel,

@@ -7,6 +7,7 @@ import { conv2dTiledKernel } from '../kernels/conv2d-tiled.ts';
 import { conv2dTiledCodebookKernel } from '../kernels/conv2d-tiled-codebook.ts';
 import { conv2dTiledF16Kernel } from '../kernels/conv2d-tiled-f16.ts';
 import { conv2dUnrolledKernel } from '../kernels/conv2d-unrolled.ts';
+import { conv2dUnrolledBroadcastKernel } from '../kernels/conv2d-unrolled-broadcast.ts';
 import { type KernelPreference, kernelFamily } from './kernel-choice.ts';
 import { type ConvTile, type ConvVariant, chooseTile } from './tile.ts';
 import { checkTiled, chooseTiled, type TiledTile, tiledFloatSpecialization } from './tiled-tile.ts';
@@ -25,6 +26,7 @@ export const floatVariants = {
   plain: conv2dKernel,
   unrolled: conv2dUnrolledKernel,
   broadcast: conv2dBroadcastKernel,
+  'unrolled-broadcast': conv2dUnrolledBroadcastKernel,
 } as unknown as Readonly<Record<ConvVariant, Kernel>>;
 
 /** What besides the shape decides on a {@link FloatChoice}. */

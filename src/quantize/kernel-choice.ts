@@ -10,7 +10,7 @@ import { matvecInt8Kernel } from '../kernels/matvec-int8.ts';
 import { sumSplitsInt8Kernel } from '../kernels/sum-splits-int8.ts';
 import { knownTensorCores, tensorCores } from './tensor-cores.ts';
 import { chooseTensor, tensorSpecialization, tensorTileSize, tensorWeights } from './tensor-tile.ts';
-import { type ConvVariant, chooseTile } from './tile.ts';
+import { chooseTile, type Int8Variant } from './tile.ts';
 import {
   checkTiled,
   chooseTiled,
@@ -40,7 +40,7 @@ export const int8Variants = {
   plain: conv2dInt8Kernel,
   unrolled: conv2dInt8UnrolledKernel,
   broadcast: conv2dInt8BroadcastKernel,
-} as unknown as Readonly<Record<ConvVariant, Kernel>>;
+} as unknown as Readonly<Record<Int8Variant, Kernel>>;
 
 /** The kernels of one int8 product: what the weights must be tiled for, and what to dispatch. */
 export interface Int8Choice {
@@ -49,7 +49,7 @@ export interface Int8Choice {
   tileVectors: number;
   specialization: Specialization;
   /** Which of the kernels in registers; `plain` for the other families. */
-  variant: ConvVariant;
+  variant: Int8Variant;
   /** Parts that k is split into; above 1 there is a second dispatch. */
   splits: number;
 }

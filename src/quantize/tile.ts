@@ -1,21 +1,23 @@
 import type { Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import type { WeightShape } from './weight-layout.ts';
+import { isAligned, type WeightShape } from './weight-layout.ts';
 
 /**
  * How a convolution that keeps its sums in registers reads and holds: `plain` (`conv2d`, `conv2d-int8`), `unrolled`
  * without private arrays, `broadcast` with weights loaded once a subgroup.
  */
-export type ConvVariant = 'plain' | 'unrolled' | 'broadcast';
+export type ConvVariant = Int8Variant | 'unrolled-broadcast';
+/** Those that int8 convolutions have. */
+export type Int8Variant = 'plain' | 'unrolled' | 'broadcast';
 
 /** Tile shape of a convolution and the specialization that says so. */
-export interface ConvTile {
+export interface ConvTile<Variant extends ConvVariant = ConvVariant> {
   tileVectors: number;
   specialization: Specialization;
-  variant: ConvVariant;
+  variant: Variant;
 }
 
-type Adapter = Pick<Runtime, 'adapter' | 'device'>;
+type Adapter = Pick<Runtime, 'adapter'>;
 
 /**
  * The tile an adapter gives a convolution over `pixelCount` pixels before any tuning.
@@ -26,12 +28,21 @@ export function chooseTile(
   runtime: Adapter,
   pixelCount: number,
   shape: WeightShape,
+  int8: true,
+): ConvTile<Int8Variant>;
+export function chooseTile(runtime: Adapter, pixelCount: number, shape: WeightShape, int8: boolean): ConvTile;
+export function chooseTile(
+  runtime: Adapter,
+  pixelCount: number,
+  shape: WeightShape,
   int8: boolean,
 ): ConvTile {
-  if (runtime.adapter.software === 'swiftshader') {
-    return { tileVectors: 2, specialization: { WORKGROUP_SIZE: 8 }, variant: 'unrolled' };
-  }
   const channels = shape.outChannels / shape.groups;
+  if (runtime.adapter.software === 'swiftshader') {
+    const shared = !int8 && runtime.adapter.subgroupSize >= 4 && channels > 8 && isAligned(shape, 4);
+    const variant = shared ? 'unrolled-broadcast' : 'unrolled';
+    return { tileVectors: shared ? 4 : 2, specialization: { WORKGROUP_SIZE: 8 }, variant };
+  }
   const widest = channels > 16 ? 8 : channels > 8 ? 4 : channels > 4 ? 2 : 1;
   const divides = (vectors: number) => shape.groups === 1 || channels % (vectors * 4) === 0;
   const fitting = [8, 4, 2, 1].filter((vectors) => vectors <= widest && divides(vectors));
@@ -57,9 +68,8 @@ export function chooseTile(
  * Lanes that can share a load of weights, 8 or 4; 0 where the broadcast kernels do not serve: on adapters whose loads
  * of one address by all lanes cost one load, without subgroups, or where int8 input is no whole vec4u a group.
  */
-export function broadcastLanes({ adapter, device }: Adapter, shape: WeightShape, int8: boolean): 0 | 4 | 8 {
-  if (adapter.software !== 'lavapipe' || !device.features.has('subgroups')) return 0;
+export function broadcastLanes({ adapter }: Adapter, shape: WeightShape, int8: boolean): 0 | 4 | 8 {
+  if (adapter.software !== 'lavapipe') return 0;
   if (int8 && Math.ceil(shape.inChannels / 4) % 4 !== 0) return 0;
-  const { subgroupMinSize = 0 } = device.adapterInfo;
-  return subgroupMinSize >= 8 ? 8 : subgroupMinSize >= 4 ? 4 : 0;
+  return adapter.subgroupSize >= 8 ? 8 : adapter.subgroupSize >= 4 ? 4 : 0;
 }

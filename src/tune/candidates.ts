@@ -9,7 +9,7 @@ import {
   int8Variants,
   type KernelPreference,
 } from '../quantize/kernel-choice.ts';
-import { broadcastLanes, type ConvTile, type ConvVariant } from '../quantize/tile.ts';
+import { broadcastLanes, type ConvTile, type Int8Variant } from '../quantize/tile.ts';
 import { gemmShape, splitsFor, tiledTiles } from '../quantize/tiled-tile.ts';
 import { isAligned, type WeightShape } from '../quantize/weight-layout.ts';
 import type { Candidate } from './pick.ts';
@@ -35,7 +35,11 @@ export function int8Candidates(
   preference: KernelPreference = 'auto',
 ): Candidate<Int8Choice>[] {
   const own = chooseInt8(runtime, pixelCount, shape, preference);
-  const registers = (tile: ConvTile): Int8Choice => ({ family: 'registers', splits: 1, ...tile });
+  const registers = (tile: ConvTile<Int8Variant>): Int8Choice => ({
+    family: 'registers',
+    splits: 1,
+    ...tile,
+  });
   // A CPU that plays the GPU runs workgroup memory and barriers several times slower: not worth the time to see.
   const tiled = own.family === 'tiled' && preference !== 'tensor';
   const choices = [
@@ -70,12 +74,12 @@ export function floatCandidates(
  * and the default's tile in every size. The two hardly depend on each other, and all pairs would take minutes.
  */
 function privateTiles(
-  kernels: Readonly<Record<ConvVariant, Kernel>>,
+  kernels: Readonly<Record<Int8Variant, Kernel>>,
   lanes: number,
   pixelCount: number,
   own: ConvTile,
-): ConvTile[] {
-  const tiles: ConvTile[] = [];
+): ConvTile<Int8Variant>[] {
+  const tiles: ConvTile<Int8Variant>[] = [];
   for (const variant of lanes > 0 ? (['plain', 'broadcast'] as const) : (['plain'] as const)) {
     const { constants, overrides } = kernels[variant].declaration;
     const { allowed, default: usualSize } = overrides!.WORKGROUP_SIZE;

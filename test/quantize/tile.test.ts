@@ -3,9 +3,8 @@ import { chooseTile } from '../../src/quantize/tile.ts';
 import { isAligned } from '../../src/quantize/weight-layout.ts';
 
 /** What `chooseTile` looks at in a runtime. */
-function cpu(software: 'lavapipe' | null, subgroupMinSize = 8, features = ['subgroups']) {
-  const device = { features: new Set(features), adapterInfo: { subgroupMinSize } };
-  return { adapter: { software }, device } as unknown as Parameters<typeof chooseTile>[0];
+function cpu(software: 'lavapipe' | 'swiftshader' | null, subgroupSize = 8) {
+  return { adapter: { software, subgroupSize } } as unknown as Parameters<typeof chooseTile>[0];
 }
 
 const conv = (outChannels: number, groups: number, inChannels = 8) => ({
@@ -49,6 +48,9 @@ test('weights are shared where subgroups and shape allow it', () => {
   expect(variant(cpu('lavapipe'), false, 3)).toBe('broadcast');
   expect(variant(cpu('lavapipe'), false, 64, 8)).toBe('plain');
   expect(variant(cpu('lavapipe', 2), false, 64)).toBe('plain');
-  expect(variant(cpu('lavapipe', 8, []), false, 64)).toBe('plain');
+  expect(variant(cpu('swiftshader', 4), false, 3)).toBe('unrolled-broadcast');
+  expect(variant(cpu('swiftshader', 4), false, 3, 8)).toBe('unrolled');
+  expect(variant(cpu('swiftshader', 0), false, 64)).toBe('unrolled');
+  expect(variant(cpu('swiftshader', 4), true, 64)).toBe('unrolled');
   expect(variant(cpu(null), false, 64)).toBe('plain');
 });

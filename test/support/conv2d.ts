@@ -28,11 +28,19 @@ const cases = Array.from({ length: 40 }, (_, seed) => {
   };
 }).filter(({ geometry, pool }) => convOutput(geometry).every((n) => n >= (pool ? 2 : 1)));
 
+interface ConvTestOptions {
+  tolerance?: number;
+  /** How many geometries run unless all do. */
+  sample?: number;
+  /** What the adapter is said to have instead of its own. */
+  subgroupSize?: number;
+}
+
 /** Every geometry through the kernel that `software` adapters or `options` are given, on whatever adapter is there. */
 export function testConv2d(
   software: AdapterReport['software'],
   options: CompileOptions = {},
-  { tolerance = 1e-5, sample = 16 } = {},
+  { tolerance = 1e-5, sample = 16, subgroupSize }: ConvTestOptions = {},
 ): void {
   const context = useRuntime();
   test('equals the float64 twin within rounding, fused affine, clamp and pool included', async () => {
@@ -75,8 +83,12 @@ export function testConv2d(
       const features = shapeOut[0] * shapeOut[1] * outChannels;
       const tensor = (data: Float32Array, ...dims: number[]) => ({ dtype: 'float32' as const, dims, data });
       const mixing = r.floats(features);
+      const { adapter } = context.runtime;
       const session = await compile(
-        { ...context.runtime, adapter: { ...context.runtime.adapter, software } },
+        {
+          ...context.runtime,
+          adapter: { ...adapter, software, subgroupSize: subgroupSize ?? adapter.subgroupSize },
+        },
         {
           graph,
           parameters: new Map([

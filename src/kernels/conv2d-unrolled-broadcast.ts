@@ -1,0 +1,20 @@
+import source from '../../shaders/conv2d-unrolled-broadcast.wgsl?raw';
+import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
+import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+import { conv2dKernel } from './conv2d.ts';
+
+const { bindings, params } = conv2dKernel.declaration;
+
+/** f32 convolution without private arrays whose subgroups load weights together; shapes in `shaders/conv2d-unrolled-broadcast.wgsl`. */
+export const conv2dUnrolledBroadcastKernel = defineKernel({
+  name: 'conv2d-unrolled-broadcast',
+  wgsl: [broadcast, convPixel, source],
+  bindings,
+  params,
+  overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },
+  constants: { POOL: ['0u', '1u'] },
+  requires: ['subgroups'],
+  workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE }) =>
+    Math.ceil(pixelCount / (4 * WORKGROUP_SIZE)) * tileCount,
+});

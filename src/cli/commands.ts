@@ -148,6 +148,25 @@ export const commands: readonly Command[] = [
     load: () => import('./finetune.ts'),
   },
   {
+    usage: 'reproduce',
+    description:
+      'Train the VGG, fine-tune it at every width and compare them; the same command goes on after a stop',
+    options: [
+      ['--out <folder>', 'Networks, checkpoints and training logs; created if missing', 'reproduction'],
+      ['--epochs <n>', 'Passes of the fp32 training; fine-tuning takes 1 to 5', '30'],
+      ['--batch <n>', 'Images a step', '250'],
+      ['--seed <n>', 'Seed of the first weights, the orders and the augmentation', '0'],
+      ['--width-divisor <n>', 'Divides every channel count: 8 trains in minutes on a software adapter', '1'],
+      ['--images <n>', 'Training images', 'all'],
+      ['--test-images <n>', 'Test images of the comparison', 'all'],
+    ],
+    examples: [
+      'lloyd reproduce --out reproduction --json table.json',
+      'lloyd reproduce --out small --width-divisor 8 --images 1000 --epochs 5 --batch 25 --test-images 1000',
+    ],
+    load: () => import('./reproduce.ts'),
+  },
+  {
     usage: 'lab',
     description: "Reproduce MIT 6.5940's quantization lab step by step, measured beside published",
     options: [['--out <folder>', 'Write report.md with SVG pictures there'], IMAGES, WEIGHTS],

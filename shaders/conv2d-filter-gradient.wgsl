@@ -9,8 +9,9 @@
 // partial   split, tile, ky, kx, channel, 4             vec4f: sixteen output channels a tile, as conv2d reads weights
 //
 // A matrix product of 9 * channels x channels with a long inner dimension, the batch's pixels, so it is split along
-// it; split s takes pixels s * chunk to (s + 1) * chunk. One thread keeps 8 input x 8 output (half a tile's) channels of one tap in
-// registers: 64 multiply-adds for four loads. Lanes are taps and input channels; the gradient's loads are uniform.
+// it; split s takes pixels s * chunk to (s + 1) * chunk. One thread keeps 8 input x 8 output (half a tile's) channels of
+// one tap in registers: 64 multiply-adds for four loads. Lanes are taps and input channels; the gradient's loads are
+// uniform, which lavapipe does lane by lane all the same: with subgroups, conv2d-filter-gradient-broadcast takes over.
 // Padded lanes come out zero, as their inputs are. Sums run over pixels in order. One group only.
 
 override WORKGROUP_SIZE: u32 = 32u;

@@ -9,7 +9,8 @@
 // input_gradient  batch, height, width, input_vectors         vec4f, padded lanes written as zero
 //
 // One thread computes TILE_PIXELS pixels x 8 input channels in registers; one workgroup shares the channels, so the
-// weight loads are uniform in it, and each vector of the gradient meets 8 channels: 32 multiply-adds a load.
+// weight loads are uniform in it, and each vector of the gradient meets 8 channels: 32 multiply-adds a load. lavapipe
+// loads lane by lane all the same: with subgroups, conv2d-input-gradient-broadcast takes over.
 // Sums run over ky, kx, o in this order on every adapter; WGSL leaves f32 fusing open. One group only: a grouped
 // convolution is rewritten as a dense one first.
 

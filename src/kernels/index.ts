@@ -20,7 +20,9 @@ import { convInteger } from './conv-integer.ts';
 import { conv2dKernel } from './conv2d.ts';
 import { conv2dBroadcastKernel } from './conv2d-broadcast.ts';
 import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
+import { conv2dFilterGradientBroadcastKernel } from './conv2d-filter-gradient-broadcast.ts';
 import { conv2dInputGradientKernel } from './conv2d-input-gradient.ts';
+import { conv2dInputGradientBroadcastKernel } from './conv2d-input-gradient-broadcast.ts';
 import { conv2dInt8Kernel } from './conv2d-int8.ts';
 import { conv2dInt8BroadcastKernel } from './conv2d-int8-broadcast.ts';
 import { conv2dInt8TensorKernel } from './conv2d-int8-tensor.ts';
@@ -93,7 +95,9 @@ export const kernels = {
   conv2d: conv2dKernel,
   conv2dBroadcast: conv2dBroadcastKernel,
   conv2dFilterGradient: conv2dFilterGradientKernel,
+  conv2dFilterGradientBroadcast: conv2dFilterGradientBroadcastKernel,
   conv2dInputGradient: conv2dInputGradientKernel,
+  conv2dInputGradientBroadcast: conv2dInputGradientBroadcastKernel,
   conv2dInt8: conv2dInt8Kernel,
   conv2dInt8Broadcast: conv2dInt8BroadcastKernel,
   conv2dInt8Tensor: conv2dInt8TensorKernel,

@@ -1,0 +1,24 @@
+import source from '../../shaders/conv2d-filter-gradient-broadcast.wgsl?raw';
+import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
+
+const { bindings, params } = conv2dFilterGradientKernel.declaration;
+
+/** Filter gradient whose subgroups load gradients together; shapes in `shaders/conv2d-filter-gradient-broadcast.wgsl`. */
+export const conv2dFilterGradientBroadcastKernel = defineKernel({
+  name: 'conv2d-filter-gradient-broadcast',
+  wgsl: [broadcast, source],
+  bindings,
+  params,
+  overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 32] } },
+  constants: { LANES: ['4u', '8u'], TILE_VECTORS: ['4u', '8u'] },
+  requires: ['subgroups'],
+  workgroups: (
+    { kernelHeight, kernelWidth, inputVectors, outputVectors, pixelCount, chunk },
+    { WORKGROUP_SIZE, TILE_VECTORS = 8 },
+  ) =>
+    Math.ceil((kernelHeight * kernelWidth * inputVectors) / WORKGROUP_SIZE) *
+    Math.ceil((Math.ceil(outputVectors / 4) * 4) / TILE_VECTORS) *
+    Math.ceil(pixelCount / chunk),
+});

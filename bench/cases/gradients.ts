@@ -1,11 +1,17 @@
-import { conv2dFilterGradientKernel } from '../../src/kernels/conv2d-filter-gradient.ts';
-import { conv2dInputGradientKernel } from '../../src/kernels/conv2d-input-gradient.ts';
 import { sumSplitsKernel } from '../../src/kernels/sum-splits.ts';
-import { tileLayout, tileWeights, untileWeights } from '../../src/quantize/weight-layout.ts';
+import { tileWeights, untileWeights } from '../../src/quantize/weight-layout.ts';
 import { conv2dFilterGradient } from '../../src/reference/conv2d-filter-gradient.ts';
 import { conv2dInputGradient } from '../../src/reference/conv2d-input-gradient.ts';
+import {
+  type ConvGeometry,
+  filterSplits,
+  lanesOf,
+  planFilterGradient,
+  planInputGradient,
+  weightLayout,
+} from '../../src/train/geometry.ts';
 import { seeded } from '../random.ts';
-import type { BenchCase, ConvCase, Size } from '../types.ts';
+import type { BenchCase, BenchContext, ConvCase, Size } from '../types.ts';
 import { type Dispatch, kernelCase, repeated } from './kernel-case.ts';
 
 const shape = (N: number, H: number, C: number, O: number): ConvCase => ({ N, H, C, O, K: 3 });
@@ -17,10 +23,6 @@ const SHAPES: Record<Size, readonly ConvCase[]> = {
   gpu: [shape(250, 16, 256, 256), shape(250, 4, 512, 512)],
 };
 
-/** Four vectors of output channels a weight tile: the layout that training keeps. */
-const TILE_VECTORS = 4;
-const SPLIT_PIXELS = 256;
-
 /** A convolution's gradients by its input and by its weights, as a training step computes them. */
 export function gradientCases(size: Size): BenchCase[] {
   return SHAPES[size].flatMap((own) => {
@@ -28,12 +30,18 @@ export function gradientCases(size: Size): BenchCase[] {
     const arguments_ = `(N=${N},H=${H},C=${C},O=${O},K=${K})`;
     const peers = (by: 'input' | 'filter') => ({ kind: 'conv2d-gradient', by, shape: own }) as const;
     return [
-      kernelCase(`conv2d-input-gradient${arguments_}`, 'fp32', N, () => inputGradient(own), peers('input')),
+      kernelCase(
+        `conv2d-input-gradient${arguments_}`,
+        'fp32',
+        N,
+        (context) => inputGradient(context, own),
+        peers('input'),
+      ),
       kernelCase(
         `conv2d-filter-gradient${arguments_}`,
         'fp32',
         N,
-        () => filterGradient(own),
+        (context) => filterGradient(context, own),
         peers('filter'),
       ),
     ];
@@ -51,65 +59,53 @@ export function gradientInputs({ N, H, C, O, K }: ConvCase) {
   };
 }
 
-function inputGradient(own: ConvCase): Dispatch {
+function inputGradient({ runtime }: BenchContext, own: ConvCase): Dispatch {
   const { N, H, C } = own;
   const { gradient, weights } = gradientInputs(own);
-  const pixelCount = N * H * H;
-  const filled = pixelCount >= 16 * 32;
+  const geometry = geometryOf(own);
   return {
-    kernel: conv2dInputGradientKernel,
-    specialization: { TILE_PIXELS: filled ? '16u' : '4u', WORKGROUP_SIZE: filled ? 32 : 8 },
-    buffers: { gradient, weights: tileWeights(weights, layoutOf(own)), inputGradient: pixelCount * C * 4 },
-    params: { ...geometryOf(own), inputChannels: C, pixelCount },
+    ...planInputGradient(geometry, N, lanesOf(runtime)),
+    buffers: {
+      gradient,
+      weights: tileWeights(weights, weightLayout(geometry)),
+      inputGradient: N * H * H * C * 4,
+    },
     operations: operationsOf(own),
     of: 'inputGradient',
     near: () => conv2dInputGradient(gradient, weights, twinGeometry(own)),
   };
 }
 
-function filterGradient(own: ConvCase): Dispatch {
-  const { N, H, C } = own;
+function filterGradient({ runtime }: BenchContext, own: ConvCase): Dispatch {
   const { input, gradient } = gradientInputs(own);
-  const layout = layoutOf(own);
-  const pixelCount = N * H * H;
-  const splits = Math.ceil(pixelCount / SPLIT_PIXELS);
+  const geometry = geometryOf(own);
+  const { splits, length } = filterSplits(geometry, own.N);
   return {
-    kernel: conv2dFilterGradientKernel,
-    buffers: { input, gradient, partial: splits * layout.length * 4 },
-    params: { ...geometryOf(own), inputVectors: C / 4, pixelCount, chunk: SPLIT_PIXELS },
+    ...planFilterGradient(geometry, own.N, lanesOf(runtime)),
+    buffers: { input, gradient, partial: splits * length * 4 },
     next: [
       {
         kernel: sumSplitsKernel,
-        buffers: { partial: 'partial', output: layout.length * 4 },
-        params: { count: layout.length, splits },
+        buffers: { partial: 'partial', output: length * 4 },
+        params: { count: length, splits },
       },
     ],
     operations: operationsOf(own),
     of: 'output',
-    view: (output) => untileWeights(output, layout),
+    view: (output) => untileWeights(output, weightLayout(geometry)),
     near: () => conv2dFilterGradient(input, gradient, twinGeometry(own)),
   };
 }
 
 const operationsOf = ({ N, H, C, O, K }: ConvCase) => 2 * N * H * H * K * K * C * O;
 
-const layoutOf = ({ C, O, K }: ConvCase) =>
-  tileLayout({ outChannels: O, inChannels: C, kernelHeight: K, kernelWidth: K, groups: 1 }, TILE_VECTORS);
-
-const geometryOf = ({ H, O, K }: ConvCase) => ({
-  inputHeight: H,
-  inputWidth: H,
-  outputHeight: H,
-  outputWidth: H,
-  outputVectors: O / 4,
-  kernelHeight: K,
-  kernelWidth: K,
-  strideHeight: 1,
-  strideWidth: 1,
-  dilationHeight: 1,
-  dilationWidth: 1,
-  padTop: (K - 1) / 2,
-  padLeft: (K - 1) / 2,
+const geometryOf = ({ H, C, O, K }: ConvCase): ConvGeometry => ({
+  input: { height: H, width: H, channels: C },
+  shape: { height: H, width: H, channels: O },
+  kernel: [K, K],
+  strides: [1, 1],
+  dilations: [1, 1],
+  pads: [(K - 1) / 2, (K - 1) / 2, (K - 1) / 2, (K - 1) / 2],
 });
 
 function twinGeometry({ N, H, C, O, K }: ConvCase) {

@@ -1,27 +1,27 @@
-import { conv2dKernel } from '../kernels/conv2d.ts';
-import { conv2dFilterGradientKernel } from '../kernels/conv2d-filter-gradient.ts';
-import { conv2dInputGradientKernel } from '../kernels/conv2d-input-gradient.ts';
+import type { Specialization } from '../gpu/kernel.ts';
 import { resizeChannelsKernel } from '../kernels/resize-channels.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';
 import { tileWeightsKernel } from '../kernels/tile-weights.ts';
 import {
   type ConvGeometry,
+  convChoices,
+  filterSplits,
   LARGEST,
+  type Lanes,
   planConv,
   planFilterGradient,
   planInputGradient,
-  SPECIALIZATIONS,
   vectorsOf,
   weightLayout,
 } from '../train/geometry.ts';
 import type { Recorder, TensorInfo } from './recorder.ts';
 import type { Tfjs } from './share-device.ts';
 
-/** Every variant that the functions below ask a recorder for. */
-export const CONV_VARIANTS = [
-  ...SPECIALIZATIONS.conv2d.map((own) => [conv2dKernel, own] as const),
-  ...SPECIALIZATIONS.inputGradient.map((own) => [conv2dInputGradientKernel, own] as const),
-  ...SPECIALIZATIONS.filterGradient.map((own) => [conv2dFilterGradientKernel, own] as const),
+/** Every variant that the functions below ask a recorder of so many lanes for. */
+export const convVariants = (lanes: Lanes) => [
+  ...Object.values(convChoices(lanes)).flatMap(({ kernel, specializations }) =>
+    specializations.map((own: Specialization) => [kernel, own] as const),
+  ),
   [resizeChannelsKernel] as const,
   [sumSplitsKernel] as const,
   [tileWeightsKernel] as const,
@@ -80,7 +80,7 @@ export function convolve(
 ): TensorInfo {
   const { height, width, channels } = conv.shape;
   const channels4 = vectorsOf(conv.shape) * 4;
-  const plan = planConv(conv, batch, low, high);
+  const plan = planConv(conv, batch, recorder.lanes, low, high);
   const constant = (value: number) => recorder.scratch(channels4, new Float32Array(channels4).fill(value));
   const scale = constant(1);
   const shift = bias ? padded(recorder, bias) : constant(0);
@@ -100,15 +100,10 @@ export function inputGradient(
   filter: TensorInfo,
 ): TensorInfo {
   const { height, width, channels } = conv.input;
-  const plan = planInputGradient(conv, batch);
+  const plan = planInputGradient(conv, batch, recorder.lanes);
   const result = outputOf(recorder, [batch, height, width, channels], (output) => {
     const operands = { gradient: padded(recorder, dy), weights: tiled(recorder, filter, conv) };
-    recorder.run(
-      conv2dInputGradientKernel,
-      { ...operands, inputGradient: output },
-      plan.params,
-      plan.specialization,
-    );
+    recorder.run(plan.kernel, { ...operands, inputGradient: output }, plan.params, plan.specialization);
   });
   recorder.release();
   return result;
@@ -121,10 +116,11 @@ export function filterGradient(
   x: TensorInfo,
   dy: TensorInfo,
 ): TensorInfo {
-  const { params, specialization, splits, length } = planFilterGradient(conv, batch);
+  const { kernel, params, specialization } = planFilterGradient(conv, batch, recorder.lanes);
+  const { splits, length } = filterSplits(conv, batch);
   const partial = recorder.scratch(splits * length);
   const operands = { input: padded(recorder, x), gradient: padded(recorder, dy), partial };
-  recorder.run(conv2dFilterGradientKernel, operands, params, specialization);
+  recorder.run(kernel, operands, params, specialization);
   const sums = recorder.scratch(length);
   recorder.run(sumSplitsKernel, { partial, output: sums }, { count: length, splits });
   const [height, width] = conv.kernel;

@@ -1,4 +1,5 @@
 import type { Call, CompiledKernel, Kernel, Specialization } from '../gpu/kernel.ts';
+import { type Lanes, lanesOf } from '../train/geometry.ts';
 import type { SharedTfjs } from './share-device.ts';
 
 /** What tfjs hands to kernels and takes back. */
@@ -19,6 +20,8 @@ interface Backend {
 
 /** Records our kernels into the pass that tfjs is recording, over the buffers of its tensors. */
 export interface Recorder {
+  /** What plans of convolutions are given here. */
+  readonly lanes: Lanes;
   /** A float32 tensor of unset content. */
   output(shape: readonly number[]): TensorInfo;
   /** A tensor that is given back with `release`, of unset content unless values are given. */
@@ -39,6 +42,7 @@ export async function createRecorders(
   variants: readonly (readonly [kernel: unknown, specialization?: Specialization])[],
 ): Promise<{ begin(): Recorder; destroy(): void }> {
   const backend = typed as unknown as Backend;
+  const lanes = lanesOf(runtime);
   const compiled = new Map<string, CompiledKernel>();
   const keyOf = (kernel: Kernel, specialization?: Specialization) =>
     `${kernel.declaration.name} ${JSON.stringify(specialization ?? {})}`;
@@ -69,6 +73,7 @@ export async function createRecorders(
     begin() {
       const scratch: TensorInfo[] = [];
       return {
+        lanes,
         output: (shape) => backend.makeTensorInfo([...shape], 'float32'),
         scratch(count, values) {
           const info = backend.makeTensorInfo([count], 'float32', values);

@@ -1,9 +1,10 @@
 import { check } from '../gpu/errors.ts';
+import { lanesOf } from '../train/geometry.ts';
 import { BATCH_NORM_VARIANTS, normalize, normalizeGradient } from './batch-norm-kernels.ts';
 import {
-  CONV_VARIANTS,
   type ConvAttributes,
   convolve,
+  convVariants,
   filterGradient,
   geometryOf,
   inputGradient,
@@ -48,7 +49,7 @@ export async function registerKernels(shared: SharedTfjs): Promise<() => void> {
   if (registered?.shared === shared) return registered.unregister;
   check(!registered, 'our kernels serve one device at a time', 'a second', 'call unregister() first');
   const recorders = await createRecorders(shared, [
-    ...CONV_VARIANTS,
+    ...convVariants(lanesOf(shared.runtime)),
     ...BATCH_NORM_VARIANTS,
     ...FAKE_QUANTIZE_VARIANTS,
   ]);

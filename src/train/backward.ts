@@ -7,6 +7,7 @@ import { maxPool2dGradientKernel } from '../kernels/max-pool2d-gradient.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';
 import { type Builder, SPLIT_PIXELS, type Stages } from './builder.ts';
 import {
+  filterSplits,
   LARGEST,
   outputPixels,
   planFilterGradient,
@@ -99,7 +100,7 @@ async function convBackward(
   wanted: boolean,
   backward: Call[],
 ): Promise<Backward> {
-  const { workshop, options, gradients, partial, descent, state } = builder;
+  const { workshop, options, lanes, gradients, partial, descent, state } = builder;
   const { batch } = options;
   const [input] = stages.inputs;
   const sums = stages.sums!;
@@ -127,7 +128,8 @@ async function convBackward(
   );
   gradients.give(gradient);
   const weights = builder.weights.get(layer.name)!;
-  const filter = planFilterGradient(layer, batch);
+  const filter = planFilterGradient(layer, batch, lanes);
+  const split = filterSplits(layer, batch);
   backward.push(
     await workshop.bind(
       filter.kernel,
@@ -138,13 +140,13 @@ async function convBackward(
     await workshop.bind(
       sumSplitsKernel,
       { partial, output: weights.gradient },
-      { count: filter.length, splits: filter.splits },
+      { count: split.length, splits: split.splits },
     ),
   );
   let inputGradient: GPUBuffer | null = null;
   if (wanted) {
     inputGradient = gradients.take();
-    const plan = planInputGradient(layer, batch);
+    const plan = planInputGradient(layer, batch, lanes);
     backward.push(
       await workshop.bind(
         plan.kernel,

@@ -2,6 +2,7 @@ import type { Call } from '../gpu/kernel.ts';
 import type { ImageShape, Model } from '../model/graph.ts';
 import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/precision.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
+import type { Lanes } from './geometry.ts';
 import type { Descent, QuantizedTraining, State, TrainedWeights, Workshop } from './weights.ts';
 
 /** What a network is built for. */
@@ -24,6 +25,8 @@ export interface NetworkOptions {
 export interface Builder {
   model: Model;
   workshop: Workshop;
+  /** What plans of convolutions are given here. */
+  lanes: Lanes;
   options: NetworkOptions;
   descent: Descent;
   partial: GPUBuffer;

@@ -59,7 +59,7 @@ async function convForward(
   builder.weights.set(name, weights);
   for (const [key, buffer] of weights.state) state.set(key, buffer);
   const sums = workshop.empty(bytesOf(layer.shape), `${name} sums`);
-  const plan = planConv(layer, batch);
+  const plan = planConv(layer, batch, builder.lanes);
   const operands = { input: inputs[0], weights: weights.effective, output: sums };
   const convolve = await workshop.bind(
     plan.kernel,

@@ -1,11 +1,16 @@
 import type { Specialization } from '../gpu/kernel.ts';
+import type { Runtime } from '../gpu/runtime.ts';
 import { conv2dKernel } from '../kernels/conv2d.ts';
+import { conv2dBroadcastKernel } from '../kernels/conv2d-broadcast.ts';
 import { conv2dFilterGradientKernel } from '../kernels/conv2d-filter-gradient.ts';
+import { conv2dFilterGradientBroadcastKernel } from '../kernels/conv2d-filter-gradient-broadcast.ts';
 import { conv2dInputGradientKernel } from '../kernels/conv2d-input-gradient.ts';
+import { conv2dInputGradientBroadcastKernel } from '../kernels/conv2d-input-gradient-broadcast.ts';
 import { depthwiseConv2dKernel } from '../kernels/depthwise-conv2d.ts';
 import { depthwiseFilterGradientKernel } from '../kernels/depthwise-filter-gradient.ts';
 import { depthwiseInputGradientKernel } from '../kernels/depthwise-input-gradient.ts';
 import type { ImageShape } from '../model/graph.ts';
+import { broadcastLanes } from '../quantize/tile.ts';
 import { depthwiseLayout, type TileLayout, tileLayout } from '../quantize/weight-layout.ts';
 import type { TrainedConv, TrainedPool } from './layers.ts';
 
@@ -30,19 +35,50 @@ export const vectorsOf = ({ channels }: Pick<ImageShape, 'channels'>) => Math.ce
 const TILE_VECTORS = 4;
 export const LARGEST = 3.4028234663852886e38;
 
-/** What {@link planConv}, {@link planInputGradient} and {@link planFilterGradient} choose from. */
-export const SPECIALIZATIONS = {
-  conv2d: [
-    { TILE_VECTORS: `${TILE_VECTORS}u`, TILE_PIXELS: '8u', WORKGROUP_SIZE: 64 },
-    { TILE_VECTORS: `${TILE_VECTORS}u`, TILE_PIXELS: '8u', WORKGROUP_SIZE: 8 },
-    { TILE_VECTORS: `${TILE_VECTORS}u`, TILE_PIXELS: '4u', WORKGROUP_SIZE: 8 },
-  ],
-  inputGradient: [
-    { TILE_PIXELS: '16u', WORKGROUP_SIZE: 32 },
-    { TILE_PIXELS: '4u', WORKGROUP_SIZE: 8 },
-  ],
-  filterGradient: [{ WORKGROUP_SIZE: 32 }, { WORKGROUP_SIZE: 8 }],
-} as const;
+/** Threads of a subgroup that load weights or gradients together, by `-broadcast` kernels; 0 for none. */
+export type Lanes = ReturnType<typeof broadcastLanes>;
+
+/** The lanes that the plans below are to be given on an adapter: float32 sets no condition on a layer's shape. */
+export function lanesOf(runtime: Pick<Runtime, 'adapter' | 'device'>): Lanes {
+  const any = { outChannels: 4, inChannels: 4, kernelHeight: 1, kernelWidth: 1, groups: 1 };
+  return broadcastLanes(runtime, any, false);
+}
+
+/** What {@link planConv}, {@link planInputGradient} and {@link planFilterGradient} choose from, the largest first. */
+export function convChoices(lanes: Lanes) {
+  const shared: Specialization = lanes === 0 ? {} : { LANES: `${lanes}u` };
+  const forward = { ...shared, TILE_VECTORS: `${TILE_VECTORS}u` };
+  const conv2d = {
+    kernel: lanes === 0 ? conv2dKernel : conv2dBroadcastKernel,
+    specializations: [
+      { ...forward, TILE_PIXELS: '8u', WORKGROUP_SIZE: 64 },
+      { ...forward, TILE_PIXELS: '8u', WORKGROUP_SIZE: 8 },
+      { ...forward, TILE_PIXELS: '4u', WORKGROUP_SIZE: 8 },
+    ],
+  };
+  if (lanes === 0) {
+    return {
+      conv2d,
+      inputGradient: {
+        kernel: conv2dInputGradientKernel,
+        specializations: [
+          { TILE_PIXELS: '16u', WORKGROUP_SIZE: 32 },
+          { TILE_PIXELS: '4u', WORKGROUP_SIZE: 8 },
+        ],
+      },
+      filterGradient: {
+        kernel: conv2dFilterGradientKernel,
+        specializations: [{ WORKGROUP_SIZE: 32 }, { WORKGROUP_SIZE: 8 }],
+      },
+    };
+  }
+  const specializations = ['8u', '4u'].map((vectors) => ({ ...shared, TILE_VECTORS: vectors }));
+  return {
+    conv2d,
+    inputGradient: { kernel: conv2dInputGradientBroadcastKernel, specializations },
+    filterGradient: { kernel: conv2dFilterGradientBroadcastKernel, specializations },
+  };
+}
 
 /** The tiled order of a convolution's weights. */
 export function weightLayout({ input, shape, kernel, depthwise }: ConvGeometry): TileLayout {
@@ -52,14 +88,21 @@ export function weightLayout({ input, shape, kernel, depthwise }: ConvGeometry):
   return tileLayout({ ...own, inChannels: input.channels, groups: 1 }, TILE_VECTORS);
 }
 
-/** How `conv2d` computes a batch, clamped from `low` to `high`; `depthwise-conv2d` has no clamp. */
-export function planConv(conv: ConvGeometry, batch: number, low = -LARGEST, high = LARGEST): ConvPlan {
+/** How `conv2d` or its like computes a batch, clamped from `low` to `high`; `depthwise-conv2d` has no clamp. */
+export function planConv(
+  conv: ConvGeometry,
+  batch: number,
+  lanes: Lanes,
+  low = -LARGEST,
+  high = LARGEST,
+): ConvPlan {
   const { groupTiles, tileCount } = weightLayout(conv);
   const pixelCount = outputPixels(conv, batch);
   if (conv.depthwise) return depthwisePlan(depthwiseConv2dKernel, conv, pixelCount);
-  const [large, medium, small] = SPECIALIZATIONS.conv2d;
+  const { kernel, specializations } = convChoices(lanes).conv2d;
+  const [large, medium, small] = specializations;
   return {
-    kernel: conv2dKernel,
+    kernel,
     params: {
       ...convParams(conv),
       inputVectors: vectorsOf(conv.input),
@@ -75,20 +118,22 @@ export function planConv(conv: ConvGeometry, batch: number, low = -LARGEST, high
   };
 }
 
-/** How `conv2d-input-gradient` or `depthwise-input-gradient` computes a batch. */
-export function planInputGradient(conv: ConvGeometry, batch: number): ConvPlan {
+/** How `conv2d-input-gradient`, its like or `depthwise-input-gradient` computes a batch. */
+export function planInputGradient(conv: ConvGeometry, batch: number, lanes: Lanes): ConvPlan {
   const pixelCount = batch * conv.input.height * conv.input.width;
   if (conv.depthwise) return depthwisePlan(depthwiseInputGradientKernel, conv, pixelCount);
-  const [large, small] = SPECIALIZATIONS.inputGradient;
+  const { kernel, specializations } = convChoices(lanes).inputGradient;
+  const [large, small] = specializations;
+  const filled = lanes === 0 ? pixelCount >= 16 * 32 : vectorsOf(conv.input) > 4;
   return {
-    kernel: conv2dInputGradientKernel,
+    kernel,
     params: {
       ...convParams(conv),
       inputChannels: conv.input.channels,
       outputVectors: vectorsOf(conv.shape),
       pixelCount,
     },
-    specialization: pixelCount >= 16 * 32 ? large : small,
+    specialization: filled ? large : small,
   };
 }
 
@@ -96,27 +141,33 @@ export function planInputGradient(conv: ConvGeometry, batch: number): ConvPlan {
  * How a filter gradient is split along a batch's pixels: enough threads for a GPU, partial sums of at most 64 MiB.
  * `sum-splits` then adds `splits` parts of `length` elements.
  */
-export function planFilterGradient(
-  conv: ConvGeometry,
-  batch: number,
-): ConvPlan & { splits: number; length: number } {
+export function filterSplits(conv: ConvGeometry, batch: number) {
   const { length } = weightLayout(conv);
   const pixelCount = outputPixels(conv, batch);
   const taps = conv.kernel[0] * conv.kernel[1];
-  const items = taps * Math.ceil(vectorsOf(conv.input) / 2);
   const tiles = Math.ceil(vectorsOf(conv.shape) / TILE_VECTORS);
-  const threads = conv.depthwise ? taps * tiles * TILE_VECTORS : items * tiles * 2;
+  const pairs = Math.ceil(vectorsOf(conv.input) / 2);
+  const threads = taps * tiles * (conv.depthwise ? TILE_VECTORS : pairs * 2);
   const wanted = Math.ceil(65536 / threads);
   const limit = Math.max(1, Math.floor((64 << 20) / (length * 4)));
   const chunk = Math.max(64, Math.ceil(pixelCount / Math.min(wanted, limit)));
-  const split = { splits: Math.ceil(pixelCount / chunk), length };
+  return { chunk, splits: Math.ceil(pixelCount / chunk), length };
+}
+
+/** How the parts of {@link filterSplits} are computed. */
+export function planFilterGradient(conv: ConvGeometry, batch: number, lanes: Lanes): ConvPlan {
+  const { chunk } = filterSplits(conv, batch);
+  const pixelCount = outputPixels(conv, batch);
   if (conv.depthwise) {
     const plan = depthwisePlan(depthwiseFilterGradientKernel, conv, pixelCount);
-    return { ...plan, params: { ...plan.params, chunk }, ...split };
+    return { ...plan, params: { ...plan.params, chunk } };
   }
-  const [large, small] = SPECIALIZATIONS.filterGradient;
+  const { kernel, specializations } = convChoices(lanes).filterGradient;
+  const [large, small] = specializations;
+  const items = conv.kernel[0] * conv.kernel[1] * Math.ceil(vectorsOf(conv.input) / 2);
+  const filled = lanes === 0 ? items > 16 : vectorsOf(conv.shape) > 4;
   return {
-    kernel: conv2dFilterGradientKernel,
+    kernel,
     params: {
       ...convParams(conv),
       inputVectors: vectorsOf(conv.input),
@@ -124,8 +175,7 @@ export function planFilterGradient(
       pixelCount,
       chunk,
     },
-    specialization: items <= 16 ? small : large,
-    ...split,
+    specialization: filled ? large : small,
   };
 }
 

@@ -9,7 +9,7 @@ import type { TileLayout } from '../quantize/weight-layout.ts';
 import { bindBackward } from './backward.ts';
 import { type Builder, gradientPool, type NetworkOptions, SPLIT_PIXELS, type Stages } from './builder.ts';
 import { forwardStages } from './forward.ts';
-import { LARGEST, outputPixels, planFilterGradient, vectorsOf } from './geometry.ts';
+import { filterSplits, LARGEST, lanesOf, outputPixels, vectorsOf } from './geometry.ts';
 import { type TrainedConv, type TrainedLayer, trainedLayers } from './layers.ts';
 import { createWorkshop, type State, type TrainedWeights } from './weights.ts';
 
@@ -65,6 +65,7 @@ export async function buildNetwork(
   const builder: Builder = {
     model,
     workshop,
+    lanes: lanesOf(workshop.runtime),
     options,
     descent: { ...options, schedule: buffers.schedule },
     partial,
@@ -188,7 +189,7 @@ async function keepAverages({ workshop, state, descent, observed }: Builder): Pr
 function partialBytes(layers: readonly TrainedLayer[], batch: number): number {
   const convs = layers.filter((layer): layer is TrainedConv => layer.kind === 'conv');
   const needs = convs.flatMap((layer) => {
-    const { splits, length } = planFilterGradient(layer, batch);
+    const { splits, length } = filterSplits(layer, batch);
     const reductions = Math.ceil(outputPixels(layer, batch) / SPLIT_PIXELS);
     return [splits * length * 4, reductions * vectorsOf(layer.shape) * 32];
   });

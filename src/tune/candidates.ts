@@ -91,7 +91,7 @@ function privateTiles(
         if (variant === 'plain' ? sums < LEAST_SUMS || sums > MOST_SUMS : tileVectors > lanes) continue;
         const same = TILE_PIXELS === home.TILE_PIXELS && TILE_VECTORS === home.TILE_VECTORS;
         for (const WORKGROUP_SIZE of allowed!) {
-          const usual = WORKGROUP_SIZE === (home.WORKGROUP_SIZE ?? usualSize);
+          const usual = WORKGROUP_SIZE === (own.specialization.WORKGROUP_SIZE ?? usualSize);
           if (!(same || usual) || idles(pixels * WORKGROUP_SIZE, pixelCount)) continue;
           const specialization: Specialization = { TILE_PIXELS, TILE_VECTORS, WORKGROUP_SIZE };
           if (variant === 'broadcast') specialization.LANES = `${lanes}u`;

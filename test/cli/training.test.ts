@@ -1,5 +1,5 @@
 // `lloyd train` and `lloyd finetune` end to end on the smallest VGG and a handful of images.
-import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -93,24 +93,30 @@ describe('training from the command line', () => {
 
   test('reproduce goes on where it was stopped, and ends with the table', async () => {
     const out = join(folder, 'all');
-    const sizes = ['--width-divisor', '32', '--images', '30', '--batch', '10', '--epochs', '2'];
-    const argv = ['reproduce', '--out', out, ...sizes, '--test-images', '20'];
-    // What a stop leaves: the first network whole, a later stage not begun.
-    const started = await lloyd(
-      ...['train', ...sizes, '-o', join(out, '..', 'all.safetensors'), '--seed', '0'],
-    );
-    expect(started.code, started.said).toBe(0);
     await mkdir(out);
-    const checkpoint = 'vgg-cifar10.checkpoint.safetensors';
-    await rename(join(folder, 'all.checkpoint.safetensors'), join(out, checkpoint));
-    const first = await lloyd(...argv);
-    expect(first.code, first.said).toBe(0);
-    expect(first.said).toMatch(/vgg-cifar10\.safetensors: going on from its checkpoint/);
+    const network = join(out, 'vgg-cifar10');
+    const sizes = ['--images', '10', '--batch', '10', '--seed', '0'];
+    // What a stop leaves: the first network whole, a checkpoint of the second, nothing of the others.
+    const trained = await lloyd(
+      ...['train', ...sizes, '--width-divisor', '32', '--epochs', '1'],
+      ...['-o', `${network}.safetensors`, '--json', `${network}.json`],
+    );
+    expect(trained.code, trained.said).toBe(0);
+    const tuned = await lloyd(
+      ...['finetune', ...sizes, '--weights', `${network}.safetensors`, '--bits', '4', '--epochs', '1'],
+      ...['--lr', '0.005', '--reassign', '1', '--reestimate', '6000'],
+    );
+    expect(tuned.code, tuned.said).toBe(0);
+    const { code, said } = await lloyd('reproduce', '--out', out, ...sizes, '--test-images', '10');
+    expect(code, said).toBe(0);
+    expect(said).toMatch(/vgg-cifar10\.safetensors: done before/);
+    expect(said).toMatch(/vgg-cifar10-kmeans4-qat\.safetensors: going on from its checkpoint/);
     for (const row of ['fp32', 'kmeans-4-qat', 'kmeans-2-qat', 'linear-4-qat', 'linear-2-qat'])
-      expect(first.said).toMatch(new RegExp(`^${row} +[\\d.]+`, 'm'));
-    const again = await lloyd(...argv);
-    expect(again.said.match(/: done before/g)).toHaveLength(5);
-    expect(again.said).not.toMatch(/step \d+ of/);
+      expect(said).toMatch(new RegExp(`^${row} +[\\d.]+`, 'm'));
+    for (const [stage, epochs] of Object.entries({ kmeans4: 1, kmeans2: 5, linear4: 2, linear2: 5 })) {
+      const { step } = JSON.parse(await readFile(`${network}-${stage}-qat.json`, 'utf8'));
+      expect([stage, step]).toEqual([stage, epochs]);
+    }
   });
 
   test('a rate that diverges names the step, and leaves the last good checkpoint', async () => {

@@ -1,11 +1,11 @@
 import { sumSplitsKernel } from '../../src/kernels/sum-splits.ts';
+import { broadcastLanes } from '../../src/quantize/tile.ts';
 import { tileWeights, untileWeights } from '../../src/quantize/weight-layout.ts';
 import { conv2dFilterGradient } from '../../src/reference/conv2d-filter-gradient.ts';
 import { conv2dInputGradient } from '../../src/reference/conv2d-input-gradient.ts';
 import {
   type ConvGeometry,
   filterSplits,
-  lanesOf,
   planFilterGradient,
   planInputGradient,
   weightLayout,
@@ -64,7 +64,7 @@ function inputGradient({ runtime }: BenchContext, own: ConvCase): Dispatch {
   const { gradient, weights } = gradientInputs(own);
   const geometry = geometryOf(own);
   return {
-    ...planInputGradient(geometry, N, lanesOf(runtime)),
+    ...planInputGradient(geometry, N, broadcastLanes(runtime)),
     buffers: {
       gradient,
       weights: tileWeights(weights, weightLayout(geometry)),
@@ -81,7 +81,7 @@ function filterGradient({ runtime }: BenchContext, own: ConvCase): Dispatch {
   const geometry = geometryOf(own);
   const { splits, length } = filterSplits(geometry, own.N);
   return {
-    ...planFilterGradient(geometry, own.N, lanesOf(runtime)),
+    ...planFilterGradient(geometry, own.N, broadcastLanes(runtime)),
     buffers: { input, gradient, partial: splits * length * 4 },
     next: [
       {

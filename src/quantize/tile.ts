@@ -46,7 +46,7 @@ export function chooseTile(
   const widest = channels > 16 ? 8 : channels > 8 ? 4 : channels > 4 ? 2 : 1;
   const divides = (vectors: number) => shape.groups === 1 || channels % (vectors * 4) === 0;
   const fitting = [8, 4, 2, 1].filter((vectors) => vectors <= widest && divides(vectors));
-  const lanes = broadcastLanes(runtime, shape, int8);
+  const lanes = convLanes(runtime, shape, int8);
   const shared = fitting.find((vectors) => vectors >= 4 && vectors <= lanes);
   const full = int8 ? 16 : 64;
   const tile = (variant: ConvVariant, tileVectors: number, pixels: number): ConvTile => {
@@ -64,12 +64,19 @@ export function chooseTile(
   return tile('plain', fitting.find((vectors) => vectors <= 4) ?? Math.min(widest, 4), 8);
 }
 
+/** Threads of a subgroup that load weights together, in `-broadcast` kernels; 0 where those do not serve. */
+export type Lanes = 0 | 4 | 8;
+
 /**
- * Lanes that can share a load of weights, 8 or 4; 0 where the broadcast kernels do not serve: on adapters whose loads
- * of one address by all lanes cost one load, without subgroups, or where int8 input is no whole vec4u a group.
+ * The lanes that an adapter's subgroups have for sharing loads: none on adapters where a load of one address by all
+ * lanes costs no more than one, or without subgroups.
  */
-export function broadcastLanes({ adapter }: Adapter, shape: WeightShape, int8: boolean): 0 | 4 | 8 {
+export function broadcastLanes({ adapter }: Adapter): Lanes {
   if (adapter.software !== 'lavapipe') return 0;
-  if (int8 && Math.ceil(shape.inChannels / 4) % 4 !== 0) return 0;
   return adapter.subgroupSize >= 8 ? 8 : adapter.subgroupSize >= 4 ? 4 : 0;
+}
+
+/** {@link broadcastLanes} for a convolution: the int8 one reads whole vec4u of a group's input. */
+export function convLanes(runtime: Adapter, shape: WeightShape, int8: boolean): Lanes {
+  return int8 && Math.ceil(shape.inChannels / 4) % 4 !== 0 ? 0 : broadcastLanes(runtime);
 }

@@ -2,12 +2,12 @@ import type { Specialization } from '../gpu/kernel.ts';
 import { resizeChannelsKernel } from '../kernels/resize-channels.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';
 import { tileWeightsKernel } from '../kernels/tile-weights.ts';
+import type { Lanes } from '../quantize/tile.ts';
 import {
   type ConvGeometry,
   convChoices,
   filterSplits,
   LARGEST,
-  type Lanes,
   planConv,
   planFilterGradient,
   planInputGradient,

@@ -1,5 +1,5 @@
 import type { Call, CompiledKernel, Kernel, Specialization } from '../gpu/kernel.ts';
-import { type Lanes, lanesOf } from '../train/geometry.ts';
+import { broadcastLanes, type Lanes } from '../quantize/tile.ts';
 import type { SharedTfjs } from './share-device.ts';
 
 /** What tfjs hands to kernels and takes back. */
@@ -42,7 +42,7 @@ export async function createRecorders(
   variants: readonly (readonly [kernel: unknown, specialization?: Specialization])[],
 ): Promise<{ begin(): Recorder; destroy(): void }> {
   const backend = typed as unknown as Backend;
-  const lanes = lanesOf(runtime);
+  const lanes = broadcastLanes(runtime);
   const compiled = new Map<string, CompiledKernel>();
   const keyOf = (kernel: Kernel, specialization?: Specialization) =>
     `${kernel.declaration.name} ${JSON.stringify(specialization ?? {})}`;

@@ -1,5 +1,5 @@
 import { check } from '../gpu/errors.ts';
-import { lanesOf } from '../train/geometry.ts';
+import { broadcastLanes } from '../quantize/tile.ts';
 import { BATCH_NORM_VARIANTS, normalize, normalizeGradient } from './batch-norm-kernels.ts';
 import {
   type ConvAttributes,
@@ -49,7 +49,7 @@ export async function registerKernels(shared: SharedTfjs): Promise<() => void> {
   if (registered?.shared === shared) return registered.unregister;
   check(!registered, 'our kernels serve one device at a time', 'a second', 'call unregister() first');
   const recorders = await createRecorders(shared, [
-    ...convVariants(lanesOf(shared.runtime)),
+    ...convVariants(broadcastLanes(shared.runtime)),
     ...BATCH_NORM_VARIANTS,
     ...FAKE_QUANTIZE_VARIANTS,
   ]);

@@ -1,8 +1,8 @@
 import type { Call } from '../gpu/kernel.ts';
 import type { ImageShape, Model } from '../model/graph.ts';
 import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/precision.ts';
+import type { Lanes } from '../quantize/tile.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
-import type { Lanes } from './geometry.ts';
 import type { Descent, QuantizedTraining, State, TrainedWeights, Workshop } from './weights.ts';
 
 /** What a network is built for. */

@@ -1,5 +1,4 @@
 import type { Specialization } from '../gpu/kernel.ts';
-import type { Runtime } from '../gpu/runtime.ts';
 import { conv2dKernel } from '../kernels/conv2d.ts';
 import { conv2dBroadcastKernel } from '../kernels/conv2d-broadcast.ts';
 import { conv2dFilterGradientKernel } from '../kernels/conv2d-filter-gradient.ts';
@@ -10,7 +9,7 @@ import { depthwiseConv2dKernel } from '../kernels/depthwise-conv2d.ts';
 import { depthwiseFilterGradientKernel } from '../kernels/depthwise-filter-gradient.ts';
 import { depthwiseInputGradientKernel } from '../kernels/depthwise-input-gradient.ts';
 import type { ImageShape } from '../model/graph.ts';
-import { broadcastLanes } from '../quantize/tile.ts';
+import type { Lanes } from '../quantize/tile.ts';
 import { depthwiseLayout, type TileLayout, tileLayout } from '../quantize/weight-layout.ts';
 import type { TrainedConv, TrainedPool } from './layers.ts';
 
@@ -34,15 +33,6 @@ export const vectorsOf = ({ channels }: Pick<ImageShape, 'channels'>) => Math.ce
 /** Output channels of a weight tile over four: the layout that the three convolution kernels share here. */
 const TILE_VECTORS = 4;
 export const LARGEST = 3.4028234663852886e38;
-
-/** Threads of a subgroup that load weights or gradients together, by `-broadcast` kernels; 0 for none. */
-export type Lanes = ReturnType<typeof broadcastLanes>;
-
-/** The lanes that the plans below are to be given on an adapter: float32 sets no condition on a layer's shape. */
-export function lanesOf(runtime: Pick<Runtime, 'adapter' | 'device'>): Lanes {
-  const any = { outChannels: 4, inChannels: 4, kernelHeight: 1, kernelWidth: 1, groups: 1 };
-  return broadcastLanes(runtime, any, false);
-}
 
 /** What {@link planConv}, {@link planInputGradient} and {@link planFilterGradient} choose from, the largest first. */
 export function convChoices(lanes: Lanes) {

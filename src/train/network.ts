@@ -5,11 +5,12 @@ import { augmentImagesKernel } from '../kernels/augment-images.ts';
 import { movingAverageKernel } from '../kernels/moving-average.ts';
 import { softmaxCrossEntropyKernel } from '../kernels/softmax-cross-entropy.ts';
 import type { ImageShape, Model } from '../model/graph.ts';
+import { broadcastLanes } from '../quantize/tile.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
 import { bindBackward } from './backward.ts';
 import { type Builder, gradientPool, type NetworkOptions, SPLIT_PIXELS, type Stages } from './builder.ts';
 import { forwardStages } from './forward.ts';
-import { filterSplits, LARGEST, lanesOf, outputPixels, vectorsOf } from './geometry.ts';
+import { filterSplits, LARGEST, outputPixels, vectorsOf } from './geometry.ts';
 import { type TrainedConv, type TrainedLayer, trainedLayers } from './layers.ts';
 import { createWorkshop, type State, type TrainedWeights } from './weights.ts';
 
@@ -65,7 +66,7 @@ export async function buildNetwork(
   const builder: Builder = {
     model,
     workshop,
-    lanes: lanesOf(workshop.runtime),
+    lanes: broadcastLanes(workshop.runtime),
     options,
     descent: { ...options, schedule: buffers.schedule },
     partial,

@@ -9,7 +9,7 @@ import {
   int8Variants,
   type KernelPreference,
 } from '../quantize/kernel-choice.ts';
-import { broadcastLanes, type ConvTile, type Int8Variant } from '../quantize/tile.ts';
+import { type ConvTile, convLanes, type Int8Variant } from '../quantize/tile.ts';
 import { gemmShape, splitsFor, tiledTiles } from '../quantize/tiled-tile.ts';
 import { isAligned, type WeightShape } from '../quantize/weight-layout.ts';
 import type { Candidate } from './pick.ts';
@@ -44,7 +44,7 @@ export function int8Candidates(
   const tiled = own.family === 'tiled' && preference !== 'tensor';
   const choices = [
     ...(preference === 'auto' || preference === 'registers'
-      ? privateTiles(int8Variants, broadcastLanes(runtime, shape, true), pixelCount, own).map(registers)
+      ? privateTiles(int8Variants, convLanes(runtime, shape, true), pixelCount, own).map(registers)
       : []),
     ...(tiled ? tiledChoices(runtime, pixelCount, shape) : []),
   ];
@@ -63,7 +63,7 @@ export function floatCandidates(
   const choices: FloatChoice[] = [
     ...(own.tiled && preference !== 'auto'
       ? []
-      : privateTiles(floatVariants, broadcastLanes(runtime, shape, false), pixelCount, own)),
+      : privateTiles(floatVariants, convLanes(runtime, shape, false), pixelCount, own)),
     ...tiles.map((tile) => chooseFloat(runtime, pixelCount, shape, { kernels: 'tiled', tile })),
   ];
   return ordered(own, choices, shape, labelOf);

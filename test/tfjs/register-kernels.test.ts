@@ -1,11 +1,12 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { broadcastLanes } from '../../src/quantize/tile.ts';
 import { conv2dFilterGradient } from '../../src/reference/conv2d-filter-gradient.ts';
 import { conv2dInputGradient } from '../../src/reference/conv2d-input-gradient.ts';
 import { fakeQuantize as fakeQuantizeTwin } from '../../src/reference/fake-quantize.ts';
 import { fakeQuantizeGradient } from '../../src/reference/fake-quantize-gradient.ts';
 import { stepSizeGradient } from '../../src/reference/step-size-gradient.ts';
 import { fakeQuantize, registerKernels, type SharedTfjs, shareDevice } from '../../src/tfjs/index.ts';
-import { convChoices, lanesOf } from '../../src/train/geometry.ts';
+import { convChoices } from '../../src/train/geometry.ts';
 import { relativeL2 } from '../support/gradients.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 
@@ -233,7 +234,7 @@ describe('registerKernels: a plain tfjs model', () => {
     const used = await kernelsOf(async () => {
       first = await trained(shared);
     });
-    const planned = Object.values(convChoices(lanesOf(gpu.runtime))).map(
+    const planned = Object.values(convChoices(broadcastLanes(gpu.runtime))).map(
       (own) => own.kernel.declaration.name,
     );
     expect([...used]).toEqual(expect.arrayContaining([...planned, 'batch-norm-gradient']));

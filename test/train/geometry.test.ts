@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import type { CompiledKernel } from '../../src/gpu/kernel.ts';
+import type { Lanes } from '../../src/quantize/tile.ts';
 import {
   type ConvGeometry,
   convChoices,
-  type Lanes,
   planConv,
   planFilterGradient,
   planInputGradient,

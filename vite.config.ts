@@ -14,6 +14,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/global-setup.ts'],
     // Two Dawn devices on two cores fight, and a fork's crash is a failure of its own file only.
     pool: 'forks',
     maxWorkers: 1,

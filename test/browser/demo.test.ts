@@ -24,6 +24,7 @@ import {
 } from '../../src/index.ts';
 import { type Tensor as FileTensor, toFloat32 } from '../../src/io/index.ts';
 import { loadCifar10 } from '../../src/node/cifar10.ts';
+import { testUnlessSlow } from '../support/runtime.ts';
 import {
   chromiumFor,
   dropFile,
@@ -248,7 +249,7 @@ describe.skipIf(!chromium)('the demo page', { timeout: WAIT + 60_000 }, () => {
     expect(await text('.source dl')).toContain('WORKGROUP_SIZE');
   });
 
-  test('measures tensors beside tfjs on the same device', async () => {
+  testUnlessSlow('measures tensors beside tfjs on the same device', async () => {
     const tfjsLoaded = () => stage.served.some((name) => name.includes('tfjs'));
     await page.click('#tab-bench');
     expect(tfjsLoaded()).toBe(false);

@@ -7,6 +7,7 @@ import { runCli } from '../../src/cli/main.ts';
 import { readSafetensors } from '../../src/io/safetensors.ts';
 import { readModelFile } from '../../src/model/file.ts';
 import { isQuantized } from '../../src/model/precision.ts';
+import { testUnlessSlow } from '../support/runtime.ts';
 
 let folder = '';
 beforeAll(async () => {
@@ -91,7 +92,7 @@ describe('training from the command line', () => {
     ]);
   });
 
-  test('reproduce goes on where it was stopped, and ends with the table', async () => {
+  testUnlessSlow('reproduce goes on where it was stopped, and ends with the table', async () => {
     const out = join(folder, 'all');
     await mkdir(out);
     const network = join(out, 'vgg-cifar10');

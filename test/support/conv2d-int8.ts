@@ -104,40 +104,43 @@ export function testConv2dInt8(
     }
   });
 
-  test.each(requantizeRules)('requantizes by %s, bit for bit', async (rule) => {
-    const kase = cases.at(-2)!;
-    const inputs = makeCase(kase);
-    const { geometry, pool } = kase;
-    // Powers of two put half of all outputs on ties, an odd zero point tells the rules apart there.
-    const scales = { inputScale: 0.5, outputScale: 64, outputZeroPoint: 3 };
-    const weightScale = Float32Array.from({ length: geometry.outChannels }, (_, i) => 2 ** -(i % 4));
-    const output = await conv2dInt8(
-      runtimeFor(),
-      { dtype: 'int8', dims: [3, 16, 15, 64], data: inputs.input },
-      { dtype: 'int8', dims: [40, 64, 3, 3], data: inputs.weight },
-      {
-        ...scales,
-        weightScale,
-        low: 3,
-        pads: geometry.pads,
-        pool,
-        bias: inputs.bias,
-        inputZeroPoint: inputs.zeroPoint,
-        requantize: rule,
-      },
-    );
-    const settings = { inputScale: 0.5, outputScale: 64, zeroPoint: 3, low: 3, high: 127 };
-    const want = Int8Array.from(expected(kase, inputs), (acc, i) =>
-      requantizeReference(rule, acc, { ...settings, weightScale: weightScale[i % 40] }),
-    );
-    expect(output.data).toEqual(want);
-    // The comparator sees a wrong rule: half away from zero differs from this one somewhere on these ties.
-    const wrong = Int8Array.from(expected(kase, inputs), (acc, i) => {
-      const x = (acc * 0.5 * weightScale[i % 40]) / 64;
-      return Math.min(127, Math.max(3, Math.sign(x) * Math.floor(Math.abs(x) + 0.25) + 3));
-    });
-    expect(output.data).not.toEqual(wrong);
-  });
+  test.each(sampled('requantization rules', requantizeRules, requantizeRules.length))(
+    'requantizes by %s, bit for bit',
+    async (rule) => {
+      const kase = cases.at(-2)!;
+      const inputs = makeCase(kase);
+      const { geometry, pool } = kase;
+      // Powers of two put half of all outputs on ties, an odd zero point tells the rules apart there.
+      const scales = { inputScale: 0.5, outputScale: 64, outputZeroPoint: 3 };
+      const weightScale = Float32Array.from({ length: geometry.outChannels }, (_, i) => 2 ** -(i % 4));
+      const output = await conv2dInt8(
+        runtimeFor(),
+        { dtype: 'int8', dims: [3, 16, 15, 64], data: inputs.input },
+        { dtype: 'int8', dims: [40, 64, 3, 3], data: inputs.weight },
+        {
+          ...scales,
+          weightScale,
+          low: 3,
+          pads: geometry.pads,
+          pool,
+          bias: inputs.bias,
+          inputZeroPoint: inputs.zeroPoint,
+          requantize: rule,
+        },
+      );
+      const settings = { inputScale: 0.5, outputScale: 64, zeroPoint: 3, low: 3, high: 127 };
+      const want = Int8Array.from(expected(kase, inputs), (acc, i) =>
+        requantizeReference(rule, acc, { ...settings, weightScale: weightScale[i % 40] }),
+      );
+      expect(output.data).toEqual(want);
+      // The comparator sees a wrong rule: half away from zero differs from this one somewhere on these ties.
+      const wrong = Int8Array.from(expected(kase, inputs), (acc, i) => {
+        const x = (acc * 0.5 * weightScale[i % 40]) / 64;
+        return Math.min(127, Math.max(3, Math.sign(x) * Math.floor(Math.abs(x) + 0.25) + 3));
+      });
+      expect(output.data).not.toEqual(wrong);
+    },
+  );
 
   test.each(['8u', '4u', '2u'])(
     'reads %s-bit weights, in every tile shape, inside its output only',

@@ -1,11 +1,21 @@
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, inject, test } from 'vitest';
 import { createRuntime, type Runtime } from '../../src/gpu/runtime.ts';
 
 /** True under `npm run test:all`; otherwise the long suites run a seeded sample and print how much of it. */
 export const THOROUGH = process.env.LLOYD_TESTS === 'all';
 
-/** `all` cases when thorough, else every n-th so that about `sample` remain, with a printed count. */
-export function sampled<T>(name: string, cases: readonly T[], sample: number): T[] {
+/** True on SwiftShader, where everything would take half an hour. Never under `npm run test:all`. */
+export const SLOW = inject('slowAdapter');
+
+/** `test`, but on a slow adapter a test that is left out, and said to be: for what takes ten seconds and more there. */
+export function testUnlessSlow(...[name, run]: [name: string, run: () => Promise<void> | void]): void {
+  if (SLOW) console.log(`left out on a slow adapter: ${name} (npm run test:all runs it)`);
+  (SLOW ? test.skip : test)(name, run);
+}
+
+/** `all` cases when thorough, else every n-th so that about `usual` remain, half of them on a slow adapter, with a printed count. */
+export function sampled<T>(name: string, cases: readonly T[], usual: number): T[] {
+  const sample = SLOW ? Math.ceil(usual / 2) : usual;
   if (THOROUGH || cases.length <= sample) return [...cases];
   const kept = cases.filter(
     (_, i) => Math.floor((i * sample) / cases.length) !== Math.floor(((i - 1) * sample) / cases.length),

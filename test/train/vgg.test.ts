@@ -8,13 +8,13 @@ import { loadCifar10 } from '../../src/node/cifar10.ts';
 import { finetune } from '../../src/train/finetune.ts';
 import { initialize } from '../../src/train/initialize.ts';
 import { train } from '../../src/train/train.ts';
-import { THOROUGH, useRuntime } from '../support/runtime.ts';
+import { SLOW, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
 
 test('a VGG of an eighth of the width learns CIFAR-10, breaks at 2 bits, and comes back by fine-tuning', async () => {
   const { runtime } = gpu;
-  if (runtime.adapter.software === 'swiftshader' && !THOROUGH) {
+  if (SLOW) {
     console.log('training: 3 of 280 steps, without the accuracies (npm run test:all runs every one)');
     return firstSteps();
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Page } from 'puppeteer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CIFAR10_RECORD_BYTES } from '../../src/io/index.ts';
+import { testUnlessSlow } from '../support/runtime.ts';
 import {
   chromiumFor,
   dropFile,
@@ -35,24 +36,27 @@ describe.skipIf(!chromium)(
     const screenshot = (of: Page, name: string) =>
       of.screenshot({ path: join(outputFolder, name) as `${string}.png`, fullPage: true });
 
-    test('fine-tuned rows run where their weights are, and name their command where not', async () => {
-      await pickRows(page, ['kmeans-2', 'kmeans-2-qat', 'linear-2-qat']);
-      await page.click('#panel-compare button[type=submit]');
-      expect(await statusOf(page, 'compare', /precisions on 4 images|failed/)).toContain('4 precisions');
-      const lines = await page.$$eval('.results tbody tr', (rows) =>
-        rows.slice(0, 4).map((row) => row.textContent!),
-      );
-      expect(lines[2]).toMatch(/^k-means 2 bit, fine-tuned\d+\.\d %/);
-      expect(lines[3]).toContain('lloyd finetune --method linear --bits 2');
-      await screenshot(page, 'compare-qat-1440.png');
-      await page.setViewport({ width: 360, height: 900 });
-      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
-      await screenshot(page, 'compare-qat-360.png');
-      await page.setViewport({ width: 1440, height: 900 });
-      await page.click('#tab-images');
-      await statusOf(page, 'images', /3 precisions disagree about/);
-      await page.click('#tab-compare');
-    });
+    testUnlessSlow(
+      'fine-tuned rows run where their weights are, and name their command where not',
+      async () => {
+        await pickRows(page, ['kmeans-2', 'kmeans-2-qat', 'linear-2-qat']);
+        await page.click('#panel-compare button[type=submit]');
+        expect(await statusOf(page, 'compare', /precisions on 4 images|failed/)).toContain('4 precisions');
+        const lines = await page.$$eval('.results tbody tr', (rows) =>
+          rows.slice(0, 4).map((row) => row.textContent!),
+        );
+        expect(lines[2]).toMatch(/^k-means 2 bit, fine-tuned\d+\.\d %/);
+        expect(lines[3]).toContain('lloyd finetune --method linear --bits 2');
+        await screenshot(page, 'compare-qat-1440.png');
+        await page.setViewport({ width: 360, height: 900 });
+        expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
+        await screenshot(page, 'compare-qat-360.png');
+        await page.setViewport({ width: 1440, height: 900 });
+        await page.click('#tab-images');
+        await statusOf(page, 'images', /3 precisions disagree about/);
+        await page.click('#tab-compare');
+      },
+    );
 
     test('a cancel takes effect within a batch, also of a long run', async () => {
       await page.select('#panel-compare select', '1000');
@@ -82,15 +86,18 @@ describe.skipIf(!chromium)(
       await page.select('#panel-compare select', '4');
     });
 
-    test('what is asked during a comparison waits for it, as it would disturb the timings', async () => {
-      await pickRows(page, []);
-      await page.click('#panel-compare button[type=submit]');
-      await page.click('#tab-kernels');
-      await page.click('#panel-kernels .primary');
-      await statusOf(page, 'kernels', /^Waiting for what is running/);
-      await statusOf(page, 'compare', /^1 precision on 4 images/);
-      expect(await statusOf(page, 'kernels', /dispatches for 1 image|failed/)).toContain('dispatches');
-    });
+    testUnlessSlow(
+      'what is asked during a comparison waits for it, as it would disturb the timings',
+      async () => {
+        await pickRows(page, []);
+        await page.click('#panel-compare button[type=submit]');
+        await page.click('#tab-kernels');
+        await page.click('#panel-kernels .primary');
+        await statusOf(page, 'kernels', /^Waiting for what is running/);
+        await statusOf(page, 'compare', /^1 precision on 4 images/);
+        expect(await statusOf(page, 'kernels', /dispatches for 1 image|failed/)).toContain('dispatches');
+      },
+    );
 
     test('a batch file replaces the test images; anything else is refused with one clear line', async () => {
       await page.click('#tab-images');
@@ -189,7 +196,7 @@ describe.skipIf(!chromium)(
         expect(tree).toContain(name);
     });
 
-    test('explains a lost device, in the middle of a run too, and starts again', async () => {
+    testUnlessSlow('explains a lost device, in the middle of a run too, and starts again', async () => {
       const page = await stage.open('?images=32');
       const runs = () =>
         page.waitForFunction(

@@ -266,7 +266,7 @@ describe.skipIf(!chromium)('the demo page', { timeout: WAIT + 60_000 }, () => {
     );
   });
 
-  test('looks right and is accessible in both themes at both widths', async () => {
+  testUnlessSlow('looks right and is accessible in both themes at both widths', async () => {
     const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
     await page.evaluate(axe);
     for (const theme of ['light', 'dark']) {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Model } from '../../src/model/graph.ts';
 import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
 import { type CompileOptions, compile } from '../../src/model/session.ts';
-import { seeded, useRuntime } from '../support/runtime.ts';
+import { seeded, testUnlessSlow, useRuntime } from '../support/runtime.ts';
 import { smallModel } from '../support/small-model.ts';
 
 const gpu = useRuntime();
@@ -56,7 +56,7 @@ describe('kernels chosen for a session', () => {
     }
   });
 
-  test('floats agree within rounding, codebooks without being expanded first', async () => {
+  testUnlessSlow('floats agree within rounding, codebooks without being expanded first', async () => {
     const model = smallModel();
     const palette = await quantizeModel(gpu.runtime, model, { method: 'kmeans', bits: 4, init: 'linear' });
     for (const [network, own] of [

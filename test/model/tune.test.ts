@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
 import { compile } from '../../src/model/session.ts';
 import type { TunedLayers, TuneOptions } from '../../src/model/tune.ts';
-import { useRuntime } from '../support/runtime.ts';
+import { testUnlessSlow, useRuntime } from '../support/runtime.ts';
 import { smallModel, stripes } from '../support/small-model.ts';
 
 const gpu = useRuntime();
@@ -56,7 +56,7 @@ describe('compile with tune', { timeout: 300_000 }, () => {
       return { ...result, text: store.text! };
     })());
 
-  test('measures every layer once, and gives the same integers', async () => {
+  testUnlessSlow('measures every layer once, and gives the same integers', async () => {
     const { int8 } = await models();
     const plain = await run(int8, false);
     const { logits, picks } = await search();
@@ -70,17 +70,20 @@ describe('compile with tune', { timeout: 300_000 }, () => {
     }
   });
 
-  test('remembers: a second compilation, without any time to measure, runs the same kernels', async () => {
-    const { int8 } = await models();
-    const tuned = await search();
-    const store = memoryStore(tuned.text);
-    const again = await run(int8, { budgetMs: 0, store });
-    expect(again.picks.map(({ source }) => source)).toEqual(['remembered', 'remembered', 'remembered']);
-    expect(again.picks.map(({ choice }) => choice)).toEqual(tuned.picks.map(({ choice }) => choice));
-    expect(again.plan).toEqual(tuned.plan);
-    expect(again.logits).toEqual(tuned.logits);
-    expect(store.writes).toBe(0);
-  });
+  testUnlessSlow(
+    'remembers: a second compilation, without any time to measure, runs the same kernels',
+    async () => {
+      const { int8 } = await models();
+      const tuned = await search();
+      const store = memoryStore(tuned.text);
+      const again = await run(int8, { budgetMs: 0, store });
+      expect(again.picks.map(({ source }) => source)).toEqual(['remembered', 'remembered', 'remembered']);
+      expect(again.picks.map(({ choice }) => choice)).toEqual(tuned.picks.map(({ choice }) => choice));
+      expect(again.plan).toEqual(tuned.plan);
+      expect(again.logits).toEqual(tuned.logits);
+      expect(store.writes).toBe(0);
+    },
+  );
 
   test.each(['fp32', 'kmeans-4'] as const)('%s stays within rounding', async (precision) => {
     const model = (await models())[precision];

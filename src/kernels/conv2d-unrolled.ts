@@ -1,5 +1,6 @@
 import source from '../../shaders/conv2d-unrolled.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
+import convUnrolled from '../../shaders/lib/conv-unrolled.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dKernel } from './conv2d.ts';
 
@@ -8,7 +9,7 @@ const { bindings, params } = conv2dKernel.declaration;
 /** f32 convolution without private arrays, with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/conv2d-unrolled.wgsl`. */
 export const conv2dUnrolledKernel = defineKernel({
   name: 'conv2d-unrolled',
-  wgsl: [convPixel, source],
+  wgsl: [convPixel, convUnrolled, source],
   bindings,
   params,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },

@@ -76,7 +76,12 @@ export function broadcastLanes({ adapter }: Adapter): Lanes {
   return adapter.subgroupSize >= 8 ? 8 : adapter.subgroupSize >= 4 ? 4 : 0;
 }
 
-/** {@link broadcastLanes} for a convolution: the int8 one reads whole vec4u of a group's input. */
+/**
+ * {@link broadcastLanes} for a convolution: the int8 one reads whole vec4u of a group's input. Only a single group may
+ * be padded to that; several with padding in between would be made dense, and have other vec4u.
+ */
 export function convLanes(runtime: Adapter, shape: WeightShape, int8: boolean): Lanes {
-  return int8 && Math.ceil(shape.inChannels / 4) % 4 !== 0 ? 0 : broadcastLanes(runtime);
+  const { inChannels, groups } = shape;
+  const whole = groups === 1 ? Math.ceil(inChannels / 4) % 4 === 0 : inChannels % 16 === 0;
+  return int8 && !whole ? 0 : broadcastLanes(runtime);
 }

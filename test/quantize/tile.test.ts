@@ -45,6 +45,9 @@ test('weights are shared where subgroups and shape allow it', () => {
     'broadcast',
     'broadcast',
   ]);
+  const grouped = (inChannels: number) =>
+    chooseTile(cpu('lavapipe'), 1024, conv(64, 2, inChannels), true).variant;
+  expect([13, 16].map(grouped)).toEqual(['plain', 'broadcast']);
   expect(variant(cpu('lavapipe'), false, 3)).toBe('broadcast');
   expect(variant(cpu('lavapipe'), false, 64, 8)).toBe('plain');
   expect(variant(cpu('lavapipe', 2), false, 64)).toBe('plain');

@@ -1,5 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { LloydError } from '../gpu/errors.ts';
 import type { Context, OptionValue } from './command.ts';
 import { run as compare } from './compare.ts';
 import { writeAtomically } from './files.ts';
@@ -19,8 +20,13 @@ interface Stage {
 export async function run(context: Context): Promise<void> {
   const { options, print } = context;
   const folder = text(options.out) ?? 'reproduction';
-  await mkdir(folder, { recursive: true });
-  for (const stage of stages(folder, options)) {
+  const planned = stages(folder, options);
+  const images = options.testImages ?? 'all';
+  if (images !== 'all') integer('--test-images', images);
+  await mkdir(folder, { recursive: true }).catch((cause) => {
+    throw new LloydError('--out must name a folder that can be made', folder, 'choose another', { cause });
+  });
+  for (const stage of planned) {
     const result = stage.file.replace(/\.safetensors$/, '.json');
     if (await exists(result)) {
       print(`${stage.file}: done before`);
@@ -39,7 +45,7 @@ export async function run(context: Context): Promise<void> {
     });
   }
   const weights = join(folder, 'vgg-cifar10.safetensors');
-  await compare({ ...context, options: { weights, images: options.testImages ?? 'all' } });
+  await compare({ ...context, options: { weights, images } });
 }
 
 function stages(folder: string, given: Context['options']): Stage[] {

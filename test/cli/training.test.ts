@@ -130,6 +130,11 @@ describe('training from the command line', () => {
   });
 
   test.each([
+    [['reproduce', '--out', '/no/such', '--test-images', 'some'], /--test-images must be an integer/],
+    [
+      ['reproduce', '--out', `${import.meta.filename}/x`],
+      /--out must name a folder that can be made; received/,
+    ],
     [['train', '--lr', '0'], /--lr must be a positive number; received 0/],
     [['train', '--batch', '0'], /--batch must be an integer of at least 1/],
     [['train', '-o', '/no/such/folder/x.safetensors'], /--out must name a file in an existing folder/],

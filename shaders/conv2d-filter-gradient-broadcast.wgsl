@@ -15,8 +15,8 @@
 // a load of the gradient is LANES / 4 vectors of output channels for each of the four pixels, and the lane that loads
 // for a pixel also keeps where it lies.
 // For 512 multiply-adds conv2d-filter-gradient loads 32 vec4, here 8: on lavapipe each costs the same, uniform or not.
-// Against it, same run, 3x3 x 128 x 128 and 512 x 512: 1.7 times the speed at 4 input x 32 output channels, 1.6 at
-// 8 x 32 or 4 x 16, 1.5 at 4 x 64; eight pixels an iteration, whose code is larger than the instruction cache, 1.4.
+// Against it, same run, 3x3 x 128 x 128 and 512 x 512: 1.7 times the speed at 4 input x 32 output channels. Tried and
+// slower: 8 x 32, 4 x 16 and 4 x 64, and eight pixels an iteration, whose code is larger than the instruction cache.
 // multiply() is called by name for every vector: as a loop, sums stay in memory.
 // Padded lanes come out zero, as their inputs are; pixels past the split's end count as zeros. Sums run over pixels in
 // order. One group only.

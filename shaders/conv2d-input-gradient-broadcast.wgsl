@@ -13,8 +13,8 @@
 // channels of other pixels; a load of weights is one vec4 of output channels for each of LANES input channels.
 // For 512 multiply-adds conv2d-input-gradient loads 8 vec4 of weights and 16 of the gradient, here 4 and 4: on lavapipe
 // each costs the same, uniform or not. Against it, same run, 3x3 x 128 x 128 and 512 x 512: 4.0 times the speed at
-// 4 pixels x 32 channels, 3.9 at 8 x 32, 3.7 at 4 x 16; two vectors of the gradient an iteration, whose code is larger
-// than the instruction cache, 2.1. multiply() is called by name for every vector: as a loop, sums stay in memory.
+// 4 pixels x 32 channels, 3.9 at 8 x 32, 3.7 at 4 x 16; slower with two vectors of the gradient an iteration, whose
+// code is larger than the instruction cache. multiply() is called by name for every vector: as a loop, sums stay in memory.
 // Channels past the last are computed from their neighbours' weights and not stored. Sums run over ky, kx, o in this
 // order. One group only: a grouped convolution is rewritten as a dense one first.
 

@@ -11,9 +11,9 @@
 //
 // One thread computes TILE_PIXELS pixels x (4 * TILE_VECTORS) output channels in registers, as conv2d-int8 does and
 // for the same reason; one workgroup shares the channels and so its part of the cache. lavapipe spends two thirds of
-// its time loading, lane by lane, weights that all lanes share included: with subgroups, conv2d-broadcast takes over. Per core there,
-// 3x3 x 256 x 256: 8 x 16 8.4 to 10.8 Gop/s, 4 x 32 8.0, 16 x 8 5.3, 16 x 16 1.2. Tried and slower: F(2x2) Winograd
-// in registers (3.3, each weight is used once), lanes over channels (4.7), naming every accumulator (5.5).
+// its time loading, lane by lane, weights that all lanes share included: with subgroups, conv2d-broadcast takes over.
+// Per core there, 3x3 x 256 x 256: 8 x 16 8.4 to 10.8 Gop/s, 4 x 32 8.0, 16 x 8 5.3, 16 x 16 1.2. Tried and slower:
+// F(2x2) Winograd in registers (3.3, each weight is used once), lanes over channels (4.7), naming every sum (5.5).
 // Scaling comes before pooling because a negative scale turns maxima into minima. Sums run over ky, kx, c in this
 // order on every adapter, but WGSL leaves f32 rounding and fusing open: results agree within tolerance, not bits.
 

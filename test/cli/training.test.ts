@@ -72,25 +72,28 @@ describe('training from the command line', () => {
     expect(other.code).toBe(1);
   });
 
-  test('--within trains each width until it is good enough, and prints what it won back', async () => {
-    const out = join(folder, 'start.safetensors');
-    expect(
-      (await lloyd('train', ...small, '--schedule', 'one-cycle', '--average', '0.9', '-o', out)).code,
-    ).toBe(0);
-    const json = join(folder, 'within.json');
-    const { code, said } = await lloyd(
-      ...['finetune', '--weights', out, '--bits', '8,1', '--within', '99', '--held', '40', '--json', json],
-      ...['--images', '40', '--batch', '10', '--epochs', '2', '--reestimate', '20'],
-    );
-    expect(code, said).toBe(0);
-    expect(said).toMatch(/fp32 [\d.]+ % on 40 held-out images/);
-    expect(said).toMatch(/k-means 8 bit +[\d.]+ +not needed/);
-    const { widths } = JSON.parse(await readFile(json, 'utf8'));
-    expect(widths.map(({ bits, epochs }: { bits: number; epochs: [] }) => [bits, epochs.length])).toEqual([
-      [8, 0],
-      [1, 0],
-    ]);
-  });
+  testUnlessSlow(
+    '--within trains each width until it is good enough, and prints what it won back',
+    async () => {
+      const out = join(folder, 'start.safetensors');
+      expect(
+        (await lloyd('train', ...small, '--schedule', 'one-cycle', '--average', '0.9', '-o', out)).code,
+      ).toBe(0);
+      const json = join(folder, 'within.json');
+      const { code, said } = await lloyd(
+        ...['finetune', '--weights', out, '--bits', '8,1', '--within', '99', '--held', '40', '--json', json],
+        ...['--images', '40', '--batch', '10', '--epochs', '2', '--reestimate', '20'],
+      );
+      expect(code, said).toBe(0);
+      expect(said).toMatch(/fp32 [\d.]+ % on 40 held-out images/);
+      expect(said).toMatch(/k-means 8 bit +[\d.]+ +not needed/);
+      const { widths } = JSON.parse(await readFile(json, 'utf8'));
+      expect(widths.map(({ bits, epochs }: { bits: number; epochs: [] }) => [bits, epochs.length])).toEqual([
+        [8, 0],
+        [1, 0],
+      ]);
+    },
+  );
 
   testUnlessSlow('reproduce goes on where it was stopped, and ends with the table', async () => {
     const out = join(folder, 'all');

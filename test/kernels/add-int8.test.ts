@@ -5,7 +5,7 @@ import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { addInt8Reference } from '../../src/reference/add-int8.ts';
 import type { RequantizeRule } from '../../src/reference/requantize.ts';
 import { dispatch, firstDifference } from '../support/dispatch.ts';
-import { seeded, useRuntime } from '../support/runtime.ts';
+import { seeded, testUnlessSlow, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
 
@@ -58,7 +58,7 @@ describe('add-int8', () => {
     });
   }
 
-  test('a dispatch wider than 65,535 workgroups is folded', async () => {
+  testUnlessSlow('a dispatch wider than 65,535 workgroups is folded', async () => {
     expect(await add('lab', 65_536 * 128 + 9, 1000, 5, 32)).toBe(-1);
   });
 

@@ -5,7 +5,7 @@ import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { rescaleReference } from '../../src/reference/concat-int8.ts';
 import type { RequantizeRule } from '../../src/reference/requantize.ts';
 import { firstDifference } from '../support/dispatch.ts';
-import { guardedOutput, seeded, useRuntime } from '../support/runtime.ts';
+import { guardedOutput, seeded, testUnlessSlow, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
 
@@ -88,7 +88,7 @@ describe('concat-int8', () => {
     });
   }
 
-  test('a dispatch wider than 65,535 workgroups is folded', async () => {
+  testUnlessSlow('a dispatch wider than 65,535 workgroups is folded', async () => {
     expect(await mismatch('ort-f32', 65_536, [131, 6], 5, { workgroup: 32 })).toBe(-1);
   });
 

@@ -4,7 +4,7 @@ import { prepareMultipliers, requantizeConstant } from '../../src/quantize/requa
 import { type ConvGeometry, convIntegerReference } from '../../src/reference/conv-integer.ts';
 import { requantizeReference } from '../../src/reference/requantize.ts';
 import { dispatch, firstDifference } from '../support/dispatch.ts';
-import { seeded, useRuntime } from '../support/runtime.ts';
+import { seeded, testUnlessSlow, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
 
@@ -90,7 +90,7 @@ describe('conv-integer', () => {
     expect(await convolve(geometry, 9)).toEqual([-1, -1]);
   });
 
-  test('a dispatch wider than 65,535 workgroups is folded', async () => {
+  testUnlessSlow('a dispatch wider than 65,535 workgroups is folded', async () => {
     const width = 65_535 * 32 + 77;
     const geometry = {
       ...plain,

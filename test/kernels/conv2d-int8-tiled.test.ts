@@ -138,7 +138,7 @@ async function run(tile: TiledTile, pool: boolean, splits: number, bits: 8 | 4 |
 
 describe('conv2d-int8-tiled', () => {
   test('equals the twin in every tile shape and at every weight width', async () => {
-    for (const { tile, bits, pool } of TILES) {
+    for (const { tile, bits, pool } of sampled('tiles', TILES, 4)) {
       const { actual, input, weight, bias } = await run(tile, pool, 1, bits, 0);
       const all = conv2dAccumulators(input, weight, bias, 0, geometry);
       const want = pool ? maxPool2x2(all, [2, 7, 9, 44]) : all;
@@ -235,11 +235,12 @@ describe('conv2d-int8-tiled', () => {
   });
 
   test('multiplies matrices, ragged and split', async () => {
-    for (const [M, K, N] of [
+    const shapes = [
       [3, 130, 9],
       [5, 2050, 12],
       [65, 64, 129],
-    ]) {
+    ];
+    for (const [M, K, N] of sampled('shapes', shapes, 3)) {
       const r = seeded(M + K + N);
       const a = r.int8s(M * K);
       const b = r.int8s(K * N);

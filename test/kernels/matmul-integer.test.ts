@@ -4,7 +4,7 @@ import { prepareMultipliers, requantizeConstant } from '../../src/quantize/requa
 import { matmulIntegerReference } from '../../src/reference/matmul-integer.ts';
 import { requantizeReference } from '../../src/reference/requantize.ts';
 import { dispatch, firstDifference } from '../support/dispatch.ts';
-import { seeded, useRuntime } from '../support/runtime.ts';
+import { seeded, testUnlessSlow, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
 
@@ -85,7 +85,7 @@ describe('matmul-integer', () => {
     });
   }
 
-  test('a dispatch wider than 65,535 workgroups is folded', async () => {
+  testUnlessSlow('a dispatch wider than 65,535 workgroups is folded', async () => {
     expect(await multiply(1500, 1500, 1, [[0, 0]], 32)).toEqual([-1, -1]);
   });
 });

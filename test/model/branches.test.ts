@@ -41,7 +41,7 @@ async function logitsOf(
   }
 }
 
-for (const graph of [residualGraph, inceptionGraph, preactivationGraph]) {
+for (const graph of sampled('graphs', [residualGraph, inceptionGraph, preactivationGraph], 3)) {
   describe(graph.name, () => {
     const model = withParameters(graph);
     const images = imagesOf(graph, 11);

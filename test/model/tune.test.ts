@@ -105,7 +105,7 @@ describe('compile with tune', { timeout: 300_000 }, () => {
     }
   });
 
-  test('a remembered name that no candidate has is measured again', async () => {
+  testUnlessSlow('a remembered name that no candidate has is measured again', async () => {
     const { int8 } = await models();
     const { text } = await search();
     const store = memoryStore(

@@ -21,7 +21,7 @@ describe('finetune', () => {
       bits: 4,
       calibration: data.images,
     });
-    for (const learnedStep of [false, true]) {
+    for (const learnedStep of sampled('learned steps', [false, true], 2)) {
       const options = { steps: 20, batch: 20, augment: false, seed: 2, learnedStep };
       const tuned = await finetune(runtime, quantized, data, options);
       expect(tuned.log.at(-1)!.loss).toBeLessThan(tuned.log[0].loss + 0.5);

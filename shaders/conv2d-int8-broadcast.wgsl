@@ -151,13 +151,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
       total[i] = max(total[i], total[i + 8u * TILE_VECTORS]);
     }
   }
-  for (var i = 0u; i < TILE_PIXELS; i++) {
-    if (first + i < params.pixel_count && (POOL == 0u || (i & 3u) == 0u)) {
-      for (var v = 0u; v < TILE_VECTORS; v++) {
-        let vector = tile * TILE_VECTORS + v;
+  for (var v = 0u; v < TILE_VECTORS; v++) {
+    let vector = tile * TILE_VECTORS + v;
+    let offset = bias[vector];
+    let scales = load_multipliers(vector);
+    for (var i = 0u; i < TILE_PIXELS; i++) {
+      if (first + i < params.pixel_count && (POOL == 0u || (i & 3u) == 0u)) {
         let at = 4u * (i * TILE_VECTORS + v);
         let sum = vec4i(total[at], total[at + 1u], total[at + 2u], total[at + 3u]);
-        store((first + i) >> (2u * POOL), vector, unscale(sum) + bias[vector]);
+        store_scaled((first + i) >> (2u * POOL), vector, unscale(sum) + offset, scales);
       }
     }
   }

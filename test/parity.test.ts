@@ -39,9 +39,10 @@ function describeModule(wgsl: string) {
     [...code.matchAll(/^(?:alias|const)\s+(\w+)[^=;]*=\s*([^;]+);/gm)].map((m) => [m[1], m[2].trim()]),
   );
   const variables = [
-    ...code.matchAll(/@group\((\d+)\)\s*@binding\((\d+)\)\s*var<([^>]*)>\s*(\w+)\s*:\s*([^;]+);/g),
+    ...code.matchAll(/@group\((\d+)\)\s*@binding\((\d+)\)\s*var(?:<([^>]*)>)?\s*(\w+)\s*:\s*([^;]+);/g),
   ];
-  const bindings = variables.map(([, group, binding, space, name, type]) => {
+  // A variable without an address space is a texture, which is only read.
+  const bindings = variables.map(([, group, binding, space = 'read', name, type]) => {
     const element = type.replace(/\s/g, '').replace(/^array<(.*)>$/, '$1');
     const access = space.includes('read_write') ? 'write' : space.includes('read') ? 'read' : space.trim();
     return {

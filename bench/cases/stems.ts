@@ -33,6 +33,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'conv2d-int8-tensor': 'conv2d-int8-tensor',
   'conv2d-int8-tiled': 'conv2d-int8-tiled',
   'conv2d-int8-unrolled': 'conv2d-int8',
+  'conv2d-int8-winograd': 'conv2d-int8',
   'conv2d-tiled': 'conv2d-tiled',
   'conv2d-tiled-codebook': 'conv2d-tiled-codebook',
   'conv2d-tiled-f16': 'conv2d-tiled-f16',

@@ -1,4 +1,5 @@
 import { check, LloydError } from './errors.ts';
+import { copyToTexels, texelBytes, texelTexture } from './texels.ts';
 
 /** Element types as WGSL spells them; `array<f32>` bindings are declared by their element. */
 export type ElementType =
@@ -13,9 +14,12 @@ export type ElementType =
   | 'vec2u'
   | 'vec2f';
 
+/** What a binding of four u32 a texel is declared as; it takes a buffer all the same ({@link Call.stage}). */
+export const TEXELS = 'texture_2d<u32>';
+
 export interface BindingDeclaration {
   access: 'read' | 'write';
-  type: ElementType | `atomic<${'u32' | 'i32'}>`;
+  type: ElementType | `atomic<${'u32' | 'i32'}>` | typeof TEXELS;
 }
 
 export interface OverrideDeclaration {
@@ -35,6 +39,11 @@ export type ParamValues<P extends ParamTypes> = { [K in keyof P]: number };
 export type Specialization = Record<string, number | string>;
 /** A storage binding: a whole buffer, or a 256-byte-aligned slice of one. */
 export type BufferSlice = GPUBuffer | { buffer: GPUBuffer; offset?: number; size?: number };
+/** What a binding takes: a buffer or a slice of one; a texture binding also a texture made by `texelTexture`. */
+export type Resource<D extends BindingDeclaration = BindingDeclaration> = typeof TEXELS extends D['type']
+  ? BufferSlice | GPUTexture
+  : BufferSlice;
+const isTexture = (resource: Resource): resource is GPUTexture => 'createView' in resource;
 
 export interface KernelDeclaration<B extends Bindings, P extends ParamTypes> {
   /** The stem shared by shaders/, src/kernels/, src/reference/, test/kernels/ and bench/. */
@@ -63,8 +72,53 @@ export interface Call {
   readonly workgroups: readonly [number, number, number];
   /** Records pipeline, bind group and dispatch into the caller's pass: no submit, no wait, no allocation. */
   encode(pass: GPUComputePassEncoder): void;
-  /** Frees the params buffer. The caller's own buffers are untouched. */
+  /**
+   * Only where a buffer was given for a texture binding: records the copy from the one to the other, which has to come
+   * before every pass that `encode`s the call, outside any pass. {@link recordCalls} does both.
+   */
+  readonly stage?: { readonly bytes: number; record(encoder: GPUCommandEncoder): void };
+  /** Frees the params buffer and the texture of `stage`. The caller's own resources are untouched. */
   destroy(): void;
+}
+
+/** Where in a query set the time before and after recorded calls goes. */
+export interface Stamps {
+  querySet: GPUQuerySet;
+  before: number;
+  after: number;
+}
+
+/**
+ * Records calls in order, in one compute pass as far as their stages allow; stages are part of the time stamped.
+ *
+ * @example
+ * const encoder = device.createCommandEncoder();
+ * recordCalls(encoder, calls);
+ * device.queue.submit([encoder.finish()]);
+ */
+export function recordCalls(encoder: GPUCommandEncoder, calls: readonly Call[], stamps?: Stamps): void {
+  const { querySet, before: beginningOfPassWriteIndex, after: endOfPassWriteIndex } = stamps ?? {};
+  const begin = (writes: Omit<GPUComputePassTimestampWrites, 'querySet'>) =>
+    encoder.beginComputePass(querySet && { timestampWrites: { querySet, ...writes } });
+  if (!calls.some(({ stage }) => stage)) {
+    const pass = begin({ beginningOfPassWriteIndex, endOfPassWriteIndex });
+    for (const call of calls) call.encode(pass);
+    pass.end();
+    return;
+  }
+  if (stamps) begin({ beginningOfPassWriteIndex }).end();
+  let pass: GPUComputePassEncoder | undefined;
+  for (const call of calls) {
+    if (call.stage) {
+      pass?.end();
+      pass = undefined;
+      call.stage.record(encoder);
+    }
+    pass ??= encoder.beginComputePass();
+    call.encode(pass);
+  }
+  pass?.end();
+  if (stamps) begin({ endOfPassWriteIndex }).end();
 }
 
 /** A kernel compiled for one device and one specialization. */
@@ -72,7 +126,7 @@ export interface CompiledKernel<B extends Bindings = Bindings, P extends ParamTy
   readonly name: string;
   readonly specialization: Readonly<Record<string, number | string>>;
   readonly pipeline: GPUComputePipeline;
-  bind(buffers: { [K in keyof B]: BufferSlice }, params: ParamValues<P>): Call;
+  bind(buffers: { [K in keyof B]: Resource<B[K]> }, params: ParamValues<P>): Call;
 }
 
 /** A declared kernel: compile it with `create`, bind it, encode it. */
@@ -171,10 +225,12 @@ async function compile(
     if (new RegExp(`^\\s*(@id\\(\\d+\\)\\s*)?override\\s+${key}\\b`, 'm').test(code)) constants[key] = value;
   }
   const hasParams = Object.keys(params).length > 0;
-  const entries: GPUBindGroupLayoutEntry[] = Object.values(bindings).map(({ access }, index) => ({
+  const entries: GPUBindGroupLayoutEntry[] = Object.values(bindings).map(({ access, type }, index) => ({
     binding: index + (hasParams ? 1 : 0),
     visibility: GPUShaderStage.COMPUTE,
-    buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' },
+    ...(type === TEXELS
+      ? { texture: { sampleType: 'uint' } }
+      : { buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' } }),
   }));
   if (hasParams)
     entries.unshift({ binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } });
@@ -239,7 +295,7 @@ function bind(
   overrides: Record<string, number>,
   pipeline: GPUComputePipeline,
   layout: GPUBindGroupLayout,
-  buffers: Record<string, BufferSlice>,
+  buffers: Record<string, Resource>,
   values: Record<string, number>,
 ): Call {
   const { name, bindings, params } = declaration;
@@ -254,13 +310,19 @@ function bind(
       'remove the extra buffer',
     );
   }
+  const copies: { from: { buffer: GPUBuffer; offset: number; byteLength: number }; to: GPUTexture }[] = [];
   const entries: GPUBindGroupEntry[] = Object.keys(bindings).map((key, index) => {
-    const slice = buffers[key];
+    const slice: Resource | undefined = buffers[key];
     check(
       slice,
       `${name} needs a buffer for every binding (${Object.keys(bindings).join(', ')})`,
       `no ${key}`,
     );
+    const binding = index + (hasParams ? 1 : 0);
+    if (isTexture(slice)) {
+      check(bindings[key].type === TEXELS, `${name}: ${key} must be a buffer`, 'a texture');
+      return { binding, resource: slice.createView() };
+    }
     const resource = 'buffer' in slice ? { ...slice } : { buffer: slice };
     const size = resource.size ?? resource.buffer.size - (resource.offset ?? 0);
     check(
@@ -269,7 +331,10 @@ function bind(
       size,
       'split the work, or bind a slice',
     );
-    return { binding: index + (hasParams ? 1 : 0), resource };
+    if (bindings[key].type !== TEXELS) return { binding, resource };
+    const to = texelTexture(device, size, `${name} ${key}`);
+    copies.push({ from: { buffer: resource.buffer, offset: resource.offset ?? 0, byteLength: size }, to });
+    return { binding, resource: to.createView() };
   });
   let uniform: GPUBuffer | undefined;
   if (hasParams) {
@@ -294,7 +359,18 @@ function bind(
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(x, y, z);
     },
-    destroy: () => uniform?.destroy(),
+    ...(copies.length > 0 && {
+      stage: {
+        bytes: copies.reduce((sum, { to }) => sum + texelBytes(to), 0),
+        record(encoder: GPUCommandEncoder) {
+          for (const { from, to } of copies) copyToTexels(encoder, from, to);
+        },
+      },
+    }),
+    destroy() {
+      uniform?.destroy();
+      for (const { to } of copies) to.destroy();
+    },
   };
 }
 

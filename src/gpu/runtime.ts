@@ -1,7 +1,7 @@
 import { requestDefaultDevice } from '#default-device';
 import type { AcquiredDevice, DeviceRequest } from './device.ts';
 import { check, LloydError } from './errors.ts';
-import type { Call } from './kernel.ts';
+import { type Call, recordCalls } from './kernel.ts';
 
 /** Which kernel family an adapter gets before any tuning: see shaders/README.md. */
 export type Profile = 'cpu' | 'gpu';
@@ -118,9 +118,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     submit(calls) {
       alive();
       const encoder = device.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      for (const call of calls) call.encode(pass);
-      pass.end();
+      recordCalls(encoder, calls);
       device.queue.submit([encoder.finish()]);
     },
     async read(buffer, byteLength = buffer.size, offset = 0) {

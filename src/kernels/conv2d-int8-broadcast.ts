@@ -2,6 +2,7 @@ import source from '../../shaders/conv2d-int8-broadcast.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
+import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
 import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
@@ -13,7 +14,7 @@ const { bindings, params } = conv2dInt8Kernel.declaration;
 /** int8 convolution whose subgroups load weights together, epilogue fused; shapes in `shaders/conv2d-int8-broadcast.wgsl`. */
 export const conv2dInt8BroadcastKernel = defineKernel({
   name: 'conv2d-int8-broadcast',
-  wgsl: [broadcast, exactFloat, requantize, packedWeights, epilogue, convPixel, source],
+  wgsl: [broadcast, exactFloat, requantize, narrowWeights, packedWeights, epilogue, convPixel, source],
   bindings: { ...bindings, input: { access: 'read', type: 'vec4u' } },
   params,
   overrides: { WORKGROUP_SIZE: { default: 16, allowed: [8, 16, 32, 64] } },

@@ -3,6 +3,7 @@ import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import implicitGemm from '../../shaders/lib/implicit-gemm.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
+import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
 import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
@@ -14,7 +15,7 @@ const { padWord, zeroPoint, low, high, ...geometry } = params;
 /** int8 convolution and matrix product for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-int8-tiled.wgsl`. */
 export const conv2dInt8TiledKernel = defineKernel({
   name: 'conv2d-int8-tiled',
-  wgsl: [exactFloat, requantize, packedWeights, epilogue, convPixel, implicitGemm, source],
+  wgsl: [exactFloat, requantize, narrowWeights, packedWeights, epilogue, convPixel, implicitGemm, source],
   bindings,
   params: { ...geometry, splits: 'u32', padWord, zeroPoint, low, high },
   constants: {

@@ -2,6 +2,7 @@ import source from '../../shaders/conv2d-int8-unrolled.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
+import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
 import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
@@ -12,7 +13,7 @@ const { bindings, params } = conv2dInt8Kernel.declaration;
 /** int8 convolution without dot4I8Packed or private arrays, with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/conv2d-int8-unrolled.wgsl`. */
 export const conv2dInt8UnrolledKernel = defineKernel({
   name: 'conv2d-int8-unrolled',
-  wgsl: [exactFloat, requantize, packedWeights, epilogue, convPixel, source],
+  wgsl: [exactFloat, requantize, narrowWeights, packedWeights, epilogue, convPixel, source],
   bindings,
   params,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },

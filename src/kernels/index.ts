@@ -28,6 +28,7 @@ import { conv2dInt8BroadcastKernel } from './conv2d-int8-broadcast.ts';
 import { conv2dInt8TensorKernel } from './conv2d-int8-tensor.ts';
 import { conv2dInt8TiledKernel } from './conv2d-int8-tiled.ts';
 import { conv2dInt8UnrolledKernel } from './conv2d-int8-unrolled.ts';
+import { conv2dInt8WinogradKernel } from './conv2d-int8-winograd.ts';
 import { conv2dTiledKernel } from './conv2d-tiled.ts';
 import { conv2dTiledCodebookKernel } from './conv2d-tiled-codebook.ts';
 import { conv2dTiledF16Kernel } from './conv2d-tiled-f16.ts';
@@ -103,6 +104,7 @@ export const kernels = {
   conv2dInt8Tensor: conv2dInt8TensorKernel,
   conv2dInt8Tiled: conv2dInt8TiledKernel,
   conv2dInt8Unrolled: conv2dInt8UnrolledKernel,
+  conv2dInt8Winograd: conv2dInt8WinogradKernel,
   conv2dTiled: conv2dTiledKernel,
   conv2dTiledCodebook: conv2dTiledCodebookKernel,
   conv2dTiledF16: conv2dTiledF16Kernel,

@@ -1,5 +1,6 @@
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
+import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
 import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import weightTile from '../../shaders/lib/weight-tile.wgsl?raw';
@@ -9,7 +10,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 /** int8 matrix product with bias, clamp and requantization fused; shapes in `shaders/matmul-int8.wgsl`. */
 export const matmulInt8Kernel = defineKernel({
   name: 'matmul-int8',
-  wgsl: [exactFloat, requantize, packedWeights, weightTile, epilogue, source],
+  wgsl: [exactFloat, requantize, narrowWeights, packedWeights, weightTile, epilogue, source],
   bindings: {
     input: { access: 'read', type: 'u32' },
     weights: { access: 'read', type: 'u32' },

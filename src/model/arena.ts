@@ -1,9 +1,12 @@
 import type { Runtime } from '../gpu/runtime.ts';
+import { texelBytes, texelTexture, writeTexels } from '../gpu/texels.ts';
 import type { Operand, Step } from './lower.ts';
 
 /** Activations placed in as few buffers as their lifetimes allow, and constants uploaded once. */
 export interface Arena {
   buffer(operand: Operand): { buffer: GPUBuffer; offset: number; size: number };
+  /** A constant as a texture. */
+  texels(operand: Extract<Operand, { constant: ArrayBufferView }>): GPUTexture;
   /** Which slab each tensor sits in, for the plan. */
   slabs: ReadonlyMap<string, number>;
   activationBytes: number;
@@ -45,10 +48,10 @@ export function placeTensors(runtime: Runtime, steps: readonly Step[], keep: Rea
     }
   }
 
-  const owned: GPUBuffer[] = [];
-  const own = (buffer: GPUBuffer) => {
-    owned.push(buffer);
-    return buffer;
+  const owned: { destroy(): void }[] = [];
+  const own = <R extends { destroy(): void }>(resource: R): R => {
+    owned.push(resource);
+    return resource;
   };
   let buffers: GPUBuffer[];
   try {
@@ -58,6 +61,7 @@ export function placeTensors(runtime: Runtime, steps: readonly Step[], keep: Rea
     throw error;
   }
   const constants = new Map<ArrayBufferView, GPUBuffer>();
+  const textures = new Map<ArrayBufferView, GPUTexture>();
   let constantBytes = 0;
   return {
     slabs,
@@ -81,8 +85,18 @@ export function placeTensors(runtime: Runtime, steps: readonly Step[], keep: Rea
       }
       return { buffer, offset: 0, size: buffer.size };
     },
+    texels({ constant, label }) {
+      let texture = textures.get(constant);
+      if (!texture) {
+        texture = own(texelTexture(runtime.device, constant.byteLength, label));
+        writeTexels(runtime.device, texture, constant);
+        textures.set(constant, texture);
+        constantBytes += texelBytes(texture);
+      }
+      return texture;
+    },
     destroy() {
-      for (const buffer of owned) buffer.destroy();
+      for (const resource of owned) resource.destroy();
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Call } from '../gpu/kernel.ts';
+import { type Call, recordCalls, TEXELS } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import { type Arena, placeTensors } from './arena.ts';
@@ -27,6 +27,8 @@ export interface Executor {
   plan: PlanEntry[];
   /** The call that loads this chunk, and its bytes in the form that call reads. */
   entry(chunk: Uint8Array | Float32Array): { call: Call; data: Uint8Array | Float32Array };
+  /** Copies of activations for kernels that read textures. */
+  stagedBytes: number;
   write(data: Uint8Array | Float32Array): void;
   profile(images: Uint8Array): Promise<{ layer: string; kernel: string; milliseconds: number }[] | null>;
   destroy(): void;
@@ -42,8 +44,12 @@ export async function buildExecutor(
   const arena = placeTensors(runtime, [float32 ?? uint8, ...lowered.steps], keep);
   const prepare = async (step: Step): Promise<Call> => {
     const compiled = await step.kernel.create(runtime.device, step.specialization);
+    const { bindings } = step.kernel.declaration;
     const buffers = Object.fromEntries(
-      Object.entries(step.operands).map(([name, o]) => [name, arena.buffer(o)]),
+      Object.entries(step.operands).map(([name, operand]) => {
+        const texels = 'constant' in operand && bindings[name].type === TEXELS;
+        return [name, texels ? arena.texels(operand) : arena.buffer(operand)];
+      }),
     );
     return compiled.bind(buffers, step.params);
   };
@@ -68,6 +74,7 @@ export async function buildExecutor(
     arena,
     calls,
     plan,
+    stagedBytes: calls.reduce((sum, { stage }) => sum + (stage?.bytes ?? 0), 0),
     write,
     entry(chunk) {
       if (chunk instanceof Uint8Array) return { call: entry8, data: chunk };
@@ -119,10 +126,7 @@ async function timeCalls(runtime: Runtime, steps: readonly Step[], calls: readon
   });
   const encoder = device.createCommandEncoder();
   for (const [i, call] of calls.entries()) {
-    const timestampWrites = { querySet, beginningOfPassWriteIndex: i * 2, endOfPassWriteIndex: i * 2 + 1 };
-    const pass = encoder.beginComputePass({ timestampWrites });
-    call.encode(pass);
-    pass.end();
+    recordCalls(encoder, [call], { querySet, before: i * 2, after: i * 2 + 1 });
   }
   encoder.resolveQuerySet(querySet, 0, calls.length * 2, buffer, 0);
   device.queue.submit([encoder.finish()]);

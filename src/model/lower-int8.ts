@@ -113,7 +113,9 @@ function convSteps(
     weights?.method,
   );
   const geometry = convGeometry(layer, batch);
-  const choice = choose?.int8(layer) ?? chooseInt8(runtime, geometry.pixelCount, weightShape(layer), kernels);
+  const choice =
+    choose?.int8(layer) ??
+    chooseInt8(runtime, geometry.pixelCount, weightShape(layer), kernels, { plane: geometry });
   const { codes, layout } = layoutFor(layer, weights.codes, choice.tileVectors);
   const bits = containerBits(weights.bits);
   const input = qparams(layer.input);

@@ -1,4 +1,5 @@
 import { check } from '../gpu/errors.ts';
+import { recordCalls } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { KernelPreference } from '../quantize/kernel-choice.ts';
 import { buildExecutor, type PlanEntry } from './executor.ts';
@@ -89,10 +90,7 @@ export async function compile(
     const { call, data } = executor.entry(chunk);
     executor.write(data);
     const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    call.encode(pass);
-    for (const step of executor.calls) step.encode(pass);
-    pass.end();
+    recordCalls(encoder, [call, ...executor.calls]);
     encoder.copyBufferToBuffer(logitBuffer, 0, slot, 0, slot.size);
     device.queue.submit([encoder.finish()]);
     return slot.mapAsync(GPUMapMode.READ);
@@ -135,11 +133,12 @@ export async function compile(
     classes: logits.classes,
     gpuBytes: {
       weights: executor.arena.constantBytes,
-      activations: executor.arena.activationBytes,
+      activations: executor.arena.activationBytes + executor.stagedBytes,
       staging: staging.reduce((sum, { size }) => sum + size, 0),
       total:
         executor.arena.constantBytes +
         executor.arena.activationBytes +
+        executor.stagedBytes +
         staging.reduce((sum, { size }) => sum + size, 0),
     },
     run(images) {

@@ -10,7 +10,7 @@ import { type ConvLayer, fuseGraph } from './fuse.ts';
 import type { Model } from './graph.ts';
 import { isolateSteps } from './isolate.ts';
 import type { KernelChooser } from './lower.ts';
-import { convMacs, weightShape } from './lower-conv.ts';
+import { convGeometry, convMacs, weightShape } from './lower-conv.ts';
 import { lowerModel } from './lower-model.ts';
 import { isQuantized, type QuantizedModel } from './precision.ts';
 
@@ -82,7 +82,7 @@ export async function tuneKernels(
     const shape = weightShape(layer);
     const pixelCount = pixelsOf(layer, batch);
     const [first, ...others]: Candidate<Choice>[] = integer
-      ? int8Candidates(runtime, pixelCount, shape, kernels)
+      ? int8Candidates(runtime, pixelCount, shape, kernels, convGeometry(layer, batch))
       : floatCandidates(runtime, pixelCount, shape, kernels);
     const stored = cache.get(own.key);
     const known = [first, ...others].find(({ label }) => label === stored?.label);
@@ -158,7 +158,7 @@ const pixelsOf = ({ outputShape, pool }: ConvLayer, batch: number) =>
 
 /** A class of layers in words: numbers of pixels share it up to the next power of two. */
 function keyOf(layer: ConvLayer, model: Model | QuantizedModel, batch: number): string {
-  const { inputShape, outputShape, kernel, strides, dilations, groups, pool } = layer;
+  const { inputShape, outputShape, convShape, kernel, strides, dilations, groups, pool } = layer;
   const weights = isQuantized(model) ? model.layers.get(layer.name) : undefined;
   const numbers = weights ? `${weights.method} ${weights.bits} bit` : 'fp32';
   const pixels = 2 ** Math.ceil(Math.log2(pixelsOf(layer, batch)));
@@ -166,7 +166,7 @@ function keyOf(layer: ConvLayer, model: Model | QuantizedModel, batch: number): 
     numbers,
     `${kernel.join('x')} ${inputShape.channels}->${outputShape.channels}`,
     `stride ${strides.join('x')} dilation ${dilations.join('x')} groups ${groups}${pool ? ' pool' : ''}`,
-    `${pixels} pixels`,
+    `${pixels} pixels${convShape.height % 2 || convShape.width % 4 ? '' : ' in blocks'}`,
     `kernels ${fingerprint()}`,
   ].join(', ');
 }

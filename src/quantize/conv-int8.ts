@@ -104,7 +104,17 @@ export async function conv2dInt8(
   let codes = weight.data as Int8Array;
   let shape: WeightShape = { outChannels, inChannels, kernelHeight, kernelWidth, groups };
   await prepareKernels(runtime, options.kernels);
-  const choice = chooseInt8(runtime, pixelCount, shape, options.kernels);
+  const plane = {
+    inputHeight: height,
+    inputWidth: width,
+    outputHeight: outHeight,
+    outputWidth: outWidth,
+    strideHeight: strides[0],
+    strideWidth: strides[1],
+    dilationWidth: dilations[1],
+    pixelCount,
+  };
+  const choice = chooseInt8(runtime, pixelCount, shape, options.kernels, { plane });
   if (!isAligned(shape, choice.tileVectors)) ({ codes, shape } = denseGroups(codes, shape));
   const layout = tileLayout(shape, choice.tileVectors);
   const inputWords = Math.ceil(channels / 4);
@@ -114,23 +124,16 @@ export async function conv2dInt8(
     choice,
     { ...prepared.specialization, POOL: pool ? '1u' : '0u' },
     {
-      inputHeight: height,
-      inputWidth: width,
+      ...plane,
       inputWords,
-      outputHeight: outHeight,
-      outputWidth: outWidth,
       outputWords: prepared.outputWords,
       kernelHeight,
       kernelWidth,
-      strideHeight: strides[0],
-      strideWidth: strides[1],
       dilationHeight: dilations[0],
-      dilationWidth: dilations[1],
       padTop: pads[0],
       padLeft: pads[1],
       groupWords: layout.paddedChannels / 4,
       groupTiles: layout.groupTiles,
-      pixelCount,
       tileCount: layout.tileCount,
       padWord: ((prepared.inputZeroPoint & 255) * 0x01010101) >>> 0,
       zeroPoint: prepared.zeroPoint,

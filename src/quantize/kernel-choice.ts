@@ -6,11 +6,12 @@ import { conv2dInt8BroadcastKernel } from '../kernels/conv2d-int8-broadcast.ts';
 import { conv2dInt8TensorKernel } from '../kernels/conv2d-int8-tensor.ts';
 import { conv2dInt8TiledKernel } from '../kernels/conv2d-int8-tiled.ts';
 import { conv2dInt8UnrolledKernel } from '../kernels/conv2d-int8-unrolled.ts';
+import { conv2dInt8WinogradKernel } from '../kernels/conv2d-int8-winograd.ts';
 import { matvecInt8Kernel } from '../kernels/matvec-int8.ts';
 import { sumSplitsInt8Kernel } from '../kernels/sum-splits-int8.ts';
 import { knownTensorCores, tensorCores } from './tensor-cores.ts';
 import { chooseTensor, tensorSpecialization, tensorTileSize, tensorWeights } from './tensor-tile.ts';
-import { chooseTile, type Int8Variant } from './tile.ts';
+import { type ConvPlane, chooseTile, type Int8Variant } from './tile.ts';
 import {
   checkTiled,
   chooseTiled,
@@ -40,6 +41,7 @@ export const int8Variants = {
   plain: conv2dInt8Kernel,
   unrolled: conv2dInt8UnrolledKernel,
   broadcast: conv2dInt8BroadcastKernel,
+  winograd: conv2dInt8WinogradKernel,
 } as unknown as Readonly<Record<Int8Variant, Kernel>>;
 
 /** The kernels of one int8 product: what the weights must be tiled for, and what to dispatch. */
@@ -100,11 +102,11 @@ export function chooseInt8(
   pixelCount: number,
   shape: WeightShape,
   preference?: KernelPreference,
-  tuned?: { tile: TiledTile; splits: number },
+  { plane, tuned }: { plane?: ConvPlane; tuned?: { tile: TiledTile; splits: number } } = {},
 ): Int8Choice {
   const family = kernelFamily(runtime, preference);
   if (family === 'registers') {
-    return { family, splits: 1, ...chooseTile(runtime, pixelCount, shape, true) };
+    return { family, splits: 1, ...chooseTile(runtime, pixelCount, shape, true, plane) };
   }
   const { limits } = runtime.device;
   const cores = family === 'tensor' ? knownTensorCores(runtime.device) : null;

@@ -4,11 +4,11 @@ import { isAligned, type WeightShape } from './weight-layout.ts';
 
 /**
  * How a convolution that keeps its sums in registers reads and holds: `plain` (`conv2d`, `conv2d-int8`), `unrolled`
- * without private arrays, `broadcast` with weights loaded once a subgroup.
+ * without private arrays, `broadcast` with weights loaded once a subgroup, `winograd` with a third of the products less.
  */
 export type ConvVariant = Int8Variant | 'unrolled-broadcast';
 /** Those that int8 convolutions have. */
-export type Int8Variant = 'plain' | 'unrolled' | 'broadcast';
+export type Int8Variant = 'plain' | 'unrolled' | 'broadcast' | 'winograd';
 
 /** Tile shape of a convolution and the specialization that says so. */
 export interface ConvTile<Variant extends ConvVariant = ConvVariant> {
@@ -19,16 +19,30 @@ export interface ConvTile<Variant extends ConvVariant = ConvVariant> {
 
 type Adapter = Pick<Runtime, 'adapter'>;
 
+/** Where a convolution's windows lie; a whole layer's parameters will do. */
+export interface ConvPlane {
+  inputHeight: number;
+  inputWidth: number;
+  outputHeight: number;
+  outputWidth: number;
+  strideHeight: number;
+  strideWidth: number;
+  dilationWidth: number;
+  pixelCount: number;
+}
+
 /**
  * The tile an adapter gives a convolution over `pixelCount` pixels before any tuning.
  *
  * @param shape A group that is no whole number of tiles makes the convolution dense, so groups get tiles that divide.
+ * @param plane of an int8 convolution; without it, or where it does not fit, there is no Winograd
  */
 export function chooseTile(
   runtime: Adapter,
   pixelCount: number,
   shape: WeightShape,
   int8: true,
+  plane?: ConvPlane,
 ): ConvTile<Int8Variant>;
 export function chooseTile(runtime: Adapter, pixelCount: number, shape: WeightShape, int8: boolean): ConvTile;
 export function chooseTile(
@@ -36,6 +50,7 @@ export function chooseTile(
   pixelCount: number,
   shape: WeightShape,
   int8: boolean,
+  plane?: ConvPlane,
 ): ConvTile {
   const channels = shape.outChannels / shape.groups;
   if (runtime.adapter.software === 'swiftshader') {
@@ -47,6 +62,11 @@ export function chooseTile(
   const divides = (vectors: number) => shape.groups === 1 || channels % (vectors * 4) === 0;
   const fitting = [8, 4, 2, 1].filter((vectors) => vectors <= widest && divides(vectors));
   const lanes = convLanes(runtime, shape, int8);
+  // Fewer pixels would leave most of a workgroup's blocks of eight empty.
+  if (int8 && plane && pixelCount >= 8 * 16 && fitsWinograd(runtime, shape, plane)) {
+    const specialization = { LANES: `${lanes}u`, WORKGROUP_SIZE: pixelCount >= 8 * 64 ? 16 : 8 };
+    return { tileVectors: WINOGRAD_VECTORS, specialization, variant: 'winograd' };
+  }
   const shared = fitting.find((vectors) => vectors >= 4 && vectors <= lanes);
   const full = int8 ? 16 : 64;
   const tile = (variant: ConvVariant, tileVectors: number, pixels: number): ConvTile => {
@@ -84,4 +104,33 @@ export function convLanes(runtime: Adapter, shape: WeightShape, int8: boolean): 
   const { inChannels, groups } = shape;
   const whole = groups === 1 ? Math.ceil(inChannels / 4) % 4 === 0 : inChannels % 16 === 0;
   return int8 && !whole ? 0 : broadcastLanes(runtime);
+}
+
+/** Vectors of four output channels a tile of `conv2d-int8-winograd`. */
+export const WINOGRAD_VECTORS = 4;
+/** Products of m1 + m2 are at most 2 x 256 x 384, and their sum must stay below 2^31. */
+const MOST_PRODUCTS = 10_922;
+const TEXTURE_ROW_BYTES = 65_536;
+/** Rows that every WebGPU adapter's textures may have. */
+const TEXTURE_ROWS = 8192;
+
+/** Whether an adapter can run an int8 convolution by `conv2d-int8-winograd`, whose shader states the rules. */
+export function fitsWinograd(runtime: Adapter, shape: WeightShape, plane: ConvPlane): boolean {
+  const { outChannels, inChannels, kernelHeight, kernelWidth, groups } = shape;
+  const channels = outChannels / groups;
+  const images = plane.pixelCount / (plane.outputHeight * plane.outputWidth);
+  const bytes = images * plane.inputHeight * plane.inputWidth * inChannels * groups;
+  return (
+    convLanes(runtime, shape, true) >= 4 &&
+    kernelWidth === 3 &&
+    plane.strideHeight === 1 &&
+    plane.strideWidth === 1 &&
+    plane.dilationWidth === 1 &&
+    plane.outputHeight % 2 === 0 &&
+    plane.outputWidth % 4 === 0 &&
+    channels > 8 &&
+    (groups === 1 || channels % (WINOGRAD_VECTORS * 4) === 0) &&
+    inChannels * kernelHeight < MOST_PRODUCTS &&
+    bytes <= TEXTURE_ROWS * TEXTURE_ROW_BYTES
+  );
 }

@@ -9,7 +9,14 @@ import {
   int8Variants,
   type KernelPreference,
 } from '../quantize/kernel-choice.ts';
-import { type ConvTile, convLanes, type Int8Variant } from '../quantize/tile.ts';
+import {
+  type ConvPlane,
+  type ConvTile,
+  convLanes,
+  fitsWinograd,
+  type Int8Variant,
+  WINOGRAD_VECTORS,
+} from '../quantize/tile.ts';
 import { gemmShape, splitsFor, tiledTiles } from '../quantize/tiled-tile.ts';
 import { isAligned, type WeightShape } from '../quantize/weight-layout.ts';
 import type { Candidate } from './pick.ts';
@@ -25,6 +32,7 @@ const [LEAST_SUMS, MOST_SUMS] = [32, 128];
  *
  * @param pixelCount output pixels, those inside pool windows included
  * @param preference a family to stay in; tensor cores have one tile
+ * @param plane where the windows lie; without it there is no Winograd
  * @example
  * int8Candidates(runtime, 32768, shape).map(({ label }) => label); // ['registers TILE_PIXELS=8u ...', ...]
  */
@@ -33,8 +41,9 @@ export function int8Candidates(
   pixelCount: number,
   shape: WeightShape,
   preference: KernelPreference = 'auto',
+  plane?: ConvPlane,
 ): Candidate<Int8Choice>[] {
-  const own = chooseInt8(runtime, pixelCount, shape, preference);
+  const own = chooseInt8(runtime, pixelCount, shape, preference, { plane });
   const registers = (tile: ConvTile<Int8Variant>): Int8Choice => ({
     family: 'registers',
     splits: 1,
@@ -44,7 +53,10 @@ export function int8Candidates(
   const tiled = own.family === 'tiled' && preference !== 'tensor';
   const choices = [
     ...(preference === 'auto' || preference === 'registers'
-      ? privateTiles(int8Variants, convLanes(runtime, shape, true), pixelCount, own).map(registers)
+      ? [
+          ...privateTiles(int8Variants, convLanes(runtime, shape, true), pixelCount, own),
+          ...(plane && fitsWinograd(runtime, shape, plane) ? winogradTiles(runtime, pixelCount, shape) : []),
+        ].map(registers)
       : []),
     ...(tiled ? tiledChoices(runtime, pixelCount, shape) : []),
   ];
@@ -74,7 +86,7 @@ export function floatCandidates(
  * and the default's tile in every size. The two hardly depend on each other, and all pairs would take minutes.
  */
 function privateTiles(
-  kernels: Readonly<Record<Int8Variant, Kernel>>,
+  kernels: Readonly<Record<Exclude<Int8Variant, 'winograd'>, Kernel>>,
   lanes: number,
   pixelCount: number,
   own: ConvTile,
@@ -107,6 +119,19 @@ function privateTiles(
   return tiles;
 }
 
+/** `conv2d-int8-winograd` in workgroups of every size. */
+function winogradTiles(runtime: Runtime, pixelCount: number, shape: WeightShape): ConvTile<Int8Variant>[] {
+  const { allowed } = int8Variants.winograd.declaration.overrides!.WORKGROUP_SIZE;
+  const LANES = `${convLanes(runtime, shape, true)}u`;
+  return allowed!
+    .filter((size) => !idles(8 * size, pixelCount))
+    .map((WORKGROUP_SIZE) => ({
+      tileVectors: WINOGRAD_VECTORS,
+      specialization: { LANES, WORKGROUP_SIZE },
+      variant: 'winograd',
+    }));
+}
+
 /** Half of a workgroup's pixels or more would be past the last. */
 const idles = (workgroupPixels: number, pixelCount: number) =>
   workgroupPixels > 32 && workgroupPixels >= 2 * pixelCount;
@@ -116,7 +141,7 @@ function tiledChoices(runtime: Runtime, pixelCount: number, shape: WeightShape):
   return tiledTiles(runtime.device.limits, shape).flatMap((tile) => {
     const splits = splitsFor(tile, gemmShape(pixelCount, shape, tile.tileVectors));
     return [...new Set([splits, 1, splits * 2])].map((count) =>
-      chooseInt8(runtime, pixelCount, shape, 'tiled', { tile, splits: count }),
+      chooseInt8(runtime, pixelCount, shape, 'tiled', { tuned: { tile, splits: count } }),
     );
   });
 }

@@ -1,4 +1,4 @@
-import type { Call } from '../gpu/kernel.ts';
+import { type Call, recordCalls } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 
 /** Times the same calls again and again; see {@link createTimer}. */
@@ -32,13 +32,8 @@ export function createTimer(runtime: Runtime, calls: readonly Call[], repeats: n
     clock: stamps ? 'timestamp' : 'wall',
     async time() {
       const encoder = device.createCommandEncoder();
-      const pass = encoder.beginComputePass(
-        querySet
-          ? { timestampWrites: { querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 } }
-          : undefined,
-      );
-      for (let i = 0; i < repeats; i++) for (const call of calls) call.encode(pass);
-      pass.end();
+      const repeated = Array.from({ length: repeats }, () => calls).flat();
+      recordCalls(encoder, repeated, querySet ? { querySet, before: 0, after: 1 } : undefined);
       if (querySet) encoder.resolveQuerySet(querySet, 0, 2, resolved, 0);
       const commands = encoder.finish();
       const start = performance.now();

@@ -15,12 +15,15 @@
 // multipliers tile x TILE_VECTORS x 4                 vec2u a channel (lib/requantize.wgsl); f32 scale in .x for OUTPUT 2
 // output      batch, out_height, out_width, words     int8 words (OUTPUT 0), or one i32/f32 a channel (OUTPUT 1/2)
 //
-// One thread computes two rows of four pixels (two pool windows) by 16 channels. Only for kernels three wide, stride
-// and dilation 1, even heights, widths of whole fours, and sums that leave a bit of int32 free: m1 and m2 add up to
-// 256 x 384 a product. A subgroup loads neighbours of the weights together (lib/subgroup-broadcast.wgsl).
+// One thread computes two rows of four pixels (two pool windows) by 4 * TILE_VECTORS channels, a word of input channels
+// at a time. Only for kernels three wide, stride and dilation 1, even heights, widths of whole fours, and sums that
+// leave a bit of int32 free: m1 and m2 add up to 2 x 256 x 384 a product. LANES is TILE_VECTORS: each lane of a
+// subgroup loads one vector of weights and all of them share it (lib/subgroup-broadcast.wgsl).
 //
 // Input and weights are textures, because lavapipe loads 16 bytes a lane from those at once, where a storage buffer
-// costs it a bounds check for each component. Larger tiles were no faster and compile longer.
+// costs it a bounds check for each component. All four words in one body were slower (100 KB of
+// machine code), and so was half the rows. Against conv2d-int8-broadcast in a VGG's forward pass, same run: 1.5 times
+// the speed.
 
 const POOL: u32 = 0u;
 const OUTPUT: u32 = 0u;
@@ -61,10 +64,16 @@ struct Params {
 @group(0) @binding(4) var<storage, read> multipliers: array<vec2u>;
 @group(0) @binding(5) var<storage, read_write> output: array<u32>;
 
+// What m0 to m3 of each pair multiply, four channels of input each: pair * 4 + term.
+alias Terms = array<vec4i, PAIRS * 4u>;
 // m0 to m3 of each output channel and pair.
 alias Sums = array<vec4i, TILE_VECTORS * 4u * PAIRS>;
-// What they multiply, by four channels of input: (pair * 4 + word) * 4 + term.
-alias Terms = array<vec4i, PAIRS * 16u>;
+
+/// One of four by number: an array would be read from memory.
+fn choose(index: u32, a: vec4u, b: vec4u, c: vec4u, d: vec4u) -> vec4u {
+  let odd = (index & 1u) == 1u;
+  return select(select(a, b, odd), select(c, d, odd), index > 1u);
+}
 
 fn load_weights(vector: u32) -> vec4u {
   if (WEIGHT_BITS == 8u) {
@@ -79,8 +88,8 @@ fn load_weights(vector: u32) -> vec4u {
   return widen_crumbs(select(pair.x, pair.y, (vector & 1u) == 1u));
 }
 
-/// One word of four columns of a row, to the terms of a pair.
-fn transform_word(terms: ptr<function, Terms>, at: u32, d0: u32, d1: u32, d2: u32, d3: u32) {
+/// Four columns of a row to the terms of a pair.
+fn transform(terms: ptr<function, Terms>, at: u32, d0: u32, d1: u32, d2: u32, d3: u32) {
   let a = unpack4xI8(d0);
   let b = unpack4xI8(d1);
   let c = unpack4xI8(d2);
@@ -91,50 +100,31 @@ fn transform_word(terms: ptr<function, Terms>, at: u32, d0: u32, d1: u32, d2: u3
   terms[at + 3u] = b - d;
 }
 
-fn transform(terms: ptr<function, Terms>, pair: u32, d0: vec4u, d1: vec4u, d2: vec4u, d3: vec4u) {
-  transform_word(terms, pair * 16u, d0.x, d1.x, d2.x, d3.x);
-  transform_word(terms, pair * 16u + 4u, d0.y, d1.y, d2.y, d3.y);
-  transform_word(terms, pair * 16u + 8u, d0.z, d1.z, d2.z, d3.z);
-  transform_word(terms, pair * 16u + 12u, d0.w, d1.w, d2.w, d3.w);
-}
-
-/// A pair's products of four inputs.
+/// m0 to m3 of a pair.
 fn products(terms: ptr<function, Terms>, at: u32, g0: vec4i, plus: vec4i, minus: vec4i, g2: vec4i) -> vec4i {
   return vec4i(dot(terms[at], g0), dot(terms[at + 1u], plus), dot(terms[at + 2u], minus), dot(terms[at + 3u], g2));
 }
 
 /// Four inputs of a channel, for every pair.
-fn multiply_word(sums: ptr<function, Sums>, terms: ptr<function, Terms>, channel: u32, word: u32, w0: u32, w1: u32,
-  w2: u32) {
+fn multiply(sums: ptr<function, Sums>, terms: ptr<function, Terms>, channel: u32, w0: u32, w1: u32, w2: u32) {
   let g0 = unpack4xI8(w0);
   let g1 = unpack4xI8(w1);
   let g2 = unpack4xI8(w2);
   let plus = g0 + g2 + g1;
   let minus = g0 + g2 - g1;
   let at = channel * PAIRS;
-  sums[at] += products(terms, word * 4u, g0, plus, minus, g2);
-  sums[at + 1u] += products(terms, 16u + word * 4u, g0, plus, minus, g2);
-  sums[at + 2u] += products(terms, 32u + word * 4u, g0, plus, minus, g2);
-  sums[at + 3u] += products(terms, 48u + word * 4u, g0, plus, minus, g2);
+  sums[at] += products(terms, 0u, g0, plus, minus, g2);
+  sums[at + 1u] += products(terms, 4u, g0, plus, minus, g2);
+  sums[at + 2u] += products(terms, 8u, g0, plus, minus, g2);
+  sums[at + 3u] += products(terms, 12u, g0, plus, minus, g2);
 }
 
-fn multiply(sums: ptr<function, Sums>, terms: ptr<function, Terms>, channel: u32, w0: vec4u, w1: vec4u, w2: vec4u) {
-  multiply_word(sums, terms, channel, 0u, w0.x, w1.x, w2.x);
-  multiply_word(sums, terms, channel, 1u, w0.y, w1.y, w2.y);
-  multiply_word(sums, terms, channel, 2u, w0.z, w1.z, w2.z);
-  multiply_word(sums, terms, channel, 3u, w0.w, w1.w, w2.w);
-}
-
-/// The four channels of vector `v`; b[kx * 4 + word] holds that word of each.
-fn multiply_vector(sums: ptr<function, Sums>, terms: ptr<function, Terms>, v: u32, b: array<vec4u, 12>) {
-  multiply(sums, terms, v * 4u, vec4u(b[0].x, b[1].x, b[2].x, b[3].x), vec4u(b[4].x, b[5].x, b[6].x, b[7].x),
-    vec4u(b[8].x, b[9].x, b[10].x, b[11].x));
-  multiply(sums, terms, v * 4u + 1u, vec4u(b[0].y, b[1].y, b[2].y, b[3].y), vec4u(b[4].y, b[5].y, b[6].y, b[7].y),
-    vec4u(b[8].y, b[9].y, b[10].y, b[11].y));
-  multiply(sums, terms, v * 4u + 2u, vec4u(b[0].z, b[1].z, b[2].z, b[3].z), vec4u(b[4].z, b[5].z, b[6].z, b[7].z),
-    vec4u(b[8].z, b[9].z, b[10].z, b[11].z));
-  multiply(sums, terms, v * 4u + 3u, vec4u(b[0].w, b[1].w, b[2].w, b[3].w), vec4u(b[4].w, b[5].w, b[6].w, b[7].w),
-    vec4u(b[8].w, b[9].w, b[10].w, b[11].w));
+/// The four channels of vector `v`, their words of kx in b0, b1 and b2.
+fn multiply_vector(sums: ptr<function, Sums>, terms: ptr<function, Terms>, v: u32, b0: vec4u, b1: vec4u, b2: vec4u) {
+  multiply(sums, terms, v * 4u, b0.x, b1.x, b2.x);
+  multiply(sums, terms, v * 4u + 1u, b0.y, b1.y, b2.y);
+  multiply(sums, terms, v * 4u + 2u, b0.z, b1.z, b2.z);
+  multiply(sums, terms, v * 4u + 3u, b0.w, b1.w, b2.w);
 }
 
 /// The two outputs of a pair, of four channels each.
@@ -213,62 +203,67 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
     }
     var at = (tile * params.kernel_height + ky) * 3u * tap + lane % LANES;
     for (var vector = 0u; vector < group_vectors; vector++) {
-      var w: array<vec4u, 3u * LOADS>;
-      for (var i = 0u; i < 3u * LOADS; i++) {
-        w[i] = load_weights(at + (i / LOADS) * tap + (i % LOADS) * LANES);
+      var w: array<vec4u, 12>;
+      for (var i = 0u; i < 12u; i++) {
+        w[i] = load_weights(at + (i >> 2u) * tap + (i & 3u) * TILE_VECTORS);
       }
       at += 4u * TILE_VECTORS;
-      var terms: Terms;
-      for (var r = 0u; r < 2u; r++) {
-        var d: array<vec4u, 6>;
-        for (var c = 0u; c < 6u; c++) {
-          let texel = textureLoad(input, texel_at(rows[r] + columns[c] + vector), 0);
-          d[c] = select(vec4u(params.pad_word), texel, in_row[r] && inside[c]);
-        }
-        transform(&terms, r * 2u, d[0], d[1], d[2], d[3]);
-        transform(&terms, r * 2u + 1u, d[2], d[3], d[4], d[5]);
+      var d: array<vec4u, 12>;
+      for (var i = 0u; i < 12u; i++) {
+        let texel = textureLoad(input, texel_at(rows[i / 6u] + columns[i % 6u] + vector), 0);
+        d[i] = select(vec4u(params.pad_word), texel, in_row[i / 6u] && inside[i % 6u]);
       }
-      multiply_vector(&sums, &terms, 0u, array(
-        subgroupBroadcast(w[0u], 0u), subgroupBroadcast(w[LOAD_1], SHIFT_1 + 0u),
-        subgroupBroadcast(w[LOAD_2], SHIFT_2 + 0u), subgroupBroadcast(w[LOAD_3], SHIFT_3 + 0u),
-        subgroupBroadcast(w[LOADS], 0u), subgroupBroadcast(w[LOADS + LOAD_1], SHIFT_1 + 0u),
-        subgroupBroadcast(w[LOADS + LOAD_2], SHIFT_2 + 0u), subgroupBroadcast(w[LOADS + LOAD_3], SHIFT_3 + 0u),
-        subgroupBroadcast(w[2u * LOADS], 0u), subgroupBroadcast(w[2u * LOADS + LOAD_1], SHIFT_1 + 0u),
-        subgroupBroadcast(w[2u * LOADS + LOAD_2], SHIFT_2 + 0u), subgroupBroadcast(w[2u * LOADS + LOAD_3], SHIFT_3 + 0u)));
-      multiply_vector(&sums, &terms, 1u, array(
-        subgroupBroadcast(w[0u], 1u), subgroupBroadcast(w[LOAD_1], SHIFT_1 + 1u),
-        subgroupBroadcast(w[LOAD_2], SHIFT_2 + 1u), subgroupBroadcast(w[LOAD_3], SHIFT_3 + 1u),
-        subgroupBroadcast(w[LOADS], 1u), subgroupBroadcast(w[LOADS + LOAD_1], SHIFT_1 + 1u),
-        subgroupBroadcast(w[LOADS + LOAD_2], SHIFT_2 + 1u), subgroupBroadcast(w[LOADS + LOAD_3], SHIFT_3 + 1u),
-        subgroupBroadcast(w[2u * LOADS], 1u), subgroupBroadcast(w[2u * LOADS + LOAD_1], SHIFT_1 + 1u),
-        subgroupBroadcast(w[2u * LOADS + LOAD_2], SHIFT_2 + 1u), subgroupBroadcast(w[2u * LOADS + LOAD_3], SHIFT_3 + 1u)));
-      multiply_vector(&sums, &terms, 2u, array(
-        subgroupBroadcast(w[0u], 2u), subgroupBroadcast(w[LOAD_1], SHIFT_1 + 2u),
-        subgroupBroadcast(w[LOAD_2], SHIFT_2 + 2u), subgroupBroadcast(w[LOAD_3], SHIFT_3 + 2u),
-        subgroupBroadcast(w[LOADS], 2u), subgroupBroadcast(w[LOADS + LOAD_1], SHIFT_1 + 2u),
-        subgroupBroadcast(w[LOADS + LOAD_2], SHIFT_2 + 2u), subgroupBroadcast(w[LOADS + LOAD_3], SHIFT_3 + 2u),
-        subgroupBroadcast(w[2u * LOADS], 2u), subgroupBroadcast(w[2u * LOADS + LOAD_1], SHIFT_1 + 2u),
-        subgroupBroadcast(w[2u * LOADS + LOAD_2], SHIFT_2 + 2u), subgroupBroadcast(w[2u * LOADS + LOAD_3], SHIFT_3 + 2u)));
-      multiply_vector(&sums, &terms, 3u, array(
-        subgroupBroadcast(w[0u], 3u), subgroupBroadcast(w[LOAD_1], SHIFT_1 + 3u),
-        subgroupBroadcast(w[LOAD_2], SHIFT_2 + 3u), subgroupBroadcast(w[LOAD_3], SHIFT_3 + 3u),
-        subgroupBroadcast(w[LOADS], 3u), subgroupBroadcast(w[LOADS + LOAD_1], SHIFT_1 + 3u),
-        subgroupBroadcast(w[LOADS + LOAD_2], SHIFT_2 + 3u), subgroupBroadcast(w[LOADS + LOAD_3], SHIFT_3 + 3u),
-        subgroupBroadcast(w[2u * LOADS], 3u), subgroupBroadcast(w[2u * LOADS + LOAD_1], SHIFT_1 + 3u),
-        subgroupBroadcast(w[2u * LOADS + LOAD_2], SHIFT_2 + 3u), subgroupBroadcast(w[2u * LOADS + LOAD_3], SHIFT_3 + 3u)));
+      for (var word = 0u; word < 4u; word++) {
+        var column: array<u32, 12>;
+        for (var i = 0u; i < 12u; i++) {
+          column[i] = d[i][word];
+        }
+        var terms: Terms;
+        transform(&terms, 0u, column[0], column[1], column[2], column[3]);
+        transform(&terms, 4u, column[2], column[3], column[4], column[5]);
+        transform(&terms, 8u, column[6], column[7], column[8], column[9]);
+        transform(&terms, 12u, column[8], column[9], column[10], column[11]);
+        let w0 = choose(word, w[0], w[1], w[2], w[3]);
+        let w1 = choose(word, w[4], w[5], w[6], w[7]);
+        let w2 = choose(word, w[8], w[9], w[10], w[11]);
+        multiply_vector(&sums, &terms, 0u, subgroupBroadcast(w0, 0u), subgroupBroadcast(w1, 0u),
+          subgroupBroadcast(w2, 0u));
+        multiply_vector(&sums, &terms, 1u, subgroupBroadcast(w0, 1u), subgroupBroadcast(w1, 1u),
+          subgroupBroadcast(w2, 1u));
+        multiply_vector(&sums, &terms, 2u, subgroupBroadcast(w0, 2u), subgroupBroadcast(w1, 2u),
+          subgroupBroadcast(w2, 2u));
+        multiply_vector(&sums, &terms, 3u, subgroupBroadcast(w0, 3u), subgroupBroadcast(w1, 3u),
+          subgroupBroadcast(w2, 3u));
+        if (TILE_VECTORS > 4u) {
+          multiply_vector(&sums, &terms, 4u, subgroupBroadcast(w0, 4u), subgroupBroadcast(w1, 4u),
+            subgroupBroadcast(w2, 4u));
+          multiply_vector(&sums, &terms, 5u, subgroupBroadcast(w0, 5u), subgroupBroadcast(w1, 5u),
+            subgroupBroadcast(w2, 5u));
+          multiply_vector(&sums, &terms, 6u, subgroupBroadcast(w0, 6u), subgroupBroadcast(w1, 6u),
+            subgroupBroadcast(w2, 6u));
+          multiply_vector(&sums, &terms, 7u, subgroupBroadcast(w0, 7u), subgroupBroadcast(w1, 7u),
+            subgroupBroadcast(w2, 7u));
+        }
+      }
     }
   }
 
   if (index >= block_count) {
     return;
   }
-  // Copied, and read in a loop whose end is only known at run time: unrolled over 32 vectors the epilogue would take the
-  // driver most of its time to compile, and indexed here the sums themselves would not stay in registers.
+  // Copied, and read in a loop whose end is only known at run time: unrolled, the epilogue would take ten times as long
+  // to compile as the rest, and sums that are indexed here would be slow to add to.
   var outputs: array<vec4i, TILE_VECTORS * 8u>;
   finish_vector(&sums, &outputs, 0u);
   finish_vector(&sums, &outputs, 1u);
   finish_vector(&sums, &outputs, 2u);
   finish_vector(&sums, &outputs, 3u);
+  if (TILE_VECTORS > 4u) {
+    finish_vector(&sums, &outputs, 4u);
+    finish_vector(&sums, &outputs, 5u);
+    finish_vector(&sums, &outputs, 6u);
+    finish_vector(&sums, &outputs, 7u);
+  }
   let first = tile * TILE_VECTORS;
   let output_vectors = select((params.output_words + 3u) / 4u, params.output_words, OUTPUT == 0u);
   let columns_out = params.output_width >> POOL;

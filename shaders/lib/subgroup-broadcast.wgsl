@@ -7,7 +7,7 @@
 enable subgroups;
 
 const LANES: u32 = 8u;
-const TILE_VECTORS: u32 = 4u;
+const TILE_VECTORS: u32 = 8u;
 
 // Vector v of input step k is in lane SHIFT_k + v of load number LOAD_k; TILE_VECTORS is LANES or divides it.
 const LOADS: u32 = 4u * TILE_VECTORS / LANES;

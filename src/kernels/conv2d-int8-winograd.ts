@@ -26,7 +26,7 @@ export const conv2dInt8WinogradKernel = defineKernel({
   overrides: { WORKGROUP_SIZE: { default: 16, allowed: [8, 16, 32, 64] } },
   constants: {
     LANES: ['4u', '8u'],
-    TILE_VECTORS: ['4u'],
+    TILE_VECTORS: ['4u', '8u'],
     POOL: ['0u', '1u'],
     OUTPUT: ['0u', '1u', '2u'],
     WEIGHT_BITS: ['8u', '4u', '2u'],

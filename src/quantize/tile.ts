@@ -64,8 +64,7 @@ export function chooseTile(
   const lanes = convLanes(runtime, shape, int8);
   // Fewer pixels would leave most of a workgroup's blocks of eight empty.
   if (int8 && plane && pixelCount >= 8 * 16 && fitsWinograd(runtime, shape, plane)) {
-    const specialization = { LANES: `${lanes}u`, WORKGROUP_SIZE: pixelCount >= 8 * 64 ? 16 : 8 };
-    return { tileVectors: WINOGRAD_VECTORS, specialization, variant: 'winograd' };
+    return winogradTile(lanes, pixelCount >= 8 * 64 ? 16 : 8);
   }
   const shared = fitting.find((vectors) => vectors >= 4 && vectors <= lanes);
   const full = int8 ? 16 : 64;
@@ -106,8 +105,12 @@ export function convLanes(runtime: Adapter, shape: WeightShape, int8: boolean): 
   return int8 && !whole ? 0 : broadcastLanes(runtime);
 }
 
-/** Vectors of four output channels a tile of `conv2d-int8-winograd`. */
-export const WINOGRAD_VECTORS = 4;
+/** The tile of `conv2d-int8-winograd`: as many vectors of four output channels as a subgroup has lanes to load them. */
+export function winogradTile(lanes: Lanes, WORKGROUP_SIZE: number): ConvTile<Int8Variant> {
+  const specialization = { LANES: `${lanes}u`, TILE_VECTORS: `${lanes}u`, WORKGROUP_SIZE };
+  return { tileVectors: lanes, specialization, variant: 'winograd' };
+}
+
 /** Products of m1 + m2 are at most 2 x 256 x 384, and their sum must stay below 2^31. */
 const MOST_PRODUCTS = 10_922;
 const TEXTURE_ROW_BYTES = 65_536;
@@ -118,18 +121,19 @@ const TEXTURE_ROWS = 8192;
 export function fitsWinograd(runtime: Adapter, shape: WeightShape, plane: ConvPlane): boolean {
   const { outChannels, inChannels, kernelHeight, kernelWidth, groups } = shape;
   const channels = outChannels / groups;
+  const lanes = convLanes(runtime, shape, true);
   const images = plane.pixelCount / (plane.outputHeight * plane.outputWidth);
   const bytes = images * plane.inputHeight * plane.inputWidth * inChannels * groups;
   return (
-    convLanes(runtime, shape, true) >= 4 &&
+    lanes > 0 &&
     kernelWidth === 3 &&
     plane.strideHeight === 1 &&
     plane.strideWidth === 1 &&
     plane.dilationWidth === 1 &&
     plane.outputHeight % 2 === 0 &&
     plane.outputWidth % 4 === 0 &&
-    channels > 8 &&
-    (groups === 1 || channels % (WINOGRAD_VECTORS * 4) === 0) &&
+    channels > lanes * 2 &&
+    (groups === 1 || channels % (lanes * 4) === 0) &&
     inChannels * kernelHeight < MOST_PRODUCTS &&
     bytes <= TEXTURE_ROWS * TEXTURE_ROW_BYTES
   );

@@ -15,7 +15,7 @@ import {
   convLanes,
   fitsWinograd,
   type Int8Variant,
-  WINOGRAD_VECTORS,
+  winogradTile,
 } from '../quantize/tile.ts';
 import { gemmShape, splitsFor, tiledTiles } from '../quantize/tiled-tile.ts';
 import { isAligned, type WeightShape } from '../quantize/weight-layout.ts';
@@ -122,14 +122,8 @@ function privateTiles(
 /** `conv2d-int8-winograd` in workgroups of every size. */
 function winogradTiles(runtime: Runtime, pixelCount: number, shape: WeightShape): ConvTile<Int8Variant>[] {
   const { allowed } = int8Variants.winograd.declaration.overrides!.WORKGROUP_SIZE;
-  const LANES = `${convLanes(runtime, shape, true)}u`;
-  return allowed!
-    .filter((size) => !idles(8 * size, pixelCount))
-    .map((WORKGROUP_SIZE) => ({
-      tileVectors: WINOGRAD_VECTORS,
-      specialization: { LANES, WORKGROUP_SIZE },
-      variant: 'winograd',
-    }));
+  const lanes = convLanes(runtime, shape, true);
+  return allowed!.filter((size) => !idles(8 * size, pixelCount)).map((size) => winogradTile(lanes, size));
 }
 
 /** Half of a workgroup's pixels or more would be past the last. */

@@ -116,6 +116,7 @@ async function run(kase: Case, rule?: (typeof requantizeRules)[number]) {
     },
     {
       LANES: '4u',
+      TILE_VECTORS: '4u',
       WORKGROUP_SIZE: size,
       POOL: pool ? '1u' : '0u',
       OUTPUT: rule ? '0u' : '1u',
@@ -225,7 +226,7 @@ describe('fitsWinograd', () => {
     ['a dilation', {}, { dilationWidth: 2 }],
     ['an odd height', {}, { outputHeight: 7 }],
     ['a width that is no whole four', {}, { outputWidth: 6 }],
-    ['few channels', { outChannels: 8 }, {}],
+    ['few channels', { outChannels: 16 }, {}],
     ['groups that are no whole tiles', { outChannels: 40, groups: 2 }, {}],
     ['channels that are no whole texels', { inChannels: 20, groups: 2 }, {}],
     ['sums that need all of int32', { inChannels: 4096 }, {}],

@@ -6,7 +6,10 @@ export {
   defineKernel,
   type Kernel,
   type KernelDeclaration,
+  type Resource,
+  recordCalls,
   type Specialization,
+  type Stamps,
 } from './gpu/kernel.ts';
 export {
   type AdapterReport,
@@ -17,6 +20,7 @@ export {
   type Scope,
 } from './gpu/runtime.ts';
 export type { DType, Tensor, TensorData } from './gpu/tensor.ts';
+export { texelTexture, writeTexels } from './gpu/texels.ts';
 export { kernels } from './kernels/index.ts';
 export {
   type CompareOptions,

@@ -13,9 +13,9 @@ export async function requestDefaultDevice(request: DeviceRequest = {}): Promise
       'use Chrome or Edge 113+, Safari 26+, or Firefox 141+, on https or localhost',
     );
   }
-  const adapter = await gpu.requestAdapter({
-    powerPreference: request.powerPreference ?? 'high-performance',
-  });
+  const ask = () => gpu.requestAdapter({ powerPreference: request.powerPreference ?? 'high-performance' });
+  // Chrome has none for a moment while its GPU process starts, as it does again after a crash.
+  const adapter = (await ask()) ?? (await later(RETRY_MS).then(ask));
   if (!adapter) {
     throw new LloydError(
       'a WebGPU adapter is needed',
@@ -29,3 +29,6 @@ export async function requestDefaultDevice(request: DeviceRequest = {}): Promise
     source: 'browser',
   };
 }
+
+const RETRY_MS = 1000;
+const later = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));

@@ -11,7 +11,11 @@ const ROW_BYTES = ROW_TEXELS * TEXEL_BYTES;
  * An adapter that is a CPU gathers a texel with one 16-byte load a lane; from a storage buffer it loads every component
  * of every lane alone, with a bounds check each.
  *
+ * @param byteLength a multiple of 16
  * @throws LloydError when it would have more rows than the adapter's textures
+ * @example
+ * const weights = texelTexture(device, packed.byteLength, 'weights');
+ * writeTexels(device, weights, packed); // then bind it for a `texture_2d<u32>`
  */
 export function texelTexture(device: GPUDevice, byteLength: number, label: string): GPUTexture {
   const rows = Math.max(1, Math.ceil(byteLength / ROW_BYTES));
@@ -51,7 +55,13 @@ export function copyToTexels(
   if (rest > 0) copy(rows, rest, 1);
 }
 
-/** Fills a texture of {@link texelTexture} with whole texels. */
+/**
+ * Fills a texture of {@link texelTexture}.
+ *
+ * @param data bytes, a multiple of 16
+ * @example
+ * writeTexels(device, texture, new Uint32Array(64));
+ */
 export function writeTexels(device: GPUDevice, texture: GPUTexture, data: ArrayBufferView): void {
   const { byteLength } = data;
   const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, byteLength);

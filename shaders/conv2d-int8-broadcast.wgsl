@@ -16,8 +16,8 @@
 // is no dot4I8Packed: lavapipe unpacks both operands of each, here a weight is unpacked once for TILE_PIXELS of them.
 // Against conv2d-int8, same run, 3x3 x 256 x 256: 1.5 times the speed at 8 x 32, 1.4 at 4 x 32, 1.3 at 8 x 16.
 // At 8 x 32 it multiplies as fast as the adapter does dot4I8Packed by itself, 33 Gop/s a core. Unsigned input would
-// make a multiplication vpmaddwd instead of vpmulld; it was no faster (Zen 4). Winograd's F(2, 3) along rows is exact
-// in integers and takes two thirds of the products, but twice the sums: 1.17 times the speed in a prototype, left out.
+// make a multiplication vpmaddwd instead of vpmulld; it was no faster (Zen 4), and float products were slower. Where the
+// shape allows, conv2d-int8-winograd takes its place.
 // A ragged pixel tail computes pixel 0 again and stores nothing.
 
 const TILE_PIXELS: u32 = 8u;

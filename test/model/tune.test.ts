@@ -117,7 +117,7 @@ describe('compile with tune', { timeout: 300_000 }, () => {
     expect(store.text).not.toEqual(text);
   });
 
-  test('a search that ran out of time goes on where it stopped', async () => {
+  testUnlessSlow('a search that ran out of time goes on where it stopped', async () => {
     const { int8 } = await models();
     const tried = (text: string | null) =>
       [...text!.matchAll(/"tried": (\d+)/g)].reduce((sum, [, n]) => sum + Number(n), 0);

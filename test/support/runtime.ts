@@ -8,9 +8,9 @@ export const THOROUGH = process.env.LLOYD_TESTS === 'all';
 export const SLOW = inject('slowAdapter');
 
 /** `test`, but on a slow adapter a test that is left out, and said to be: for what takes ten seconds and more there. */
-export function testUnlessSlow(...[name, run]: [name: string, run: () => Promise<void> | void]): void {
+export function testUnlessSlow(name: string, run: () => Promise<void> | void, timeout?: number): void {
   if (SLOW) console.log(`left out on a slow adapter: ${name} (npm run test:all runs it)`);
-  (SLOW ? test.skip : test)(name, run);
+  (SLOW ? test.skip : test)(name, run, timeout);
 }
 
 /** `all` cases when thorough, else every n-th so that about `usual` remain, half of them on a slow adapter, with a printed count. */

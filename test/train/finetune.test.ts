@@ -6,7 +6,7 @@ import { compile } from '../../src/model/session.ts';
 import { createFinetuner, type FinetuneOptions, finetune } from '../../src/train/finetune.ts';
 import { DivergedError, train } from '../../src/train/train.ts';
 import { relativeL2 } from '../support/gradients.ts';
-import { sampled, useRuntime } from '../support/runtime.ts';
+import { SLOW, sampled, useRuntime } from '../support/runtime.ts';
 import { depthwiseModel, residualModel, smallModel, stripes } from '../support/small-model.ts';
 
 const gpu = useRuntime();
@@ -42,7 +42,8 @@ describe('finetune', () => {
     ['sums', residualModel, 'r1'],
     ['depthwise convolutions', depthwiseModel, 'r1'],
   ] as const;
-  test.each(sampled('models with integer sums', models, 2))(
+  if (SLOW) console.log('models with integer sums: 0 of 2 on a slow adapter (npm run test:all runs both)');
+  test.each(SLOW ? [] : models)(
     'linear: %s are rounded as the integer model rounds them',
     async (_, build, observed) => {
       const { runtime } = gpu;

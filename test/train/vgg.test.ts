@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect } from 'vitest';
 import type { Model } from '../../src/model/graph.ts';
 import { topOne } from '../../src/model/metrics.ts';
 import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
@@ -8,56 +8,36 @@ import { loadCifar10 } from '../../src/node/cifar10.ts';
 import { finetune } from '../../src/train/finetune.ts';
 import { initialize } from '../../src/train/initialize.ts';
 import { train } from '../../src/train/train.ts';
-import { SLOW, useRuntime } from '../support/runtime.ts';
+import { testUnlessSlow, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
 
-test('a VGG of an eighth of the width learns CIFAR-10, breaks at 2 bits, and comes back by fine-tuning', async () => {
-  const { runtime } = gpu;
-  if (SLOW) {
-    console.log('training: 3 of 280 steps, without the accuracies (npm run test:all runs every one)');
-    return firstSteps();
-  }
-  const data = await loadCifar10('train', { limit: 1000 });
-  const held = await loadCifar10('test', { limit: 1000 });
-  const accuracyOf = async (model: Model | QuantizedModel) => {
-    const session = await compile(runtime, model, { batch: 50 });
-    const logits = await session.run(held.images);
-    session.destroy();
-    return topOne(logits, 10).filter((c, i) => c === held.labels[i]).length / 1000;
-  };
-  const start = initialize(vgg({ widthDivisor: 8 }), { seed: 1 });
-  const { model } = await train(runtime, start, data, { epochs: 5, batch: 25, rate: 0.05, seed: 1 });
-  const fp32 = await accuracyOf(model);
-  const quantized = await quantizeModel(runtime, model, { method: 'kmeans', bits: 2 });
-  const without = await accuracyOf(quantized);
-  const tuned = await finetune(runtime, quantized, data, { epochs: 2, batch: 25, rate: 0.02, seed: 1 });
-  const after = await accuracyOf(tuned.model);
-  console.log(
-    `held-out accuracy: fp32 ${fp32}, 2 bit ${without}, 2 bit fine-tuned ${after}, its loss ${tuned.log[0].loss} to ${tuned.log.at(-1)!.loss}`,
-  );
-  // Margins fixed before the runs: 25 % from scratch, 3 points won back, and float32 still ahead by half a point.
-  expect(fp32).toBeGreaterThanOrEqual(0.25);
-  expect(after).toBeGreaterThanOrEqual(without + 0.03);
-  expect(fp32).toBeGreaterThanOrEqual(after + 0.005);
-}, 1_200_000);
-
-/** Two steps from scratch, the second of which must fit its images better; one at 2 bits, which moves centroids only. */
-async function firstSteps(): Promise<void> {
-  const { runtime } = gpu;
-  const data = await loadCifar10('train', { limit: 25 });
-  const start = initialize(vgg({ widthDivisor: 8 }), { seed: 1 });
-  const options = { steps: 2, batch: 25, rate: 0.02, schedule: 'constant', seed: 1 } as const;
-  const { model, log } = await train(runtime, start, data, options);
-  expect(log[1].loss).toBeLessThan(log[0].loss);
-  const quantized = await quantizeModel(runtime, model, { method: 'kmeans', bits: 2 });
-  const tuned = await finetune(runtime, quantized, data, { ...options, steps: 1 });
-  expect(tuned.log[0].loss).toBeLessThan(10);
-  for (const [name, before] of quantized.layers) {
-    const after = tuned.model.layers.get(name)!;
-    expect(after.codes).toEqual(before.codes);
-    expect(after.method === 'kmeans' && before.method === 'kmeans').toBe(true);
-    if (after.method === 'kmeans' && before.method === 'kmeans')
-      expect(after.codebook).not.toEqual(before.codebook);
-  }
-}
+testUnlessSlow(
+  'a VGG of an eighth of the width learns CIFAR-10, breaks at 2 bits, and comes back by fine-tuning',
+  async () => {
+    const { runtime } = gpu;
+    const data = await loadCifar10('train', { limit: 1000 });
+    const held = await loadCifar10('test', { limit: 1000 });
+    const accuracyOf = async (model: Model | QuantizedModel) => {
+      const session = await compile(runtime, model, { batch: 50 });
+      const logits = await session.run(held.images);
+      session.destroy();
+      return topOne(logits, 10).filter((c, i) => c === held.labels[i]).length / 1000;
+    };
+    const start = initialize(vgg({ widthDivisor: 8 }), { seed: 1 });
+    const { model } = await train(runtime, start, data, { epochs: 5, batch: 25, rate: 0.05, seed: 1 });
+    const fp32 = await accuracyOf(model);
+    const quantized = await quantizeModel(runtime, model, { method: 'kmeans', bits: 2 });
+    const without = await accuracyOf(quantized);
+    const tuned = await finetune(runtime, quantized, data, { epochs: 2, batch: 25, rate: 0.02, seed: 1 });
+    const after = await accuracyOf(tuned.model);
+    console.log(
+      `held-out accuracy: fp32 ${fp32}, 2 bit ${without}, 2 bit fine-tuned ${after}, its loss ${tuned.log[0].loss} to ${tuned.log.at(-1)!.loss}`,
+    );
+    // Margins fixed before the runs: 25 % from scratch, 3 points won back, and float32 still ahead by half a point.
+    expect(fp32).toBeGreaterThanOrEqual(0.25);
+    expect(after).toBeGreaterThanOrEqual(without + 0.03);
+    expect(fp32).toBeGreaterThanOrEqual(after + 0.005);
+  },
+  1_200_000,
+);

@@ -52,31 +52,6 @@ alias Left = subgroup_matrix_left<i8, MATRIX_K, MATRIX_M>;
 alias Right = subgroup_matrix_right<i8, MATRIX_N, MATRIX_K>;
 alias Sums = subgroup_matrix_result<i32, MATRIX_N, MATRIX_M>;
 
-struct Params {
-  input_height: u32,
-  input_width: u32,
-  input_words: u32,
-  output_height: u32,
-  output_width: u32,
-  output_words: u32,
-  kernel_height: u32,
-  kernel_width: u32,
-  stride_height: u32,
-  stride_width: u32,
-  dilation_height: u32,
-  dilation_width: u32,
-  pad_top: u32,
-  pad_left: u32,
-  group_words: u32,
-  group_tiles: u32,
-  pixel_count: u32,
-  tile_count: u32,
-  pad_word: u32,
-  zero_point: i32,
-  low: i32,
-  high: i32,
-}
-
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<u32>;
 @group(0) @binding(2) var<storage, read> weights: array<vec4u>;

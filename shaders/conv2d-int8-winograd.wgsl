@@ -32,31 +32,6 @@ override WORKGROUP_SIZE: u32 = 16u;
 // Pairs of neighbours in a block of two rows of four.
 const PAIRS: u32 = 4u;
 
-struct Params {
-  input_height: u32,
-  input_width: u32,
-  input_words: u32,
-  output_height: u32,
-  output_width: u32,
-  output_words: u32,
-  kernel_height: u32,
-  kernel_width: u32,
-  stride_height: u32,
-  stride_width: u32,
-  dilation_height: u32,
-  dilation_width: u32,
-  pad_top: u32,
-  pad_left: u32,
-  group_words: u32,
-  group_tiles: u32,
-  pixel_count: u32,
-  tile_count: u32,
-  pad_word: u32,
-  zero_point: i32,
-  low: i32,
-  high: i32,
-}
-
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var input: texture_2d<u32>;
 @group(0) @binding(2) var weights: texture_2d<u32>;

@@ -4,29 +4,6 @@
 const POOL: u32 = 0u;
 const OUTSIDE: u32 = 0xffffffffu;
 
-struct Params {
-  input_height: u32,
-  input_width: u32,
-  input_vectors: u32,
-  output_height: u32,
-  output_width: u32,
-  output_vectors: u32,
-  kernel_height: u32,
-  kernel_width: u32,
-  stride_height: u32,
-  stride_width: u32,
-  dilation_height: u32,
-  dilation_width: u32,
-  pad_top: u32,
-  pad_left: u32,
-  group_vectors: u32,
-  group_tiles: u32,
-  pixel_count: u32,
-  tile_count: u32,
-  low: f32,
-  high: f32,
-}
-
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
 @group(0) @binding(2) var<storage, read> weights: array<vec4f>;

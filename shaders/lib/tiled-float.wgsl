@@ -39,29 +39,6 @@ const SUMS: u32 = THREAD_PIXELS * THREAD_VECTORS;
 
 alias Real4 = vec4<Real>;
 
-struct Params {
-  input_height: u32,
-  input_width: u32,
-  input_vectors: u32,
-  output_height: u32,
-  output_width: u32,
-  output_vectors: u32,
-  kernel_height: u32,
-  kernel_width: u32,
-  stride_height: u32,
-  stride_width: u32,
-  dilation_height: u32,
-  dilation_width: u32,
-  pad_top: u32,
-  pad_left: u32,
-  group_vectors: u32,
-  group_tiles: u32,
-  pixel_count: u32,
-  tile_count: u32,
-  low: f32,
-  high: f32,
-}
-
 @group(0) @binding(0) var<uniform> params: Params;
 
 // Input channel k of pixels 4q to 4q + 3, and of channel vector v.

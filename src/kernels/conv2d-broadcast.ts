@@ -1,4 +1,5 @@
 import source from '../../shaders/conv2d-broadcast.wgsl?raw';
+import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
@@ -9,7 +10,7 @@ const { bindings, params } = conv2dKernel.declaration;
 /** f32 convolution whose subgroups load weights together, epilogue fused; shapes in `shaders/conv2d-broadcast.wgsl`. */
 export const conv2dBroadcastKernel = defineKernel({
   name: 'conv2d-broadcast',
-  wgsl: [broadcast, convPixel, source],
+  wgsl: [broadcast, convPixel, convParams, source],
   bindings,
   params,
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64] } },

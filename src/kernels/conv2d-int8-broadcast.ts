@@ -1,4 +1,5 @@
 import source from '../../shaders/conv2d-int8-broadcast.wgsl?raw';
+import convParams from '../../shaders/lib/conv-int8-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
@@ -14,7 +15,17 @@ const { bindings, params } = conv2dInt8Kernel.declaration;
 /** int8 convolution whose subgroups load weights together, epilogue fused; shapes in `shaders/conv2d-int8-broadcast.wgsl`. */
 export const conv2dInt8BroadcastKernel = defineKernel({
   name: 'conv2d-int8-broadcast',
-  wgsl: [broadcast, exactFloat, requantize, narrowWeights, packedWeights, epilogue, convPixel, source],
+  wgsl: [
+    broadcast,
+    exactFloat,
+    requantize,
+    narrowWeights,
+    packedWeights,
+    epilogue,
+    convPixel,
+    convParams,
+    source,
+  ],
   bindings: { ...bindings, input: { access: 'read', type: 'vec4u' } },
   params,
   overrides: { WORKGROUP_SIZE: { default: 16, allowed: [8, 16, 32, 64] } },

@@ -1,4 +1,5 @@
 import source from '../../shaders/conv2d-int8-tensor.wgsl?raw';
+import convParams from '../../shaders/lib/conv-int8-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import implicitGemm from '../../shaders/lib/implicit-gemm.wgsl?raw';
@@ -13,7 +14,7 @@ const { bindings, params } = conv2dInt8Kernel.declaration;
 /** int8 convolution and matrix product on tensor cores; shapes in `shaders/conv2d-int8-tensor.wgsl`. */
 export const conv2dInt8TensorKernel = defineKernel({
   name: 'conv2d-int8-tensor',
-  wgsl: [subgroupMatrix, exactFloat, requantize, epilogue, convPixel, implicitGemm, source],
+  wgsl: [subgroupMatrix, exactFloat, requantize, epilogue, convPixel, implicitGemm, convParams, source],
   bindings: { ...bindings, weights: { access: 'read', type: 'vec4u' } },
   params,
   constants: {

@@ -1,4 +1,5 @@
 import source from '../../shaders/conv2d-int8-unrolled.wgsl?raw';
+import convParams from '../../shaders/lib/conv-int8-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
@@ -13,7 +14,7 @@ const { bindings, params } = conv2dInt8Kernel.declaration;
 /** int8 convolution without dot4I8Packed or private arrays, with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/conv2d-int8-unrolled.wgsl`. */
 export const conv2dInt8UnrolledKernel = defineKernel({
   name: 'conv2d-int8-unrolled',
-  wgsl: [exactFloat, requantize, narrowWeights, packedWeights, epilogue, convPixel, source],
+  wgsl: [exactFloat, requantize, narrowWeights, packedWeights, epilogue, convPixel, convParams, source],
   bindings,
   params,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },

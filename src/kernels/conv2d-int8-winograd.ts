@@ -1,4 +1,5 @@
 import source from '../../shaders/conv2d-int8-winograd.wgsl?raw';
+import convParams from '../../shaders/lib/conv-int8-params.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
@@ -16,7 +17,7 @@ const { bindings, params } = conv2dInt8Kernel.declaration;
  */
 export const conv2dInt8WinogradKernel = defineKernel({
   name: 'conv2d-int8-winograd',
-  wgsl: [broadcast, exactFloat, requantize, narrowWeights, texels, epilogue, source],
+  wgsl: [broadcast, exactFloat, requantize, narrowWeights, texels, epilogue, convParams, source],
   bindings: {
     ...bindings,
     input: { access: 'read', type: TEXELS },

@@ -1,9 +1,10 @@
 import source from '../../shaders/conv2d-int8.wgsl?raw';
+import convParams from '../../shaders/lib/conv-int8-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
-import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
-import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
+import narrow from '../../shaders/lib/narrow-weights.wgsl?raw';
+import packed from '../../shaders/lib/packed-weights.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import weightTile from '../../shaders/lib/weight-tile.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
@@ -11,7 +12,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 /** int8 convolution with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/conv2d-int8.wgsl`. */
 export const conv2dInt8Kernel = defineKernel({
   name: 'conv2d-int8',
-  wgsl: [exactFloat, requantize, narrowWeights, packedWeights, weightTile, epilogue, convPixel, source],
+  wgsl: [exactFloat, requantize, narrow, packed, weightTile, epilogue, convPixel, convParams, source],
   bindings: {
     input: { access: 'read', type: 'u32' },
     weights: { access: 'read', type: 'u32' },

@@ -1,4 +1,5 @@
 import source from '../../shaders/conv2d-tiled-f16.wgsl?raw';
+import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import enableF16 from '../../shaders/lib/enable-f16.wgsl?raw';
 import implicitGemm from '../../shaders/lib/implicit-gemm.wgsl?raw';
@@ -11,7 +12,7 @@ const { bindings, params } = conv2dKernel.declaration;
 /** Convolution for GPUs with f16 products and f32 sums; shapes in `shaders/conv2d-tiled-f16.wgsl`. */
 export const conv2dTiledF16Kernel = defineKernel({
   name: 'conv2d-tiled-f16',
-  wgsl: [enableF16, convPixel, implicitGemm, tiledFloat, source],
+  wgsl: [enableF16, convPixel, implicitGemm, tiledFloat, convParams, source],
   bindings: { ...bindings, weights: { access: 'read', type: 'vec4h' } },
   params,
   constants: {

@@ -1,4 +1,5 @@
 import source from '../../shaders/conv2d-tiled.wgsl?raw';
+import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import implicitGemm from '../../shaders/lib/implicit-gemm.wgsl?raw';
 import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
@@ -10,7 +11,7 @@ const { bindings, params } = conv2dKernel.declaration;
 /** f32 convolution for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-tiled.wgsl`. */
 export const conv2dTiledKernel = defineKernel({
   name: 'conv2d-tiled',
-  wgsl: [convPixel, implicitGemm, tiledFloat, source],
+  wgsl: [convPixel, implicitGemm, tiledFloat, convParams, source],
   bindings,
   params,
   constants: {

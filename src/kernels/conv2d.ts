@@ -1,11 +1,12 @@
 import source from '../../shaders/conv2d.wgsl?raw';
+import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** f32 convolution with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/conv2d.wgsl`. */
 export const conv2dKernel = defineKernel({
   name: 'conv2d',
-  wgsl: [convPixel, source],
+  wgsl: [convPixel, convParams, source],
   bindings: {
     input: { access: 'read', type: 'vec4f' },
     weights: { access: 'read', type: 'vec4f' },

@@ -21,9 +21,8 @@
 // subgroup loads one vector of weights and all of them share it (lib/subgroup-broadcast.wgsl).
 //
 // Input and weights are textures, because lavapipe loads 16 bytes a lane from those at once, where a storage buffer
-// costs it a bounds check for each component. All four words in one body were slower (100 KB of
-// machine code), and so was half the rows. Against conv2d-int8-broadcast in a VGG's forward pass, same run: 1.5 times
-// the speed.
+// costs it a bounds check for each component. Against conv2d-int8-broadcast in a VGG's forward pass, same run: 1.5
+// times the speed. Tried and slower: all four words in one body (100 KB of machine code), and half the rows.
 
 const POOL: u32 = 0u;
 const OUTPUT: u32 = 0u;

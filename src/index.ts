@@ -1,15 +1,13 @@
+export { type Call, recordCalls, type Stamps } from './gpu/call.ts';
 export { LloydError } from './gpu/errors.ts';
 export {
   type BufferSlice,
-  type Call,
   type CompiledKernel,
   defineKernel,
   type Kernel,
   type KernelDeclaration,
   type Resource,
-  recordCalls,
   type Specialization,
-  type Stamps,
 } from './gpu/kernel.ts';
 export {
   type AdapterReport,
@@ -20,7 +18,7 @@ export {
   type Scope,
 } from './gpu/runtime.ts';
 export type { DType, Tensor, TensorData } from './gpu/tensor.ts';
-export { texelTexture, writeTexels } from './gpu/texels.ts';
+export { uploadTexels } from './gpu/texels.ts';
 export { kernels } from './kernels/index.ts';
 export {
   type CompareOptions,

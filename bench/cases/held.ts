@@ -1,4 +1,4 @@
-import type { Call } from '../../src/gpu/kernel.ts';
+import type { Call } from '../../src/gpu/call.ts';
 import type { Runtime } from '../../src/gpu/runtime.ts';
 
 /** A public operation stopped before it reads its result: its dispatches can be timed, then it goes on. */

@@ -1,4 +1,5 @@
-import type { Call, Kernel, Specialization } from '../../src/gpu/kernel.ts';
+import type { Call } from '../../src/gpu/call.ts';
+import type { Kernel, Specialization } from '../../src/gpu/kernel.ts';
 import type { Runtime } from '../../src/gpu/runtime.ts';
 import type { BenchCase, BenchContext, Opened, PeerWork } from '../types.ts';
 import { timedCalls } from './timed.ts';

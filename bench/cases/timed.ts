@@ -1,4 +1,4 @@
-import type { Call } from '../../src/gpu/kernel.ts';
+import type { Call } from '../../src/gpu/call.ts';
 import type { Runtime } from '../../src/gpu/runtime.ts';
 import { createTimer } from '../../src/tune/timer.ts';
 import type { Opened } from '../types.ts';

@@ -1,5 +1,5 @@
-// What every int8 convolution with sums in registers is told: sizes in words of four channels a pixel, the padding as a
-// word of the input's zero point, the output's zero point and bounds.
+// What an int8 convolution that is one dispatch is told: sizes in words of four channels a pixel, the padding as a word
+// of the input's zero point, the output's zero point and bounds.
 
 struct Params {
   input_height: u32,

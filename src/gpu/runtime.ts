@@ -1,7 +1,7 @@
 import { requestDefaultDevice } from '#default-device';
+import { type Call, recordCalls } from './call.ts';
 import type { AcquiredDevice, DeviceRequest } from './device.ts';
 import { check, LloydError } from './errors.ts';
-import { type Call, recordCalls } from './kernel.ts';
 
 /** Which kernel family an adapter gets before any tuning: see shaders/README.md. */
 export type Profile = 'cpu' | 'gpu';

@@ -1,5 +1,5 @@
 import type { Runtime } from '../gpu/runtime.ts';
-import { texelBytes, texelTexture, writeTexels } from '../gpu/texels.ts';
+import { texelBytes, uploadTexels } from '../gpu/texels.ts';
 import type { Operand, Step } from './lower.ts';
 
 /** Activations placed in as few buffers as their lifetimes allow, and constants uploaded once. */
@@ -88,8 +88,7 @@ export function placeTensors(runtime: Runtime, steps: readonly Step[], keep: Rea
     texels({ constant, label }) {
       let texture = textures.get(constant);
       if (!texture) {
-        texture = own(texelTexture(runtime.device, constant.byteLength, label));
-        writeTexels(runtime.device, texture, constant);
+        texture = own(uploadTexels(runtime.device, constant, label));
         textures.set(constant, texture);
         constantBytes += texelBytes(texture);
       }

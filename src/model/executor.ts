@@ -1,4 +1,5 @@
-import { type Call, recordCalls, TEXELS } from '../gpu/kernel.ts';
+import { type Call, recordCalls } from '../gpu/call.ts';
+import { TEXELS } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import { type Arena, placeTensors } from './arena.ts';

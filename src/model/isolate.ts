@@ -1,5 +1,7 @@
-import type { Call } from '../gpu/kernel.ts';
+import type { Call } from '../gpu/call.ts';
+import { type Resource, TEXELS } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
+import { uploadTexels } from '../gpu/texels.ts';
 import type { Prepared } from '../tune/pick.ts';
 import type { Step } from './lower.ts';
 
@@ -18,11 +20,16 @@ export async function isolateSteps(runtime: Runtime, steps: readonly Step[]): Pr
   };
   try {
     for (const { kernel, specialization, operands, params } of steps) {
-      const buffers: Record<string, GPUBuffer> = {};
+      const buffers: Record<string, Resource> = {};
       for (const [name, { access, type }] of Object.entries(kernel.declaration.bindings)) {
         const operand = operands[name];
         if ('constant' in operand) {
-          buffers[name] = keep(runtime.upload(operand.constant, operand.label));
+          const { constant, label } = operand;
+          const texels = type === TEXELS;
+          // As in a session: what is uploaded once is no part of the time.
+          buffers[name] = keep(
+            texels ? uploadTexels(runtime.device, constant, label) : runtime.upload(constant, label),
+          );
           continue;
         }
         const { tensor, byteLength } = operand;
@@ -34,8 +41,9 @@ export async function isolateSteps(runtime: Runtime, steps: readonly Step[]): Pr
               : runtime.empty(byteLength, tensor);
           tensors.set(tensor, keep(made));
         }
-        buffers[name] = tensors.get(tensor)!;
-        if (access === 'write') output = buffers[name];
+        const buffer = tensors.get(tensor)!;
+        buffers[name] = buffer;
+        if (access === 'write') output = buffer;
       }
       const compiled = await kernel.create(runtime.device, specialization);
       calls.push(keep(compiled.bind(buffers, params)));

@@ -1,5 +1,5 @@
+import { recordCalls } from '../gpu/call.ts';
 import { check } from '../gpu/errors.ts';
-import { recordCalls } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { KernelPreference } from '../quantize/kernel-choice.ts';
 import { buildExecutor, type PlanEntry } from './executor.ts';

@@ -1,5 +1,6 @@
+import type { Call } from '../gpu/call.ts';
 import { check } from '../gpu/errors.ts';
-import type { Call, Kernel, Specialization } from '../gpu/kernel.ts';
+import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { matmulInt8Kernel } from '../kernels/matmul-int8.ts';

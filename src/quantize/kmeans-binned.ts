@@ -1,4 +1,4 @@
-import type { Call } from '../gpu/kernel.ts';
+import type { Call } from '../gpu/call.ts';
 import type { Runtime, Scope } from '../gpu/runtime.ts';
 import { kmeansGroup } from '../kernels/kmeans-group.ts';
 import { kmeansTotals } from '../kernels/kmeans-totals.ts';

@@ -1,5 +1,5 @@
+import type { Call } from '../gpu/call.ts';
 import { check } from '../gpu/errors.ts';
-import type { Call } from '../gpu/kernel.ts';
 import type { Runtime, Scope } from '../gpu/runtime.ts';
 import { kmeansAccumulate } from '../kernels/kmeans-accumulate.ts';
 import { kmeansAccumulateWide } from '../kernels/kmeans-accumulate-wide.ts';

@@ -1,5 +1,6 @@
 import type { Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
+import { SURE_TEXTURE_BYTES } from '../gpu/texels.ts';
 import { isAligned, type WeightShape } from './weight-layout.ts';
 
 /**
@@ -113,9 +114,6 @@ export function winogradTile(lanes: Lanes, WORKGROUP_SIZE: number): ConvTile<Int
 
 /** Products of m1 + m2 are at most 2 x 256 x 384, and their sum must stay below 2^31. */
 const MOST_PRODUCTS = 10_922;
-const TEXTURE_ROW_BYTES = 65_536;
-/** Rows that every WebGPU adapter's textures may have. */
-const TEXTURE_ROWS = 8192;
 
 /** Whether an adapter can run an int8 convolution by `conv2d-int8-winograd`, whose shader states the rules. */
 export function fitsWinograd(runtime: Adapter, shape: WeightShape, plane: ConvPlane): boolean {
@@ -135,6 +133,6 @@ export function fitsWinograd(runtime: Adapter, shape: WeightShape, plane: ConvPl
     channels > lanes * 2 &&
     (groups === 1 || channels % (lanes * 4) === 0) &&
     inChannels * kernelHeight < MOST_PRODUCTS &&
-    bytes <= TEXTURE_ROWS * TEXTURE_ROW_BYTES
+    bytes <= SURE_TEXTURE_BYTES
   );
 }

@@ -1,4 +1,5 @@
-import type { Call, CompiledKernel, Kernel, Specialization } from '../gpu/kernel.ts';
+import type { Call } from '../gpu/call.ts';
+import type { CompiledKernel, Kernel, Specialization } from '../gpu/kernel.ts';
 import { broadcastLanes, type Lanes } from '../quantize/tile.ts';
 import type { SharedTfjs } from './share-device.ts';
 

@@ -1,4 +1,4 @@
-import type { Call } from '../gpu/kernel.ts';
+import type { Call } from '../gpu/call.ts';
 import { averagePool2dGradientKernel } from '../kernels/average-pool2d-gradient.ts';
 import { batchNormGradientKernel } from '../kernels/batch-norm-gradient.ts';
 import { batchNormGradientSumsKernel } from '../kernels/batch-norm-gradient-sums.ts';

@@ -1,4 +1,4 @@
-import type { Call } from '../gpu/kernel.ts';
+import type { Call } from '../gpu/call.ts';
 import type { ImageShape, Model } from '../model/graph.ts';
 import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/precision.ts';
 import type { Lanes } from '../quantize/tile.ts';

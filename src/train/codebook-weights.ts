@@ -1,4 +1,4 @@
-import type { Call } from '../gpu/kernel.ts';
+import type { Call } from '../gpu/call.ts';
 import { codebookGatherKernel } from '../kernels/codebook-gather.ts';
 import { codebookGradientKernel } from '../kernels/codebook-gradient.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';

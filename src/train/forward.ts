@@ -1,4 +1,4 @@
-import type { Call } from '../gpu/kernel.ts';
+import type { Call } from '../gpu/call.ts';
 import { add } from '../kernels/add.ts';
 import { averagePool2dKernel } from '../kernels/average-pool2d.ts';
 import { batchNormKernel } from '../kernels/batch-norm.ts';

@@ -1,4 +1,4 @@
-import type { Call } from '../gpu/kernel.ts';
+import type { Call } from '../gpu/call.ts';
 import { fakeQuantizeKernel } from '../kernels/fake-quantize.ts';
 import { fakeQuantizeGradientKernel } from '../kernels/fake-quantize-gradient.ts';
 import { stepSizeGradientKernel } from '../kernels/step-size-gradient.ts';

@@ -1,4 +1,4 @@
-import type { Call } from '../gpu/kernel.ts';
+import type { Call } from '../gpu/call.ts';
 import { fakeQuantizeKernel } from '../kernels/fake-quantize.ts';
 import { observeRangeKernel } from '../kernels/observe-range.ts';
 import { reduceMinMaxKernel } from '../kernels/reduce-min-max.ts';

@@ -1,4 +1,5 @@
-import type { Call, Kernel, Specialization } from '../gpu/kernel.ts';
+import type { Call } from '../gpu/call.ts';
+import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { sgdStepKernel } from '../kernels/sgd-step.ts';
 import { type TileLayout, tileWeights } from '../quantize/weight-layout.ts';

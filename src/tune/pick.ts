@@ -1,4 +1,4 @@
-import type { Call } from '../gpu/kernel.ts';
+import type { Call } from '../gpu/call.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { createTimer, median, type Timer } from './timer.ts';
 

@@ -1,4 +1,4 @@
-import { type Call, recordCalls } from '../gpu/kernel.ts';
+import { type Call, recordCalls } from '../gpu/call.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 
 /** Times the same calls again and again; see {@link createTimer}. */

@@ -1,8 +1,9 @@
 // Texture bindings: what a buffer's bytes become as texels, staged by the call or written once.
 import { describe, expect, test } from 'vitest';
 import texels from '../../shaders/lib/texels.wgsl?raw';
-import { defineKernel, recordCalls, TEXELS } from '../../src/gpu/kernel.ts';
-import { texelTexture, writeTexels } from '../../src/gpu/texels.ts';
+import { recordCalls } from '../../src/gpu/call.ts';
+import { defineKernel, TEXELS } from '../../src/gpu/kernel.ts';
+import { texelTexture, uploadTexels } from '../../src/gpu/texels.ts';
 import { useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
@@ -67,8 +68,7 @@ describe('a texture binding', () => {
     const count = 4096 + 3;
     const data = words(count * 4);
     await gpu.runtime.scope(async ({ empty, keep }) => {
-      const texture = keep(texelTexture(device, data.byteLength, 'constant'));
-      writeTexels(device, texture, data);
+      const texture = keep(uploadTexels(device, data, 'constant'));
       const output = empty(data.byteLength, 'output');
       const kernel = await copyTexels.create(device);
       const call = keep(kernel.bind({ input: texture, output }, { count }));
@@ -81,8 +81,11 @@ describe('a texture binding', () => {
     });
   });
 
-  test('refuses more bytes than a texture has rows for', () => {
+  test('refuses a part of a texel, and more bytes than a texture has rows for', () => {
     const { device } = gpu.runtime;
+    expect(() => uploadTexels(device, words(5), 'weights')).toThrow(
+      /weights must be whole texels of 16 bytes; received 20; pad it/,
+    );
     const rows = device.limits.maxTextureDimension2D;
     expect(() => texelTexture(device, (rows + 1) * 65_536, 'activations')).toThrow(
       new RegExp(`activations must fit a texture of ${rows} rows`),

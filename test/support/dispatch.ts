@@ -1,4 +1,5 @@
-import type { Call, Specialization } from '../../src/gpu/kernel.ts';
+import type { Call } from '../../src/gpu/call.ts';
+import type { Specialization } from '../../src/gpu/kernel.ts';
 import type { Runtime } from '../../src/gpu/runtime.ts';
 import { guardedOutput } from './runtime.ts';
 

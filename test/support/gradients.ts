@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import type { Call, Specialization } from '../../src/gpu/kernel.ts';
+import type { Call } from '../../src/gpu/call.ts';
+import type { Specialization } from '../../src/gpu/kernel.ts';
 import type { Runtime } from '../../src/gpu/runtime.ts';
 import { forEachProduct } from '../../src/reference/conv2d-input-gradient.ts';
 import { type ConvGeometry, convOutput } from '../../src/reference/conv2d-int8.ts';

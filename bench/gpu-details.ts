@@ -16,7 +16,6 @@ const LIMITS = [
 /** What tuning for an adapter starts from: its features and limits, and where each precision's forward spends its time. */
 export async function gpuDetails(context: BenchContext, batch: number): Promise<GpuDetails> {
   const { device } = context.runtime;
-  const info = device.adapterInfo as GPUAdapterInfo & { subgroupMatrixConfigs?: Iterable<object> };
   const profiles: GpuDetails['profiles'] = {};
   for (const precision of ['fp32', 'kmeans-4', 'int8', 'int4'] as const) {
     const session = await compile(context.runtime, await quantizedVgg(context, precision), { batch });
@@ -43,11 +42,6 @@ export async function gpuDetails(context: BenchContext, batch: number): Promise<
     tensorCores: cores ? { ...cores, gops: await measureTensorCores(device, cores) } : { reason },
     features: [...device.features].sort(),
     limits: Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]])),
-    // Plain copies: Dawn's objects do not serialize.
-    subgroupMatrixConfigs: Array.from(info.subgroupMatrixConfigs ?? [], (config) => {
-      const { M, N, K, componentType, resultComponentType } = config as Record<string, number | string>;
-      return { M, N, K, componentType, resultComponentType };
-    }),
     batch,
     profiles,
   };

@@ -78,7 +78,6 @@ export interface Results {
 export interface GpuDetails {
   features: string[];
   limits: Record<string, number>;
-  subgroupMatrixConfigs: Record<string, number | string>[];
   /** The int8 matrices that passed the self-check and what they do at best, or why there are none. */
   tensorCores: (TensorCores & { gops: number }) | { reason: string };
   /** Images a forward of the profiles. */

@@ -10,7 +10,7 @@
 //   3  tflite-double  RDBPOT(SRDHM(acc * 2^left, Q), right): rounds twice, the first half up, the second away
 //   4  tflite-single  (acc * Q + 2^(shift - 1)) >> shift, 64-bit: ties toward +infinity
 //   5  xnn-rndnu      the same with a 24-bit mantissa
-//   6  lab            rne(f32(f32(f32(acc) * M) + f32(z))) native f32: only where found bit-equal to 7
+//   6  lab            rne(f32(f32(f32(acc) * M) + f32(z))) native f32 but for the sum: only where found equal to 7
 //   7  lab            the same in integers
 //
 // multiplier (vec2u, made by prepareMultipliers in src/quantize/requantize.ts):
@@ -118,7 +118,10 @@ fn requantize(accumulator: i32, multiplier: vec2u, zero_point: i32, low: i32, hi
     return i32(round(clamp(scaled, f32(low - zero_point), f32(high - zero_point)))) + zero_point;
   }
   if (REQUANTIZE == 6u) {
-    let shifted = f32(accumulator) * bitcast<f32>(multiplier.x) + f32(zero_point);
+    // The sum in integers: NVIDIA's compiler fuses it with the product in one kernel and not in another (H200, driver
+    // 580.159.04, 2026-11), which no self-check of a kernel of its own can know.
+    let scaled = f32(accumulator) * bitcast<f32>(multiplier.x);
+    let shifted = bitcast<f32>(f32_add_bits(bitcast<u32>(scaled), bitcast<u32>(f32(zero_point))));
     return i32(clamp(round(shifted), f32(low), f32(high)));
   }
   if (REQUANTIZE == 2u) {

@@ -19,6 +19,17 @@ export interface AdapterReport {
   features: readonly string[];
   /** Threads that every subgroup has at least; 0 where the device lacks the feature. */
   subgroupSize: number;
+  /** Shapes of matrices that subgroups multiply, where the adapter lists them: a device alone may not. */
+  matrices: readonly MatrixShape[];
+}
+
+/** An M x K matrix times a K x N one, as subgroups multiply them (`chromium-experimental-subgroup-matrix`). */
+export interface MatrixShape {
+  M: number;
+  N: number;
+  K: number;
+  componentType: string;
+  resultComponentType: string;
 }
 
 /** A device, what is known of it, and the few host operations every level above needs. */
@@ -183,5 +194,10 @@ function describeAdapter({ device, info, source }: AcquiredDevice): AdapterRepor
     profile: software || info.isFallbackAdapter ? 'cpu' : 'gpu',
     features: [...device.features].sort(),
     subgroupSize: device.features.has('subgroups') ? (info.subgroupMinSize ?? 0) : 0,
+    // Plain copies: Dawn's objects do not serialize.
+    matrices: Array.from(
+      (info as { subgroupMatrixConfigs?: Iterable<MatrixShape> }).subgroupMatrixConfigs ?? [],
+      ({ M, N, K, componentType, resultComponentType }) => ({ M, N, K, componentType, resultComponentType }),
+    ),
   };
 }

@@ -1,5 +1,5 @@
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
-import type { Runtime } from '../gpu/runtime.ts';
+import type { MatrixShape, Runtime } from '../gpu/runtime.ts';
 import { conv2dInt8TensorKernel } from '../kernels/conv2d-int8-tensor.ts';
 import { conv2dInt8TiledKernel } from '../kernels/conv2d-int8-tiled.ts';
 import {
@@ -17,15 +17,16 @@ export type TensorReport = { cores: TensorCores; reason: null } | { cores: null;
 
 const FEATURES = ['subgroups', 'chromium-experimental-subgroup-matrix'] as const;
 
-interface MatrixConfig {
-  componentType: string;
-  resultComponentType: string;
-  M: number;
-  N: number;
-  K: number;
-}
-
-type MatrixInfo = GPUAdapterInfo & { subgroupMatrixConfigs?: Iterable<MatrixConfig> };
+/**
+ * Asked of an adapter that lists none: Dawn's devices do not pass their adapter's list on, so one that a caller brings
+ * has none. A shape that it lacks fails its self-check at once.
+ */
+const USUAL_SHAPES: readonly MatrixShape[] = [
+  [16, 16, 32],
+  [16, 8, 32],
+  [16, 16, 16],
+  [8, 16, 32],
+].map(([M, N, K]) => ({ M, N, K, componentType: 'i8', resultComponentType: 'i32' }));
 
 const reports = new WeakMap<GPUDevice, Promise<TensorReport>>();
 const found = new WeakMap<GPUDevice, TensorCores>();
@@ -62,11 +63,11 @@ async function probe(runtime: Runtime): Promise<TensorReport> {
   const no = (reason: string): TensorReport => ({ cores: null, reason });
   const missing = FEATURES.filter((name) => !device.features.has(name as GPUFeatureName));
   if (missing.length > 0) return no(`the device lacks ${missing.join(' and ')}`);
-  const info = device.adapterInfo as MatrixInfo;
-  const configs = matrixShapes(info.subgroupMatrixConfigs ?? []);
+  const { matrices } = runtime.adapter;
+  const configs = matrixShapes(matrices.length > 0 ? matrices : USUAL_SHAPES);
   if (configs.length === 0)
     return no('the adapter lists no i8 matrices with i32 sums of a shape with a kernel');
-  const { subgroupMinSize, subgroupMaxSize } = info;
+  const { subgroupMinSize, subgroupMaxSize } = device.adapterInfo;
   if (subgroupMinSize !== subgroupMaxSize) {
     return no(`its subgroups vary from ${subgroupMinSize} to ${subgroupMaxSize} lanes`);
   }
@@ -83,7 +84,7 @@ async function probe(runtime: Runtime): Promise<TensorReport> {
 }
 
 /** The listed shapes that the kernel is written for, those with the most work an instruction first. */
-export function matrixShapes(configs: Iterable<MatrixConfig>): MatrixConfig[] {
+export function matrixShapes(configs: Iterable<MatrixShape>): MatrixShape[] {
   const allowed = conv2dInt8TensorKernel.declaration.constants as Record<string, readonly string[]>;
   const has = (name: string, value: number) => allowed[name].includes(`${value}u`);
   return Array.from(configs)

@@ -42,6 +42,33 @@ describe('requantize', () => {
   }
 });
 
+test('lab: the product is rounded before the zero point is added', async () => {
+  const random = seeded(19);
+  const accumulators: number[] = [];
+  const multipliers: number[] = [];
+  const [whole, zeroPoint] = [3, 99];
+  // Half a last bit of the sum above a half-integer: the rounded product makes a tie of it, a fused one does not.
+  const target = whole + 0.5 + 2 ** -18;
+  while (accumulators.length < 500) {
+    const accumulator = random.integer(5000, 2 ** 20);
+    const multiplier = Math.fround(target / accumulator);
+    const product = accumulator * multiplier;
+    if (Math.fround(product) !== target || product <= target) continue;
+    accumulators.push(accumulator);
+    multipliers.push(multiplier);
+  }
+  const expected = accumulators.map(() => 102);
+  const fused = accumulators.map((sum, i) => Math.round(Math.fround(sum * multipliers[i] + zeroPoint)));
+  expect(firstDifference(fused, expected)).toBe(0);
+  const words = new Uint32Array(multipliers.length * 2);
+  words.set(multipliers.flatMap((m) => [new Uint32Array(Float32Array.of(m).buffer)[0], 0]));
+  const cases = { accumulators: Int32Array.from(accumulators), multipliers: words };
+  for (const value of REQUANTIZE_CHOICES.lab) {
+    const codes = await kernelForRule(gpu.runtime, value, cases, { zeroPoint, low: -128, high: 127 });
+    expect([...codes], value).toEqual(expected);
+  }
+});
+
 /** Accumulators of every size and multipliers of every size, half of them powers of two, so that ties abound. */
 function randomCases(rule: RequantizeRule, count: number, seed: number) {
   const random = seeded(7 + seed);

@@ -10,7 +10,14 @@ import { conv2dInt8WinogradKernel } from '../kernels/conv2d-int8-winograd.ts';
 import { matvecInt8Kernel } from '../kernels/matvec-int8.ts';
 import { sumSplitsInt8Kernel } from '../kernels/sum-splits-int8.ts';
 import { knownTensorCores, tensorCores } from './tensor-cores.ts';
-import { chooseTensor, tensorSpecialization, tensorTileSize, tensorWeights } from './tensor-tile.ts';
+import {
+  chooseTensor,
+  type TensorCores,
+  type TensorTile,
+  tensorSpecialization,
+  tensorTileSize,
+  tensorWeights,
+} from './tensor-tile.ts';
 import { type ConvPlane, chooseTile, type Int8Variant } from './tile.ts';
 import {
   checkTiled,
@@ -29,8 +36,9 @@ import { packTiles, type TileLayout, type WeightShape } from './weight-layout.ts
 export type KernelFamily = 'registers' | 'tiled' | 'tensor';
 
 /**
- * `auto`: `tiled` on a GPU, `registers` on an adapter that is a CPU. `tensor` is what `auto` is wherever tensor cores
- * are missing or wrong: `tensorCores` says which, `lloyd info` prints it.
+ * `auto`: `registers` on an adapter that is a CPU, `tensor` on a GPU whose tensor cores passed their self-check, `tiled`
+ * on any other; layers that no tile of tensor cores fits are `tiled`. `tensor` is the same, said out loud: where tensor
+ * cores are missing or wrong, `tensorCores` says why and `lloyd info` prints it.
  */
 export type KernelPreference = KernelFamily | 'auto';
 
@@ -69,7 +77,7 @@ export interface Int8Dispatch {
 }
 
 /**
- * Which kernels an adapter gets; for `tensor`, {@link prepareKernels} has to come first.
+ * Which kernels an adapter gets; tensor cores count only after {@link prepareKernels}.
  *
  * @throws LloydError for an unknown preference
  * @example
@@ -85,15 +93,23 @@ export function kernelFamily(
     `kernels must be one of ${PREFERENCES.map((name) => `'${name}'`).join(', ')}`,
     preference,
   );
-  if (preference === 'tensor' && knownTensorCores(device)) return 'tensor';
   if (preference === 'registers' || preference === 'tiled') return preference;
   // A workgroup-tiled kernel runs at a third to a fifth of the register tiles' speed where a CPU plays the GPU.
-  return adapter.profile === 'gpu' ? 'tiled' : 'registers';
+  if (adapter.profile !== 'gpu') return 'registers';
+  return knownTensorCores(device) ? 'tensor' : 'tiled';
 }
 
 /** What has to be known of the adapter before {@link kernelFamily} can say. */
 export async function prepareKernels(runtime: Runtime, preference?: KernelPreference): Promise<void> {
-  if (preference === 'tensor') await tensorCores(runtime);
+  const wanted = preference === undefined || preference === 'auto' || preference === 'tensor';
+  if (wanted && runtime.adapter.profile === 'gpu') await tensorCores(runtime);
+}
+
+/** A tile of tensor cores as a choice. */
+export function tensorChoice(cores: TensorCores, tile: TensorTile): Int8Choice {
+  const [, channels] = tensorTileSize(cores, tile);
+  const specialization = tensorSpecialization(cores, tile);
+  return { family: 'tensor', tileVectors: channels / 4, specialization, variant: 'plain', splits: 1 };
 }
 
 /** Chooses kernel, tile and splits for an int8 convolution or, as a 1x1 convolution over rows, matrix product. */
@@ -111,12 +127,7 @@ export function chooseInt8(
   const { limits } = runtime.device;
   const cores = family === 'tensor' ? knownTensorCores(runtime.device) : null;
   const tensor = cores && chooseTensor(limits, cores, pixelCount, shape);
-  if (tensor) {
-    const [, channels] = tensorTileSize(cores, tensor);
-    const { groupWords } = gemmShape(pixelCount, shape, channels / 4);
-    const specialization = tensorSpecialization(cores, tensor, groupWords);
-    return { family, tileVectors: channels / 4, specialization, variant: 'plain', splits: 1 };
-  }
+  if (tensor) return tensorChoice(cores, tensor);
   const tile = tuned?.tile ?? chooseTiled(limits, pixelCount, shape);
   checkTiled(limits, tile);
   const gemm = gemmShape(pixelCount, shape, tile.tileVectors);

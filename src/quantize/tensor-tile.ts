@@ -30,24 +30,19 @@ export function tensorTileSize({ M, N }: TensorCores, tile: TensorTile): [pixels
 /** Every tile that fits this adapter's workgroups, largest first: what a tuner picks among. */
 export function tensorTiles(limits: Limits, cores: TensorCores): TensorTile[] {
   const tiles: TensorTile[] = [];
-  for (const [rows, columns, subgroupsM, subgroupsN] of [
-    [64, 64, 2, 2],
-    [64, 32, 2, 4],
-    [64, 32, 2, 2],
-    [32, 32, 2, 2],
+  for (const [matricesM, matricesN, subgroupsM, subgroupsN] of [
+    [4, 4, 2, 2],
+    [4, 2, 2, 4],
+    [4, 2, 2, 2],
+    [2, 2, 2, 2],
   ]) {
-    const [matricesM, matricesN] = [rows / cores.M, columns / cores.N];
     const tile = { matricesM, matricesN, subgroupsM, subgroupsN, stepVectors: 4 };
     const [pixels, channels] = tensorTileSize(cores, tile);
     const subgroups = subgroupsM * subgroupsN;
     const threads = subgroups * cores.subgroupSize;
-    const bytes = (pixels + channels) * (tile.stepVectors + 1) * 16 + subgroups * cores.M * columns * 4;
-    const whole = [
-      matricesM,
-      matricesN,
-      (pixels * tile.stepVectors) / threads,
-      (channels * tile.stepVectors) / threads,
-    ];
+    const bytes =
+      (pixels + channels) * (tile.stepVectors + 1) * 16 + subgroups * cores.M * cores.N * matricesN * 4;
+    const whole = [(pixels * tile.stepVectors) / threads, (channels * tile.stepVectors) / threads];
     if (
       whole.every(Number.isInteger) &&
       threads <= limits.maxComputeInvocationsPerWorkgroup &&
@@ -62,8 +57,8 @@ export function tensorTiles(limits: Limits, cores: TensorCores): TensorTile[] {
 const LEAST_WORKGROUPS = 64;
 
 /**
- * The largest tile that fills the adapter with this product, or null where none does or its groups have other sizes
- * than every tile.
+ * The largest tile that fills the adapter with this product, or null where none does, its groups have other sizes than
+ * every tile, or their channels are not whole vectors of 16.
  */
 export function chooseTensor(
   limits: Limits,
@@ -71,6 +66,7 @@ export function chooseTensor(
   pixelCount: number,
   shape: WeightShape,
 ): TensorTile | null {
+  if ((shape.inChannels / shape.groups) % 16 !== 0) return null;
   const fits = tensorTiles(limits, cores).filter((tile) => {
     const [pixels, channels] = tensorTileSize(cores, tile);
     const workgroups = Math.ceil(pixelCount / pixels) * Math.ceil(shape.outChannels / channels);
@@ -80,13 +76,8 @@ export function chooseTensor(
   return fits.find((tile) => shape.outChannels > tensorTileSize(cores, tile)[1] / 2) ?? fits.at(-1) ?? null;
 }
 
-/** A tile as the shader's constants; `groupWords` says how many words in a row belong to one tap. */
-export function tensorSpecialization(
-  cores: TensorCores,
-  tile: TensorTile,
-  groupWords: number,
-): Specialization {
-  const run = [4, 2, 1].find((words) => groupWords % words === 0) ?? 1;
+/** A tile as the shader's constants. */
+export function tensorSpecialization(cores: TensorCores, tile: TensorTile): Specialization {
   return {
     MATRIX_M: `${cores.M}u`,
     MATRIX_N: `${cores.N}u`,
@@ -98,7 +89,6 @@ export function tensorSpecialization(
     SUBGROUP_SIZE: `${cores.subgroupSize}u`,
     STEP_VECTORS: `${tile.stepVectors}u`,
     UNITS: `${cores.units}u`,
-    WORD_RUN: `${run}u`,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
+import { conv2dInt8TensorKernel } from '../kernels/conv2d-int8-tensor.ts';
 import { conv2dInt8TiledKernel } from '../kernels/conv2d-int8-tiled.ts';
 import { conv2dTiledKernel } from '../kernels/conv2d-tiled.ts';
 import { chooseFloat, type FloatChoice, floatVariants } from '../quantize/float-choice.ts';
@@ -8,7 +9,10 @@ import {
   type Int8Choice,
   int8Variants,
   type KernelPreference,
+  tensorChoice,
 } from '../quantize/kernel-choice.ts';
+import { knownTensorCores } from '../quantize/tensor-cores.ts';
+import { tensorTiles } from '../quantize/tensor-tile.ts';
 import {
   type ConvPlane,
   type ConvTile,
@@ -31,7 +35,7 @@ const [LEAST_SUMS, MOST_SUMS] = [32, 128];
  * they differ from it. All of them give the same bits.
  *
  * @param pixelCount output pixels, those inside pool windows included
- * @param preference a family to stay in; tensor cores have one tile
+ * @param preference a family to stay in
  * @param plane where the windows lie; without it there is no Winograd
  * @example
  * int8Candidates(runtime, 32768, shape).map(({ label }) => label); // ['registers TILE_PIXELS=8u ...', ...]
@@ -49,16 +53,18 @@ export function int8Candidates(
     splits: 1,
     ...tile,
   });
-  // A CPU that plays the GPU runs workgroup memory and barriers several times slower: not worth the time to see.
-  const tiled = own.family === 'tiled' && preference !== 'tensor';
+  const cores = own.family === 'tensor' ? knownTensorCores(runtime.device) : null;
   const choices = [
-    ...(preference === 'auto' || preference === 'registers'
+    ...(cores ? tensorTiles(runtime.device.limits, cores).map((tile) => tensorChoice(cores, tile)) : []),
+    // A CPU that plays the GPU runs workgroup memory and barriers several times slower, and a GPU runs private sums
+    // several times slower than both: not worth the time to see.
+    ...(own.family === 'registers'
       ? [
           ...privateTiles(int8Variants, convLanes(runtime, shape, true), pixelCount, own),
           ...(plane && fitsWinograd(runtime, shape, plane) ? winogradTiles(runtime, pixelCount, shape) : []),
         ].map(registers)
       : []),
-    ...(tiled ? tiledChoices(runtime, pixelCount, shape) : []),
+    ...(own.family === 'registers' ? [] : tiledChoices(runtime, pixelCount, shape)),
   ];
   return ordered(own, choices, shape, labelOf);
 }
@@ -73,9 +79,7 @@ export function floatCandidates(
   const own = chooseFloat(runtime, pixelCount, shape, { kernels: preference });
   const tiles = own.tiled ? tiledTiles(runtime.device.limits, shape, 'f32') : [];
   const choices: FloatChoice[] = [
-    ...(own.tiled && preference !== 'auto'
-      ? []
-      : privateTiles(floatVariants, convLanes(runtime, shape, false), pixelCount, own)),
+    ...(own.tiled ? [] : privateTiles(floatVariants, convLanes(runtime, shape, false), pixelCount, own)),
     ...tiles.map((tile) => chooseFloat(runtime, pixelCount, shape, { kernels: 'tiled', tile })),
   ];
   return ordered(own, choices, shape, labelOf);
@@ -175,7 +179,7 @@ let text: string | undefined;
 
 /** Stands for the text of every kernel tuned here: a release that leaves them alone keeps its users' picks. */
 export function fingerprint(): string {
-  const tiled = [conv2dInt8TiledKernel, conv2dTiledKernel] as unknown as Kernel[];
+  const tiled = [conv2dInt8TensorKernel, conv2dInt8TiledKernel, conv2dTiledKernel] as unknown as Kernel[];
   const kernels = [...Object.values(floatVariants), ...Object.values(int8Variants), ...tiled];
   text ??= fnv1a(kernels.flatMap(({ declaration }) => declaration.wgsl).join('\n'));
   return text;

@@ -66,8 +66,9 @@ export function lowerFloat(
     steps,
     logits: {
       tensor: last.output,
+      pixels: pixels(last.outputShape),
+      channels: last.outputShape.channels,
       stride: vectors(last.outputShape) * 4,
-      classes: last.outputShape.channels,
       dtype: 'float32',
       scale: 1,
       zeroPoint: 0,

@@ -86,8 +86,9 @@ export async function lowerInt8(
     steps,
     logits: {
       tensor: last.output,
+      pixels: pixels(last.outputShape),
+      channels: last.outputShape.channels,
       stride: float ? last.outputShape.channels : vectors(last.outputShape) * 4,
-      classes: last.outputShape.channels,
       dtype: float ? 'float32' : 'int8',
       ...out,
     },

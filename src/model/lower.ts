@@ -30,11 +30,12 @@ export interface LoweredModel {
   /** How images enter: the first step for each input type, all writing the same tensor. */
   inputs: { uint8: Step; float32: Step | null };
   steps: Step[];
-  /** The tensor holding the logits, its row stride in words and how to read them. */
+  /** The tensor holding the output: pixels of one image, each of `stride` values of which `channels` count. */
   logits: {
     tensor: string;
+    pixels: number;
+    channels: number;
     stride: number;
-    classes: number;
     dtype: 'float32' | 'int8';
     scale: number;
     zeroPoint: number;

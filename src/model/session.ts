@@ -12,14 +12,15 @@ import { type TuneOptions, tuneKernels } from './tune.ts';
 export interface Session {
   readonly runtime: Runtime;
   readonly batch: number;
+  /** Values of one image's output: the classes of a classifier, height x width x channels where an image comes out. */
   readonly classes: number;
   /** Bytes of GPU memory: weights as they are stored there, activations, staging. */
   readonly gpuBytes: { weights: number; activations: number; staging: number; total: number };
   /**
-   * Logits of any number of images.
+   * The whole output, flat, of any number of images: a classifier's logits, or all of an image's pixels.
    *
    * @param images NHWC; Uint8Array of pixels 0-255, or Float32Array 0-1. A last partial batch is fine.
-   * @returns images x classes floats, row-major.
+   * @returns images x classes floats, row-major; an output of several pixels, flattened by the network or not, is NHWC.
    * @throws LloydError when the length is not a whole number of images, or the device is lost.
    */
   run(images: Uint8Array | Float32Array): Promise<Float32Array>;
@@ -72,7 +73,8 @@ export async function compile(
   const executor = await buildExecutor(runtime, lowered, new Set([lowered.logits.tensor]));
   const { logits } = lowered;
   const pixelsPerImage = input.height * input.width * input.channels;
-  const logitBytes = batch * logits.stride * (logits.dtype === 'int8' ? 1 : 4);
+  const classes = logits.pixels * logits.channels;
+  const logitBytes = batch * logits.pixels * logits.stride * (logits.dtype === 'int8' ? 1 : 4);
   // Two readback buffers: while the host reads one batch's logits the next batch is already running.
   const staging = [0, 1].map((i) =>
     runtime.device.createBuffer({
@@ -98,23 +100,24 @@ export async function compile(
   const collect = (slot: GPUBuffer, count: number, out: Float32Array) => {
     const range = slot.getMappedRange();
     const rows = logits.dtype === 'int8' ? new Int8Array(range) : new Float32Array(range);
-    for (let i = 0; i < count; i++) {
-      for (let c = 0; c < logits.classes; c++) {
-        out[i * logits.classes + c] = (rows[i * logits.stride + c] - logits.zeroPoint) * logits.scale;
+    const { channels, stride, zeroPoint, scale } = logits;
+    for (let pixel = 0; pixel < count * logits.pixels; pixel++) {
+      for (let c = 0; c < channels; c++) {
+        out[pixel * channels + c] = (rows[pixel * stride + c] - zeroPoint) * scale;
       }
     }
     slot.unmap();
   };
   const runAll = async (images: Uint8Array | Float32Array) => {
     const total = images.length / pixelsPerImage;
-    const result = new Float32Array(total * logits.classes);
+    const result = new Float32Array(total * classes);
     let pending: { mapped: Promise<unknown>; slot: GPUBuffer; first: number; count: number } | undefined;
     const settle = async () => {
       if (!pending) return;
       const { mapped, slot, first, count } = pending;
       pending = undefined;
       await mapped;
-      collect(slot, count, result.subarray(first * logits.classes));
+      collect(slot, count, result.subarray(first * classes));
     };
     for (let first = 0, turn = 0; first < total; first += batch, turn++) {
       const count = Math.min(batch, total - first);
@@ -130,7 +133,7 @@ export async function compile(
   return {
     runtime,
     batch,
-    classes: logits.classes,
+    classes,
     gpuBytes: {
       weights: executor.arena.constantBytes,
       activations: executor.arena.activationBytes + executor.stagedBytes,

@@ -2,6 +2,7 @@ import { check } from '../gpu/errors.ts';
 import type { AdapterReport, Runtime } from '../gpu/runtime.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import type { Images } from './calibrate.ts';
+import { checkNetwork } from './check-network.ts';
 import { modelFileBytes } from './file.ts';
 import type { Model } from './graph.ts';
 import { agreement, logitSqnrDb, topOne, wilson } from './metrics.ts';
@@ -94,6 +95,7 @@ export async function compareModel(
   labels: Uint8Array,
   options: CompareOptions,
 ): Promise<Comparison> {
+  checkNetwork(model);
   const { input } = model.graph;
   const perImage = input.height * input.width * input.channels;
   const total = labels.length;

@@ -4,6 +4,7 @@ import { packCodes, readCodebookFile, unpackCodes, writeCodebookFile } from '../
 import { readSafetensors, writeSafetensors } from '../io/safetensors.ts';
 import { elementCount, type Tensor as FileTensor, toFloat32 } from '../io/tensor.ts';
 import { checkRule } from '../quantize/requantize.ts';
+import { checkNetwork } from './check-network.ts';
 import { fuseGraph, hasWeights } from './fuse.ts';
 import type { Model } from './graph.ts';
 import { decodeCodebook } from './layer-codes.ts';
@@ -16,7 +17,7 @@ const LINEAR_FORMAT = 'lloyd-linear';
  * A model as a safetensors file that any reader opens: fp32 parameters as they are, codes packed to their width
  * beside their codebook (`<name>.codes`, `<name>.codebook`) or scales (`<name>.codes`, `<name>.scale`).
  *
- * @throws LloydError for a mixed model that no format holds.
+ * @throws LloydError for a mixed model that no format holds, or parameters that are not what the graph says.
  * @example
  * await writeFile('vgg-int4.safetensors', writeModelFile(quantized));
  */
@@ -24,6 +25,7 @@ export function writeModelFile(
   model: Model | QuantizedModel,
   metadata: Record<string, string> = {},
 ): Uint8Array {
+  checkNetwork(model);
   if (!isQuantized(model)) {
     return writeSafetensors(new Map([...model.parameters].map(([n, t]) => [n, floatTensor(t)])), metadata);
   }

@@ -1,6 +1,6 @@
-import { check, LloydError } from '../gpu/errors.ts';
+import { check } from '../gpu/errors.ts';
 import { type Graph, type GraphNode, type ImageShape, inferShapes, type Model } from './graph.ts';
-import { parameter, requiredParameter } from './parameters.ts';
+import { checkParameters, parameter, requiredParameter } from './parameters.ts';
 
 /** A convolution (or a linear layer, as the convolution that covers its whole input) with what follows it fused in. */
 export interface ConvLayer {
@@ -62,9 +62,11 @@ export const layerInputs = (layer: Layer): readonly string[] =>
  * Fuses batch norm, activation and 2x2 max-pool into the layer before them: the layers that are dispatched, the one
  * that computes the graph's output last. Nodes on which the output doesn't depend are left out.
  *
- * @throws LloydError for a graph that doesn't hold together, a missing parameter, or an unknown operator.
+ * @throws LloydError for a graph that doesn't hold together, an unknown operator, or a parameter that is missing or of another
+ *   shape or dtype than the graph's.
  */
 export function fuseGraph(model: Model): Layer[] {
+  checkParameters(model);
   const { graph } = model;
   const shapes = inferShapes(graph);
   const nodes = neededNodes(graph);
@@ -242,10 +244,7 @@ function createLayer(
         ...open,
       };
     }
-    case 'add':
-    case 'concat':
-    case 'relu':
-    case 'relu6':
+    default:
       return {
         // An activation whose input others read too, or which follows a pool, is a concatenation of one.
         kind: node.op === 'add' ? 'add' : 'concat',
@@ -260,11 +259,5 @@ function createLayer(
         low: node.op.startsWith('relu') ? 0 : -Infinity,
         high: node.op === 'relu6' ? 6 : Infinity,
       };
-    default:
-      throw new LloydError(
-        `${model.graph.name}: a node's op must be one that a graph has`,
-        `${node.op} (${node.name})`,
-        'build the graph of conv2d, linear, batchNorm, relu, relu6, add, concat, flatten, identity and pools',
-      );
   }
 }

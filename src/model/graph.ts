@@ -68,23 +68,57 @@ export function windowOutput(
   return Math.floor((size + before + after - ((kernel - 1) * dilation + 1)) / stride) + 1;
 }
 
+const OPS: readonly string[] = [
+  'conv2d',
+  'linear',
+  'batchNorm',
+  'relu',
+  'relu6',
+  'add',
+  'concat',
+  'flatten',
+  'identity',
+  'maxPool',
+  'averagePool',
+  'globalAveragePool',
+] satisfies GraphNode['op'][];
+
+const isSize = (n: unknown): n is number => Number.isInteger(n) && (n as number) >= 1;
+
 /**
  * The shape of every node's output, by name (the graph's input included).
  *
- * @throws LloydError for an unknown input, a shape that doesn't fit, or a duplicate name.
+ * @throws LloydError for an unknown input or operator, an attribute out of range, a shape that doesn't fit, what would
+ *   read the pixels of a flattened image, or a duplicate name.
  * @example
  * inferShapes(vgg().graph).get('backbone.pool3'); // { height: 2, width: 2, channels: 512 }
  */
 export function inferShapes(graph: Graph): Map<string, ImageShape> {
-  const shapes = new Map<string, ImageShape>([[graph.input.name, graph.input]]);
+  const { input } = graph;
+  check(
+    [input?.height, input?.width, input?.channels].every(isSize) && typeof input.name === 'string',
+    `${graph.name}: the input must have a name and a height, width and channels of 1 or more`,
+    input && [input.name, input.height, input.width, input.channels],
+  );
+  check(Array.isArray(graph.nodes), `${graph.name}: nodes must be an array`, graph.nodes);
+  const shapes = new Map<string, ImageShape>([[input.name, input]]);
+  const flat = new Set<string>();
   for (const node of graph.nodes) {
+    check(
+      OPS.includes(node?.op),
+      `${graph.name}: a node's op must be one that a graph has`,
+      `${node?.op} (${node?.name})`,
+      `build the graph of ${OPS.join(', ')}`,
+    );
     check(
       !shapes.has(node.name),
       `${graph.name}: node names must be unique`,
       node.name,
       'rename one of them',
     );
-    const inputs = node.inputs.map((name) => {
+    check(Array.isArray(node.inputs), `${node.name}: inputs must be an array of names`, node.inputs);
+    const names: readonly string[] = node.inputs;
+    const inputs = names.map((name) => {
       const shape = shapes.get(name);
       check(shape, `${node.name}: an input must be the graph's input or an earlier node`, name);
       return shape;
@@ -94,18 +128,69 @@ export function inferShapes(graph: Graph): Map<string, ImageShape> {
       `${node.name}: ${node.op} takes ${node.op === 'add' || node.op === 'concat' ? 'two inputs or more' : 'one input'}`,
       inputs.length,
     );
-    shapes.set(node.name, outputShape(node, inputs));
+    const shape = nodeShape(node, inputs);
+    shapes.set(node.name, shape);
+    if (node.op === 'linear') continue;
+    if (names.some((name) => flat.has(name))) {
+      checkFlat(node, inputs[0]);
+      flat.add(node.name);
+    } else if (node.op === 'flatten' && shape.height * shape.width > 1) flat.add(node.name);
   }
   check(shapes.has(graph.output), `${graph.name}: the output must be one of the nodes`, graph.output);
   return shapes;
 }
 
-function outputShape(node: GraphNode, inputs: readonly ImageShape[]): ImageShape {
+/** Of a flattened image each value is a feature of its own; only what treats all alike may still take it for pixels. */
+function checkFlat({ op, name }: GraphNode, { height, width, channels }: ImageShape): void {
+  check(
+    op !== 'batchNorm',
+    `${name}: batch norm over a flattened image has a parameter a pixel and channel, which no layer here has`,
+    `${height} x ${width} x ${channels} values`,
+    'multiply it into the linear layer that follows, or normalize before flattening',
+  );
+  check(
+    ['relu', 'relu6', 'add', 'concat', 'flatten', 'identity'].includes(op),
+    `${name}: ${op} takes images, which a flattened one no longer is`,
+    `${height} x ${width} x ${channels} values in a row`,
+    'put it before the flatten',
+  );
+}
+
+/** Checks a window's sizes: of a convolution or a pool. */
+function checkWindow(node: GraphNode & { kernel: readonly [number, number] }): void {
+  const pair = (value: unknown) => Array.isArray(value) && value.length === 2 && value.every(isSize);
+  const { name, op, kernel } = node;
+  check(pair(kernel), `${name}: kernel must be [height, width] of 1 or more`, kernel ?? 'none');
+  const { strides = op === 'conv2d' ? [1, 1] : undefined, pads = [0, 0, 0, 0] } = node as Conv2dAttributes;
+  check(pair(strides), `${name}: strides must be [height, width] of 1 or more`, strides ?? 'none');
+  check(
+    Array.isArray(pads) && pads.length === 4 && pads.every((n) => Number.isInteger(n) && n >= 0),
+    `${name}: pads must be [top, left, bottom, right] of 0 or more`,
+    pads,
+  );
+  if (op !== 'conv2d') {
+    check(
+      pads.every((pad, side) => pad < kernel[side % 2]),
+      `${name}: a pool's pads must be smaller than its kernel of ${kernel.join(' x ')}`,
+      pads,
+      'a window of padding alone has no value',
+    );
+    return;
+  }
+  const { dilations = [1, 1], groups = 1, outChannels } = node;
+  check(pair(dilations), `${name}: dilations must be [height, width] of 1 or more`, dilations);
+  check(isSize(groups), `${name}: groups must be an integer of 1 or more`, groups);
+  check(isSize(outChannels), `${name}: outChannels must be an integer of 1 or more`, outChannels ?? 'none');
+}
+
+/** The shape that a node leaves of inputs of these. */
+export function nodeShape(node: GraphNode, inputs: readonly ImageShape[]): ImageShape {
   const [input] = inputs;
   switch (node.op) {
     case 'conv2d':
     case 'maxPool':
     case 'averagePool': {
+      checkWindow(node);
       const [top, left, bottom, right] = node.pads ?? [0, 0, 0, 0];
       const [sy, sx] = node.strides ?? [1, 1];
       const [dy, dx] = node.op === 'conv2d' ? (node.dilations ?? [1, 1]) : [1, 1];
@@ -126,7 +211,21 @@ function outputShape(node: GraphNode, inputs: readonly ImageShape[]): ImageShape
       return { height, width, channels };
     }
     case 'linear':
+      check(
+        isSize(node.outFeatures),
+        `${node.name}: outFeatures must be an integer of 1 or more`,
+        node.outFeatures ?? 'none',
+      );
       return { height: 1, width: 1, channels: node.outFeatures };
+    case 'batchNorm': {
+      const { epsilon = 1e-5 } = node;
+      check(
+        Number.isFinite(epsilon) && epsilon >= 0,
+        `${node.name}: epsilon must be a number of 0 or more`,
+        epsilon,
+      );
+      return input;
+    }
     case 'flatten':
       return input; // a reshape: linear reads the image it came from (model/fuse.ts)
     case 'globalAveragePool':

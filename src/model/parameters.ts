@@ -2,6 +2,65 @@ import { check } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { type Graph, inferShapes, type Model } from './graph.ts';
 
+/** Refuses an object, or anything else, where a Map is taken. */
+export function checkMap(value: unknown, what: string): asserts value is ReadonlyMap<string, unknown> {
+  const map = value as Partial<Map<string, unknown>> | null | undefined;
+  check(
+    typeof map?.get === 'function' && typeof map.keys === 'function',
+    `${what} must be a Map`,
+    value,
+    value !== null && typeof value === 'object'
+      ? 'new Map(Object.entries(...)) makes one of a plain object'
+      : undefined,
+  );
+}
+
+/**
+ * Checks a network's parameters against its graph, by name: layout, size, dtype. Those it lacks are found when they are
+ * read, since not every node need be.
+ *
+ * @throws LloydError naming the parameter, the shape that the graph gives it and the one it has
+ */
+export function checkParameters(model: Model): void {
+  const { graph, parameters } = (model ?? {}) as Model;
+  check(
+    graph !== null && typeof graph === 'object',
+    'a model must be a graph with its parameters',
+    model,
+    'vgg, readModelFile, fromLayersModel and fromGraphModel make one',
+  );
+  checkMap(parameters, `${graph.name}: parameters`);
+  const shapes = parameterShapes(graph);
+  for (const node of graph.nodes)
+    if (node.op === 'conv2d') shapes.set(`${node.name}.bias`, [node.outChannels]);
+  for (const [name, shape] of shapes) {
+    const tensor = parameters.get(name) as Partial<Tensor> | undefined;
+    if (tensor === undefined) continue;
+    const dims: unknown = tensor?.dims;
+    check(
+      Array.isArray(dims) && dims.length === shape.length && shape.every((size, i) => size === dims[i]),
+      `${graph.name}: ${name} must have the shape [${shape.join(', ')}]${LAYOUTS[shape.length] ?? ''}`,
+      Array.isArray(dims) ? `[${dims.join(', ')}]` : 'no dims',
+      'reorder it, or mend the graph',
+    );
+    const { dtype, data } = tensor;
+    check(
+      (dtype === 'float32' && data instanceof Float32Array) ||
+        (dtype === 'float16' && data instanceof Uint16Array),
+      `${graph.name}: ${name} must be float32 in a Float32Array, or float16 as its bits in a Uint16Array`,
+      `${dtype} in ${data?.constructor?.name}`,
+      'convert it',
+    );
+    const count = shape.reduce((a, b) => a * b, 1);
+    check(data.length === count, `${graph.name}: ${name} must hold ${count} values`, data.length);
+  }
+}
+
+const LAYOUTS: Record<number, string> = {
+  2: ': outputs x inputs, an image that it reads as channels x height x width',
+  4: ': output channels x input channels of a group x height x width',
+};
+
 /** Name and shape of every parameter and statistic a graph reads, in the graph's order. */
 export function parameterShapes(graph: Graph): Map<string, number[]> {
   const shapes = inferShapes(graph);

@@ -6,6 +6,7 @@ import type { RequantizeRule } from '../quantize/requantize.ts';
 import { calibrate, type Images, type Observer } from './calibrate.ts';
 import { type ConvLayer, fuseGraph, hasWeights } from './fuse.ts';
 import type { Model } from './graph.ts';
+import { checkMap } from './parameters.ts';
 
 /** A layer's weights as codes into its codebooks: OIHW order, one code an element. */
 export interface CodebookLayer {
@@ -73,7 +74,8 @@ export interface QuantizeModelOptions {
  * `kmeans` (Han et al., Deep Compression, 2016): one codebook a layer or several, biases and batch norm stay float.
  * `linear` (Jacob et al., 2018): batch norm folded, symmetric per-channel weights, int8 activations, int32 biases.
  *
- * @throws LloydError for bits out of range, an unknown layer name, NaN or infinite weights, or missing images.
+ * @throws LloydError for bits out of range, an unknown layer name, NaN or infinite weights, missing images,
+ *   or a parameter that is not what the graph says (by name).
  * @example
  * const int8 = await quantizeModel(runtime, model, { method: 'linear', bits: 8, calibration: images });
  * const palette = await quantizeModel(runtime, model, { method: 'kmeans', bits: 4 });
@@ -141,6 +143,7 @@ export async function quantizeModel(
     'no calibration',
     'pass calibration: a Uint8Array of NHWC pixels, 100 training images or more',
   );
+  if (options.activations) checkMap(options.activations, 'activations');
   const layers = new Map<string, LinearLayer>();
   for (const layer of convs) {
     const { name } = layer;

@@ -2,6 +2,7 @@ import { recordCalls } from '../gpu/call.ts';
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { KernelPreference } from '../quantize/kernel-choice.ts';
+import { checkNetwork } from './check-network.ts';
 import { buildExecutor, type PlanEntry } from './executor.ts';
 import type { Model } from './graph.ts';
 import { lowerModel } from './lower-model.ts';
@@ -51,7 +52,8 @@ export interface CompileOptions {
  * Compiles a model, quantized or not, into a session: kernels chosen for the adapter, buffers placed by lifetime, bind
  * groups made, one encoder and one submit a forward pass.
  *
- * @throws LloydError when a layer has no kernel, an accumulator could overflow, or a limit of the adapter is exceeded.
+ * @throws LloydError when a parameter is not what the graph says (by name), a layer has no kernel, an accumulator could
+ *   overflow, or a limit of the adapter is exceeded.
  * @example
  * const session = await compile(runtime, quantized, { batch: 32 });
  * const logits = await session.run(pixels); // Uint8Array, N x 32 x 32 x 3
@@ -64,6 +66,7 @@ export async function compile(
   model: Model | QuantizedModel,
   { batch = 32, kernels, float16 = false, tune = false }: CompileOptions = {},
 ): Promise<Session> {
+  checkNetwork(model);
   check(Number.isInteger(batch) && batch >= 1, 'batch must be a positive integer', batch);
   check(!(tune && float16), 'float16 is not tuned', 'both', 'leave one of them out');
   const options = tune === true ? {} : tune;

@@ -2,7 +2,7 @@ import { check } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { type Tensor as FileTensor, toFloat32 } from '../io/tensor.ts';
 import type { Graph, GraphNode, Model } from './graph.ts';
-import { parameterShapes } from './parameters.ts';
+import { checkMap, parameterShapes } from './parameters.ts';
 
 /** Options of {@link vgg}. */
 export interface VggOptions {
@@ -69,6 +69,7 @@ export function vgg({ parameters, widthDivisor = 1, classes = 10 }: VggOptions =
 }
 
 function checked(graph: Graph, parameters: ReadonlyMap<string, Tensor | FileTensor>): Map<string, Tensor> {
+  checkMap(parameters, `${graph.name}: parameters`);
   const kept = new Map<string, Tensor>();
   for (const [name, dims] of parameterShapes(graph)) {
     const tensor = parameters.get(name);

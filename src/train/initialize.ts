@@ -1,5 +1,5 @@
 import type { Model } from '../model/graph.ts';
-import { parameterShapes } from '../model/parameters.ts';
+import { checkMap, parameterShapes } from '../model/parameters.ts';
 import { seeded } from './random.ts';
 
 /**
@@ -11,6 +11,7 @@ import { seeded } from './random.ts';
  * const start = initialize(vgg({ widthDivisor: 8 }), { seed: 7 });
  */
 export function initialize(model: Model, { seed = 0 }: { seed?: number } = {}): Model {
+  checkMap(model.parameters, `${model.graph.name}: parameters`);
   const parameters = new Map(model.parameters);
   const kinds = new Map(model.graph.nodes.map(({ name, op }) => [name, op]));
   let index = 0;

@@ -1,6 +1,6 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import { type GraphNode, type ImageShape, inferShapes, type Model } from '../model/graph.ts';
-import { parameter, requiredParameter } from '../model/parameters.ts';
+import { checkParameters, parameter, requiredParameter } from '../model/parameters.ts';
 
 type Pair = readonly [number, number];
 type Pads = readonly [number, number, number, number];
@@ -59,10 +59,12 @@ const NO_PADS = [0, 0, 0, 0] as const;
 /**
  * A graph as the layers that can be trained, in order; the last one makes the logits.
  *
- * @throws LloydError for a concatenation, a grouped convolution that is not depthwise, or a batch norm or activation
- *   that no layer can take in
+ * @throws LloydError for a concatenation, a grouped convolution that is not depthwise, a batch norm or activation that
+ *   no layer can take in, or a parameter that is not what the graph says
  */
-export function trainedLayers({ graph }: Model): TrainedLayer[] {
+export function trainedLayers(model: Model): TrainedLayer[] {
+  checkParameters(model);
+  const { graph } = model;
   const shapes = inferShapes(graph);
   const aliases = new Map<string, string>();
   const source = (name: string): string => aliases.get(name) ?? name;

@@ -8,6 +8,8 @@ import { type Graph, type GraphNode, inferShapes, type Model } from '../../src/m
 import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
 import { compile } from '../../src/model/session.ts';
 import { vgg } from '../../src/model/vgg.ts';
+import { initialize } from '../../src/train/initialize.ts';
+import { trainedLayers } from '../../src/train/layers.ts';
 import { withParameters } from '../support/branching-models.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 
@@ -76,6 +78,7 @@ describe('parameters that are not what the graph says', () => {
     for (const quantize of Object.values(quantizations))
       expect(await refusal(() => quantize(bad))).toMatch(rule);
     expect(() => writeModelFile(bad)).toThrow(rule);
+    expect(() => trainedLayers(bad)).toThrow(rule);
   });
 
   test('an object where a Map is wanted is refused with the cure', async () => {
@@ -88,6 +91,7 @@ describe('parameters that are not what the graph says', () => {
       calibration: images,
     });
     expect(await refusal(() => compared)).toMatch(rule);
+    expect(() => initialize(plain)).toThrow(rule);
     expect(() => vgg({ parameters: {} as never })).toThrow(/vgg: parameters must be a Map/);
     expect(
       await refusal(() =>

@@ -107,12 +107,12 @@ export function inferShapes(graph: Graph): Map<string, ImageShape> {
     check(
       OPS.includes(node?.op),
       `${graph.name}: a node's op must be one that a graph has`,
-      `${node?.op} (${node?.name})`,
+      `${String(node?.op)} (${String(node?.name)})`,
       `build the graph of ${OPS.join(', ')}`,
     );
     check(
-      !shapes.has(node.name),
-      `${graph.name}: node names must be unique`,
+      typeof node.name === 'string' && !shapes.has(node.name),
+      `${graph.name}: node names must be unique strings`,
       node.name,
       'rename one of them',
     );

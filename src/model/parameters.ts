@@ -29,6 +29,7 @@ export function checkParameters(model: Model): void {
     model,
     'vgg, readModelFile, fromLayersModel and fromGraphModel make one',
   );
+  check(typeof graph.name === 'string', 'a graph must have a name', graph.name);
   checkMap(parameters, `${graph.name}: parameters`);
   const shapes = parameterShapes(graph);
   for (const node of graph.nodes)
@@ -40,7 +41,7 @@ export function checkParameters(model: Model): void {
     check(
       Array.isArray(dims) && dims.length === shape.length && shape.every((size, i) => size === dims[i]),
       `${graph.name}: ${name} must have the shape [${shape.join(', ')}]${LAYOUTS[shape.length] ?? ''}`,
-      Array.isArray(dims) ? `[${dims.join(', ')}]` : 'no dims',
+      Array.isArray(dims) ? dims : 'no dims',
       'reorder it, or mend the graph',
     );
     const { dtype, data } = tensor;
@@ -48,7 +49,7 @@ export function checkParameters(model: Model): void {
       (dtype === 'float32' && data instanceof Float32Array) ||
         (dtype === 'float16' && data instanceof Uint16Array),
       `${graph.name}: ${name} must be float32 in a Float32Array, or float16 as its bits in a Uint16Array`,
-      `${dtype} in ${data?.constructor?.name}`,
+      `${String(dtype)} in ${data?.constructor?.name}`,
       'convert it',
     );
     const count = shape.reduce((a, b) => a * b, 1);

@@ -2,8 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import { LloydError } from '../../src/gpu/errors.ts';
 import type { Tensor } from '../../src/gpu/tensor.ts';
+import { checkNetwork } from '../../src/model/check-network.ts';
 import { compareModel } from '../../src/model/compare.ts';
 import { writeModelFile } from '../../src/model/file.ts';
+import { fuseGraph } from '../../src/model/fuse.ts';
 import { type Graph, type GraphNode, inferShapes, type Model } from '../../src/model/graph.ts';
 import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
 import { compile } from '../../src/model/session.ts';
@@ -58,8 +60,16 @@ async function refusal(work: () => Promise<unknown>): Promise<string> {
 describe('parameters that are not what the graph says', () => {
   // [2, 3, 1, 6], as TensorFlow has it, holds as many values as [6, 2, 3, 1].
   const wrong: [string, unknown, RegExp][] = [
-    ['c.weight', tensor([3, 1, 2, 6]), /c\.weight must have the shape \[6, 2, 3, 1\].*"\[3, 1, 2, 6\]"/],
-    ['c.weight', tensor([6, 4, 3, 1]), /c\.weight must have the shape \[6, 2, 3, 1\].*"\[6, 4, 3, 1\]"/],
+    [
+      'c.weight',
+      tensor([3, 1, 2, 6]),
+      /c\.weight must have the shape \[6, 2, 3, 1\].*received \[3, 1, 2, 6\]/,
+    ],
+    [
+      'c.weight',
+      tensor([6, 4, 3, 1]),
+      /c\.weight must have the shape \[6, 2, 3, 1\].*received \[6, 4, 3, 1\]/,
+    ],
     ['c.weight', tensor([36]), /c\.weight must have the shape.*output channels x input channels/],
     ['c.weight', { dtype: 'float32', data: new Float32Array(36) }, /c\.weight must have the shape.*no dims/],
     ['c.weight', tensor([6, 2, 3, 1], 'float16'), /c\.weight must be float32.*float16 in Float32Array/],
@@ -69,7 +79,7 @@ describe('parameters that are not what the graph says', () => {
     ['n.weight', tensor([5]), /n\.weight must have the shape \[6\]/],
     ['n.running_var', tensor([1]), /n\.running_var must have the shape \[6\]/],
     ['fc.weight', tensor([36, 5]), /fc\.weight must have the shape \[5, 36\].*channels x height x width/],
-    ['fc.bias', tensor([5, 1]), /fc\.bias must have the shape \[5\].*"\[5, 1\]"/],
+    ['fc.bias', tensor([5, 1]), /fc\.bias must have the shape \[5\].*received \[5, 1\]/],
     ['fc.bias', null, /fc\.bias must have the shape/],
   ];
   test.each(wrong)('%s: compile and quantizeModel refuse it', async (name, value, rule) => {
@@ -190,4 +200,55 @@ describe('graphs that do not hold together', () => {
     expect(() => inferShapes(bad as Graph)).toThrow(LloydError);
     expect(() => inferShapes(bad as Graph)).toThrow(rule);
   });
+});
+
+test('whatever is put anywhere in a model, it is taken or refused by a LloydError', () => {
+  const odd = () =>
+    random.pick([
+      undefined,
+      null,
+      0,
+      -1,
+      1.5,
+      NaN,
+      2 ** 31,
+      '',
+      'c',
+      [],
+      [1, 2],
+      [0, 0, 0, 0],
+      {},
+      Symbol('s'),
+      5n,
+    ]);
+  let taken = 0;
+  let refused = 0;
+  for (let round = 0; round < 2000; round++) {
+    const spoilt = {
+      graph: structuredClone(graph) as object,
+      parameters: new Map([...model.parameters].map(([name, t]) => [name, { ...t, dims: [...t.dims] }])),
+    };
+    const roots: unknown[] = [spoilt, spoilt.graph, spoilt.graph, ...spoilt.parameters.values()];
+    let at = random.pick(roots) as Record<string, unknown>;
+    for (;;) {
+      const key = random.pick(Object.keys(at));
+      const inner = at[key];
+      const deeper = typeof inner === 'object' && inner !== null && Object.keys(inner).length > 0;
+      if (!deeper || ArrayBuffer.isView(inner) || random.next() < 0.2) {
+        at[key] = odd();
+        break;
+      }
+      at = inner as Record<string, unknown>;
+    }
+    try {
+      checkNetwork(spoilt as unknown as Model);
+      fuseGraph(spoilt as unknown as Model);
+      taken++;
+    } catch (error) {
+      expect(error).toBeInstanceOf(LloydError);
+      refused++;
+    }
+  }
+  expect(taken).toBeGreaterThan(5);
+  expect(refused).toBeGreaterThan(1000);
 });

@@ -17,6 +17,6 @@ export const augmentImagesKernel = defineKernel({
     channels: 'u32',
   },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
-  workgroups: ({ batch, height, width }, { WORKGROUP_SIZE }) =>
-    Math.ceil((batch * height * width) / WORKGROUP_SIZE),
+  workgroups: ({ batch, height, width, channels }, { WORKGROUP_SIZE }) =>
+    Math.ceil((batch * height * width * Math.ceil(channels / 4)) / WORKGROUP_SIZE),
 });

@@ -23,6 +23,8 @@ export interface ConvLayer {
   /** Folded batch norm and bias: out = conv * scale + shift, per output channel. */
   scale: Float32Array;
   shift: Float32Array;
+  /** The batch norms folded into them, in order. */
+  norms: string[];
   low: number;
   high: number;
   /** A 2x2, stride 2 max-pool follows. */
@@ -143,6 +145,7 @@ function absorb(model: Model, layer: Layer, node: GraphNode): boolean {
         layer.shift[c] = beta[c] + (layer.shift[c] - mean[c]) * factor;
         layer.scale[c] *= factor;
       }
+      layer.norms.push(node.name);
       return true;
     }
     case 'relu':
@@ -193,6 +196,7 @@ function createLayer(
         weight: new Float32Array(channels).fill(1),
         scale: new Float32Array(channels).fill(1),
         shift: new Float32Array(channels),
+        norms: [],
         ...open,
         pool: false,
         affine: true,
@@ -222,6 +226,7 @@ function createLayer(
         weight: requiredParameter(model, `${node.name}.weight`),
         scale: new Float32Array(outChannels).fill(1),
         shift: bias ? bias.slice() : new Float32Array(outChannels),
+        norms: [],
         ...open,
         pool: false,
       };

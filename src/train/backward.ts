@@ -15,7 +15,7 @@ import {
   poolParams,
   vectorsOf,
 } from './geometry.ts';
-import type { TrainedAdd, TrainedConv, TrainedLayer } from './layers.ts';
+import { type AffineLayer, normOf, type TrainedAdd, type TrainedConv, type TrainedLayer } from './layers.ts';
 import { descend } from './weights.ts';
 
 /** A layer's backward pass, and the gradients of its inputs: null where nothing needs one. */
@@ -55,6 +55,10 @@ export async function bindBackward(
     );
   }
   if (layer.kind === 'conv') return convBackward(builder, layer, stages, current, wanted, backward);
+  if (layer.kind === 'norm') {
+    const { normalized, step } = await normBackward(builder, layer, stages, current, backward);
+    return { backward, update: [step], gradients: [normalized] };
+  }
   if (layer.kind === 'add') {
     if (layer.low > -LARGEST) {
       const mask = await clampMask(builder, layer, stages.normal ?? stages.output);
@@ -92,26 +96,27 @@ async function clampMask({ workshop, options }: Builder, layer: TrainedAdd, inpu
     );
 }
 
-async function convBackward(
+/**
+ * The gradients through a clamp, scale, shift and normalization, from that of what they left, which goes back to the
+ * pool: by what was normalized, and a step of the scale and shift.
+ */
+async function normBackward(
   builder: Builder,
-  layer: TrainedConv,
+  layer: AffineLayer,
   stages: Stages,
   gradient: GPUBuffer,
-  wanted: boolean,
   backward: Call[],
-): Promise<Backward> {
-  const { workshop, options, lanes, gradients, partial, descent, state } = builder;
-  const { batch } = options;
-  const [input] = stages.inputs;
-  const sums = stages.sums!;
+): Promise<{ normalized: GPUBuffer; step: Call }> {
+  const { workshop, options, gradients, partial, descent, state } = builder;
   const statistics = stages.statistics!;
   const affine = stages.affine!;
   const vectors = vectorsOf(layer.shape);
-  const pixelCount = outputPixels(layer, batch);
+  const pixelCount = outputPixels(layer, options.batch);
   const { low, high } = layer;
+  const norm = normOf(layer);
   const affineGradient = workshop.empty(vectors * 32, `${layer.name} affine gradient`);
   const splits = Math.ceil(pixelCount / SPLIT_PIXELS);
-  const own = { input: sums, gradient, statistics, affine };
+  const own = { input: stages.sums!, gradient, statistics, affine };
   const normalized = gradients.take();
   backward.push(
     await workshop.bind(
@@ -123,10 +128,38 @@ async function convBackward(
     await workshop.bind(
       batchNormGradientKernel,
       { ...own, sums: affineGradient, output: normalized },
-      { pixelCount, vectors, low, high, frozen: layer.norm ? 0 : 1 },
+      { pixelCount, vectors, low, high, frozen: norm && !options.keepStatistics ? 0 : 1 },
     ),
   );
   gradients.give(gradient);
+  const stem = norm ?? layer.name;
+  const velocity = workshop.empty(vectors * 32, `${stem}.affine velocity`);
+  state.set(`velocity.${stem}.affine`, velocity);
+  // Without a batch norm the scale stays 1 and only the second row, the bias, moves.
+  const begin = norm ? 0 : vectors * 4;
+  const step = await descend(
+    workshop,
+    { ...descent, weightDecay: 0 },
+    { weights: affine, gradient: affineGradient },
+    velocity,
+    vectors * 8 - begin,
+    begin,
+  );
+  return { normalized, step };
+}
+
+async function convBackward(
+  builder: Builder,
+  layer: TrainedConv,
+  stages: Stages,
+  gradient: GPUBuffer,
+  wanted: boolean,
+  backward: Call[],
+): Promise<Backward> {
+  const { workshop, options, lanes, gradients, partial } = builder;
+  const { batch } = options;
+  const [input] = stages.inputs;
+  const { normalized, step } = await normBackward(builder, layer, stages, gradient, backward);
   const weights = builder.weights.get(layer.name)!;
   const filter = planFilterGradient(layer, batch, lanes);
   const split = filterSplits(layer, batch);
@@ -157,18 +190,5 @@ async function convBackward(
     );
   }
   gradients.give(normalized);
-  const stem = layer.norm ?? layer.name;
-  const velocity = workshop.empty(vectors * 32, `${stem}.affine velocity`);
-  state.set(`velocity.${stem}.affine`, velocity);
-  // Without a batch norm the scale stays 1 and only the second row, the bias, moves.
-  const begin = layer.norm ? 0 : vectors * 4;
-  const step = await descend(
-    workshop,
-    { ...descent, weightDecay: 0 },
-    { weights: affine, gradient: affineGradient },
-    velocity,
-    vectors * 8 - begin,
-    begin,
-  );
   return { backward, update: [...weights.update, step], gradients: [inputGradient] };
 }

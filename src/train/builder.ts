@@ -16,6 +16,8 @@ export interface NetworkOptions {
   average: boolean;
   /** Layers trained at a precision; the others are float32. */
   quantized?: ReadonlyMap<string, CodebookLayer | LinearLayer>;
+  /** Batch norm normalizes by the running statistics that the model has, and leaves them as they are. */
+  keepStatistics: boolean;
   /** Activations rounded to int8, by the name of the tensor; linear only. */
   activations?: ReadonlyMap<string, ActivationQparams>;
   training: QuantizedTraining;
@@ -38,7 +40,7 @@ export interface Builder {
   grids: Map<string, GPUBuffer>;
   /** Grids that training moves, by the name of their tensor. */
   observed: Map<string, GPUBuffer>;
-  /** What batch norm normalized by, by its name. */
+  /** What batch norm normalized the last batch by, by its name; nothing where statistics are kept. */
   statistics: Map<string, GPUBuffer>;
   bytesOf(shape: ImageShape): number;
 }

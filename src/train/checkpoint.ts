@@ -3,7 +3,7 @@ import type { Runtime } from '../gpu/runtime.ts';
 import { readSafetensors, writeSafetensors } from '../io/safetensors.ts';
 import type { Tensor } from '../io/tensor.ts';
 import type { CodebookLayer, LinearLayer } from '../model/precision.ts';
-import type { TrainedConv } from './layers.ts';
+import type { AffineLayer } from './layers.ts';
 import type { TrainingNetwork } from './network.ts';
 
 const FORMAT = 'lloyd-checkpoint';
@@ -17,12 +17,17 @@ export interface CheckpointKind {
 /** Names a network and its precisions: checkpoints of one are refused by another. */
 export function architectureOf(
   name: string,
-  convs: readonly TrainedConv[],
+  layers: readonly AffineLayer[],
   quantized: ReadonlyMap<string, CodebookLayer | LinearLayer> = new Map(),
 ): string {
   return JSON.stringify({
     graph: name,
-    layers: convs.map((conv) => [conv.name, conv.input.channels, conv.shape.channels, ...conv.kernel]),
+    layers: layers.map((layer) => [
+      layer.name,
+      layer.input.channels,
+      layer.shape.channels,
+      ...(layer.kind === 'conv' ? layer.kernel : [layer.kind]),
+    ]),
     quantized: [...quantized].map(([layer, { method, bits }]) => [layer, method, bits]),
   });
 }

@@ -1,9 +1,8 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import type { Tensor } from '../gpu/tensor.ts';
-import { type ConvLayer, fuseGraph } from '../model/fuse.ts';
-import type { GraphNode, Model } from '../model/graph.ts';
-import { type ActivationQparams, foldedWeights, type QuantizedModel } from '../model/precision.ts';
+import type { Model } from '../model/graph.ts';
+import type { ActivationQparams, QuantizedModel } from '../model/precision.ts';
+import { type Folded, foldModel } from './fold.ts';
 import { runSteps, type TrainingData, type TrainOptions, type TrainResult } from './train.ts';
 import { createTrainer, type Trainer } from './trainer.ts';
 import type { QuantizedTraining } from './weights.ts';
@@ -35,7 +34,9 @@ export interface FinetuneOptions extends TrainOptions {
  * k-means (Han et al., Deep Compression, 2016): weights are codebook[codes]; codes stay, centroids move; batch norm
  * and biases train normally. Linear (Jacob et al., 2018): batch norm is folded first, weights are rounded per channel
  * and activations to int8 with straight-through gradients (Bengio et al., 2013); the result is the integer-only
- * model. `learnedStep` trains the weights' step sizes (Esser et al., LSQ, 2020).
+ * model. A batch norm that no convolution can take in (after a sum, a pool, the image itself) stays a layer whose
+ * scale and shift are trained in float and whose statistics are kept. `learnedStep` trains the weights' step sizes
+ * (Esser et al., LSQ, 2020).
  *
  * @returns the fine-tuned model, ready for `compile` and `writeModelFile`, the checkpoint, and the log
  * @throws what `train` throws
@@ -51,18 +52,16 @@ export async function finetune(
 ): Promise<TrainResult<QuantizedModel>> {
   const { centroids = 'mean', reassignEvery = 0, learnedStep = false, observe = 0, reestimate = 0 } = options;
   checkFinetuning(quantized, { centroids, reassignEvery, observe, reestimate });
-  const { trainer, start } = await createFinetuner(runtime, quantized, options);
+  const { trainer, start, folded } = await createFinetuner(runtime, quantized, options);
   const linear = quantized.method === 'linear';
   const current = async (): Promise<QuantizedModel> => {
     const layers = await trainer.quantized();
-    const activations = normNames(quantized, await trainer.activations());
-    const trained = await trainer.model();
-    return {
-      ...quantized,
-      layers,
-      activations,
-      model: linear ? unfoldInto(quantized.model, trained) : trained,
-    };
+    const observed = await trainer.activations();
+    const model = await trainer.model();
+    if (!folded) return { ...quantized, layers, model };
+    const names = [...quantized.activations.keys()];
+    const activations = new Map(names.map((name) => [name, observed.get(folded.names.get(name) ?? name)!]));
+    return { ...quantized, layers, activations, model: folded.unfold(model) };
   };
   try {
     const settings = { rate: linear ? 0.002 : 0.01, ...options };
@@ -115,82 +114,26 @@ export async function createFinetuner(
   runtime: Runtime,
   quantized: QuantizedModel,
   options: FinetuneOptions,
-): Promise<{ trainer: Trainer; start: Model }> {
-  const linear = quantized.method === 'linear';
-  const start = linear ? foldModel(quantized.model) : quantized.model;
+): Promise<{ trainer: Trainer; start: Model; folded?: Folded }> {
+  const folded = quantized.method === 'linear' ? foldModel(quantized.model) : undefined;
+  const start = folded?.model ?? quantized.model;
   const trainer = await createTrainer(runtime, start, {
     ...options,
     quantized: quantized.layers,
-    activations: linear ? convNames(quantized) : undefined,
+    keepStatistics: folded !== undefined,
+    activations: folded && withoutNorms(quantized.activations, folded),
     training: {
       centroids: options.centroids ?? 'mean',
       learnedStep: options.learnedStep ?? false,
       observe: options.observe ?? 0,
     },
   });
-  return { trainer, start };
+  return { trainer, start, folded };
 }
 
-const normsOf = ({ model }: QuantizedModel) => model.graph.nodes.filter(({ op }) => op === 'batchNorm');
-
-/** Activations by the names they have without batch norms: one that ends in a batch norm is its convolution's. */
-function convNames(quantized: QuantizedModel): Map<string, ActivationQparams> {
-  const activations = new Map(quantized.activations);
-  for (const { name, inputs } of normsOf(quantized)) {
-    const own = activations.get(name);
-    if (own) activations.set(inputs[0], own);
-  }
-  return activations;
-}
-
-/** The inverse of {@link convNames}. */
-function normNames(
-  quantized: QuantizedModel,
-  trained: Map<string, ActivationQparams>,
-): Map<string, ActivationQparams> {
-  for (const { name, inputs } of normsOf(quantized)) {
-    if (!quantized.activations.has(name)) continue;
-    trained.set(name, trained.get(inputs[0])!);
-    trained.delete(inputs[0]);
-  }
-  return trained;
-}
-
-/** The network without its batch norms: folded into the weights and biases before them. */
-function foldModel(model: Model): Model {
-  const parameters = new Map<string, Tensor>();
-  for (const conv of fuseGraph(model).filter((layer): layer is ConvLayer => layer.kind === 'conv2d')) {
-    const { dims } = model.parameters.get(`${conv.name}.weight`)!;
-    parameters.set(`${conv.name}.weight`, { dtype: 'float32', dims, data: foldedWeights(conv) });
-    parameters.set(`${conv.name}.bias`, { dtype: 'float32', dims: [conv.shift.length], data: conv.shift });
-  }
-  const source = new Map(
-    model.graph.nodes.filter(({ op }) => op === 'batchNorm').map(({ name, inputs }) => [name, inputs[0]]),
+/** Activations by the names that they have in the folded model. */
+function withoutNorms(activations: QuantizedModel['activations'], { names }: Folded) {
+  return new Map<string, ActivationQparams>(
+    [...activations].map(([name, grid]) => [names.get(name) ?? name, grid]),
   );
-  const nodes = model.graph.nodes
-    .filter(({ op }) => op !== 'batchNorm')
-    .map((node) => ({ ...node, inputs: node.inputs.map((name) => source.get(name) ?? name) }) as GraphNode);
-  return { graph: { ...model.graph, nodes }, parameters };
-}
-
-/** Trained folded parameters in the graph that had batch norms: each becomes the bias it now stands for. */
-function unfoldInto(original: Model, trained: Model): Model {
-  const parameters = new Map(trained.parameters);
-  const { nodes } = original.graph;
-  for (const node of nodes) {
-    if (node.op !== 'batchNorm') continue;
-    const conv = node.inputs[0];
-    const bias = parameters.get(`${conv}.bias`)!;
-    parameters.delete(`${conv}.bias`);
-    const constant = (value: number): Tensor => ({
-      dtype: 'float32',
-      dims: bias.dims,
-      data: new Float32Array(bias.data.length).fill(value),
-    });
-    parameters.set(`${node.name}.weight`, constant(1));
-    parameters.set(`${node.name}.bias`, bias);
-    parameters.set(`${node.name}.running_mean`, constant(0));
-    parameters.set(`${node.name}.running_var`, constant(1 - (node.epsilon ?? 1e-5)));
-  }
-  return { graph: original.graph, parameters };
 }

@@ -10,7 +10,7 @@ import type { TileLayout } from '../quantize/weight-layout.ts';
 import { type Builder, SPLIT_PIXELS, type Stages } from './builder.ts';
 import { codebookWeights } from './codebook-weights.ts';
 import { outputPixels, planConv, poolParams, vectorsOf, weightLayout } from './geometry.ts';
-import { normParameters, type TrainedConv, type TrainedLayer } from './layers.ts';
+import { type AffineLayer, normOf, normParameters, type TrainedConv, type TrainedLayer } from './layers.ts';
 import { roundedWeights } from './rounded-weights.ts';
 import { roundOutput, roundTo } from './rounding.ts';
 import { floatWeights, type TrainedWeights, type Workshop } from './weights.ts';
@@ -23,6 +23,10 @@ export async function forwardStages(
   last: boolean,
 ): Promise<Stages> {
   if (layer.kind === 'conv') return convForward(builder, layer, inputs, last);
+  if (layer.kind === 'norm') {
+    const norm = await normForward(builder, layer, inputs[0]);
+    return roundOutput(builder, layer, { ...norm, inputs, sums: inputs[0] });
+  }
   const { workshop, options, bytesOf, grids } = builder;
   const output = workshop.empty(bytesOf(layer.shape), layer.name);
   if (layer.kind === 'add') {
@@ -67,7 +71,7 @@ async function convForward(
     plan.params,
     plan.specialization,
   );
-  const norm = await normForward(builder, layer, sums, outputPixels(layer, batch));
+  const norm = await normForward(builder, layer, sums);
   const forward = [...weights.prepare, convolve, ...norm.forward];
   const stages: Stages = { ...norm, inputs, forward, sums };
   return last ? stages : roundOutput(builder, layer, stages);
@@ -97,9 +101,11 @@ async function convWeights(
   return roundedWeights(workshop, descent, name, weight, quantized, layout, options.training.learnedStep);
 }
 
-async function normForward(builder: Builder, layer: TrainedConv, sums: GPUBuffer, pixelCount: number) {
-  const { workshop, model, partial, state, bytesOf } = builder;
+/** Normalizes, scales, shifts and clamps what a convolution summed up or any other layer left. */
+async function normForward(builder: Builder, layer: AffineLayer, sums: GPUBuffer) {
+  const { workshop, model, options, partial, state, bytesOf } = builder;
   const vectors = vectorsOf(layer.shape);
+  const pixelCount = outputPixels(layer, options.batch);
   const { gamma, beta, mean, variance } = normParameters(model, layer);
   const join = (first: ArrayLike<number>, second: ArrayLike<number>) => {
     const rows = new Float32Array(vectors * 8);
@@ -107,14 +113,15 @@ async function normForward(builder: Builder, layer: TrainedConv, sums: GPUBuffer
     rows.set(second, vectors * 4);
     return rows;
   };
-  const stem = layer.norm ?? layer.name;
+  const norm = normOf(layer);
+  const stem = norm ?? layer.name;
   const affine = workshop.upload(join(gamma, beta), `${stem}.affine`);
-  const inverse = layer.norm ? variance.map((v) => 1 / Math.sqrt(v + layer.epsilon)) : variance;
+  const inverse = norm ? variance.map((v) => 1 / Math.sqrt(v + layer.epsilon)) : variance;
   const statistics = workshop.upload(join(mean, inverse), `${stem}.statistics`);
   const output = workshop.empty(bytesOf(layer.shape), `${layer.name} activation`);
   state.set(`${stem}.affine`, affine);
   const forward: Call[] = [];
-  if (layer.norm) {
+  if (norm && !options.keepStatistics) {
     const running = workshop.upload(join(mean, variance), `${stem}.running`);
     state.set(`${stem}.running`, running);
     builder.statistics.set(stem, statistics);

@@ -51,7 +51,27 @@ export interface TrainedAdd extends LayerBase {
   high: number;
 }
 
-export type TrainedLayer = TrainedConv | TrainedPool | TrainedAdd;
+/** A batch norm that follows no convolution, or one whose output others read too, with the activation after it. */
+export interface TrainedNorm extends LayerBase {
+  kind: 'norm';
+  epsilon: number;
+  /** Name of its activation where calibration names them: a 2x2 max-pool right after it is included. */
+  output: string;
+  low: number;
+  high: number;
+}
+
+export type TrainedLayer = TrainedConv | TrainedPool | TrainedAdd | TrainedNorm;
+
+/** A layer that scales and shifts each channel: by its batch norm, or a convolution's bias. */
+export type AffineLayer = TrainedConv | TrainedNorm;
+
+export const isAffine = (layer: TrainedLayer): layer is AffineLayer =>
+  layer.kind === 'conv' || layer.kind === 'norm';
+
+/** The node of a layer's batch norm; null for a convolution that has a bias instead. */
+export const normOf = (layer: AffineLayer): string | null =>
+  layer.kind === 'norm' ? layer.name : layer.norm;
 
 const LIMIT = 3.4028234663852886e38;
 const NO_PADS = [0, 0, 0, 0] as const;
@@ -59,8 +79,8 @@ const NO_PADS = [0, 0, 0, 0] as const;
 /**
  * A graph as the layers that can be trained, in order; the last one makes the logits.
  *
- * @throws LloydError for a concatenation, a grouped convolution that is not depthwise, a batch norm or activation that
- *   no layer can take in, or a parameter that is not what the graph says
+ * @throws LloydError for a concatenation, a grouped convolution that is not depthwise, an activation that no layer can
+ *   take in, an output of more than one pixel, or a parameter that is not what the graph says
  */
 export function trainedLayers(model: Model): TrainedLayer[] {
   checkParameters(model);
@@ -96,12 +116,19 @@ export function trainedLayers(model: Model): TrainedLayer[] {
       for (const layer of sums(node.name, inputs, shape)) place(layer);
       continue;
     }
-    if (before?.kind === 'conv' && sole && isHalving(node)) before.output = node.name;
+    if (before && isAffine(before) && sole && isHalving(node)) before.output = node.name;
     place(createLayer(node, inputs, shapes.get(node.inputs[0])!, shape, before));
   }
   const last = layers.at(-1);
   check(last?.tensor === source(graph.output), 'the last node must be the output', graph.output);
   check(last.kind === 'conv', 'the last layer must be linear or a convolution', last.name);
+  const { height, width } = last.shape;
+  check(
+    height === 1 && width === 1,
+    `${last.name}: the output must be one pixel, whose channels are the logits`,
+    `${height} x ${width}`,
+    'end with a linear layer or a global average pool before the convolution',
+  );
   return layers;
 }
 
@@ -176,6 +203,10 @@ function createLayer(
         high: LIMIT,
       };
     }
+    case 'batchNorm': {
+      const own = { epsilon: node.epsilon ?? 1e-5, output: node.name };
+      return { kind: 'norm', ...base, ...own, low: -LIMIT, high: LIMIT };
+    }
     case 'maxPool':
     case 'averagePool':
     case 'globalAveragePool': {
@@ -193,20 +224,30 @@ function createLayer(
   throw new LloydError(
     `${node.name}: ${node.op} cannot be trained here`,
     before ? `after ${before.name}` : 'as the first node',
-    'training takes convolutions with batch norm or bias, ReLU, pools, sums and linear layers',
+    'training takes convolutions with batch norm or bias, batch norms, ReLU, pools, sums and linear layers',
   );
 }
 
-/** gamma and beta, running mean and variance of a layer; without a batch norm ones, the bias, zeros and ones. */
-export function normParameters(model: Model, layer: TrainedConv) {
+/**
+ * gamma and beta, running mean and variance of a layer; without a batch norm ones, the bias, zeros and ones. The mean is
+ * of what the convolution sums up: a bias before a batch norm cancels in it, so that neither is added nor trained.
+ */
+export function normParameters(model: Model, layer: AffineLayer) {
   const { channels } = layer.shape;
   const constant = (value: number) => new Float32Array(channels).fill(value);
-  if (!layer.norm) {
+  const norm = normOf(layer);
+  if (!norm) {
     const beta = parameter(model, `${layer.name}.bias`) ?? constant(0);
     return { gamma: constant(1), beta, mean: constant(0), variance: constant(1) };
   }
   const [gamma, beta, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map((field) =>
-    requiredParameter(model, `${layer.norm}.${field}`),
+    requiredParameter(model, `${norm}.${field}`),
   );
-  return { gamma, beta, mean, variance };
+  const bias = biasBeforeNorm(model, layer);
+  return { gamma, beta, mean: bias ? mean.map((value, c) => value - bias[c]) : mean, variance };
+}
+
+/** The bias of a convolution that has a batch norm as well: the running mean in a file includes it. */
+export function biasBeforeNorm(model: Model, layer: AffineLayer): Float32Array | undefined {
+  return layer.kind === 'conv' && layer.norm ? parameter(model, `${layer.name}.bias`) : undefined;
 }

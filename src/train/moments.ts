@@ -1,19 +1,19 @@
 import { outputPixels, vectorsOf } from './geometry.ts';
-import type { TrainedConv } from './layers.ts';
+import type { AffineLayer } from './layers.ts';
 
 /** The mean and variance of many batches of one size, from each batch's mean and inverse deviation. */
-export function createMoments(conv: Pick<TrainedConv, 'shape' | 'epsilon'>, batch: number) {
-  const row = vectorsOf(conv.shape) * 4;
+export function createMoments(layer: Pick<AffineLayer, 'shape' | 'epsilon'>, batch: number) {
+  const row = vectorsOf(layer.shape) * 4;
   const means = new Float64Array(row);
   const squares = new Float64Array(row);
-  const pixels = outputPixels(conv, batch);
+  const pixels = outputPixels(layer, batch);
   let batches = 0;
   return {
     /** Two rows of channels, as `batch-norm-merge` leaves them. */
     add(statistics: ArrayLike<number>): void {
       batches++;
       for (let c = 0; c < row; c++) {
-        const variance = Math.max(0, 1 / statistics[row + c] ** 2 - conv.epsilon);
+        const variance = Math.max(0, 1 / statistics[row + c] ** 2 - layer.epsilon);
         means[c] += statistics[c];
         squares[c] += variance + statistics[c] ** 2;
       }

@@ -11,7 +11,7 @@ import { bindBackward } from './backward.ts';
 import { type Builder, gradientPool, type NetworkOptions, SPLIT_PIXELS, type Stages } from './builder.ts';
 import { forwardStages } from './forward.ts';
 import { filterSplits, LARGEST, outputPixels, vectorsOf } from './geometry.ts';
-import { type TrainedConv, type TrainedLayer, trainedLayers } from './layers.ts';
+import { isAffine, type TrainedLayer, trainedLayers } from './layers.ts';
 import { createWorkshop, type State, type TrainedWeights } from './weights.ts';
 
 /** A network on the GPU with its training step: every buffer and bind group made ahead. */
@@ -43,7 +43,7 @@ export interface TrainingNetwork {
   destroy(): void;
 }
 
-/** Builds the forward pass, backward pass and update of a chain of layers. */
+/** Builds the forward pass, backward pass and update of a network's layers. */
 export async function buildNetwork(
   runtime: Runtime,
   model: Model,
@@ -188,11 +188,12 @@ async function keepAverages({ workshop, state, descent, observed }: Builder): Pr
 }
 
 function partialBytes(layers: readonly TrainedLayer[], batch: number): number {
-  const convs = layers.filter((layer): layer is TrainedConv => layer.kind === 'conv');
-  const needs = convs.flatMap((layer) => {
-    const { splits, length } = filterSplits(layer, batch);
+  const needs = layers.filter(isAffine).flatMap((layer) => {
     const reductions = Math.ceil(outputPixels(layer, batch) / SPLIT_PIXELS);
-    return [splits * length * 4, reductions * vectorsOf(layer.shape) * 32];
+    const own = reductions * vectorsOf(layer.shape) * 32;
+    if (layer.kind === 'norm') return own;
+    const { splits, length } = filterSplits(layer, batch);
+    return [splits * length * 4, own];
   });
   return Math.max(...needs);
 }

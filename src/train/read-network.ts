@@ -4,7 +4,7 @@ import type { Model } from '../model/graph.ts';
 import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/precision.ts';
 import { untileWeights } from '../quantize/weight-layout.ts';
 import { roundHalfToEven } from '../reference/round.ts';
-import type { TrainedConv } from './layers.ts';
+import { type AffineLayer, biasBeforeNorm, isAffine, normOf } from './layers.ts';
 import type { TrainingNetwork } from './network.ts';
 
 type QuantizedLayers = ReadonlyMap<string, CodebookLayer | LinearLayer>;
@@ -17,21 +17,27 @@ export async function readModel(runtime: Runtime, network: TrainingNetwork, mode
   // Decoded or rounded weights are what the last forward pass read: bring them up to the last step.
   for (const { prepare } of network.weights.values()) if (prepare.length) runtime.submit(prepare);
   for (const layer of network.layers) {
-    if (layer.kind !== 'conv') continue;
-    const { name, norm } = layer;
+    if (!isAffine(layer)) continue;
+    const { name } = layer;
     const { channels } = layer.shape;
-    const tiled = await floatsOf(runtime, network.weights.get(name)!.effective);
-    const dims = model.parameters.get(`${name}.weight`)!.dims;
-    put(`${name}.weight`, untileWeights(tiled, network.layouts.get(name)!), dims);
+    const norm = normOf(layer);
+    if (layer.kind === 'conv') {
+      const tiled = await floatsOf(runtime, network.weights.get(name)!.effective);
+      const dims = model.parameters.get(`${name}.weight`)!.dims;
+      put(`${name}.weight`, untileWeights(tiled, network.layouts.get(name)!), dims);
+    }
     const [gamma, beta] = await rowsOf(runtime, network.state.get(`${norm ?? name}.affine`)!, layer);
     if (!norm) {
       put(`${name}.bias`, beta, [channels]);
       continue;
     }
-    const [mean, variance] = await rowsOf(runtime, network.state.get(`${norm}.running`)!, layer);
     put(`${norm}.weight`, gamma, [channels]);
     put(`${norm}.bias`, beta, [channels]);
-    put(`${norm}.running_mean`, mean, [channels]);
+    const running = network.state.get(`${norm}.running`);
+    if (!running) continue;
+    const [mean, variance] = await rowsOf(runtime, running, layer);
+    const bias = biasBeforeNorm(model, layer);
+    put(`${norm}.running_mean`, bias ? mean.map((value, c) => value + bias[c]) : mean, [channels]);
     put(`${norm}.running_var`, variance, [channels]);
   }
   return { graph: model.graph, parameters };
@@ -95,7 +101,7 @@ async function floatsOf(runtime: Runtime, buffer: GPUBuffer): Promise<Float32Arr
 }
 
 /** A buffer's two rows of channels, without their padding. */
-async function rowsOf(runtime: Runtime, buffer: GPUBuffer, { shape }: TrainedConv) {
+async function rowsOf(runtime: Runtime, buffer: GPUBuffer, { shape }: AffineLayer) {
   const both = await floatsOf(runtime, buffer);
   const second = both.length / 2;
   return [both.slice(0, shape.channels), both.slice(second, second + shape.channels)];

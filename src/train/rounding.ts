@@ -4,16 +4,16 @@ import { observeRangeKernel } from '../kernels/observe-range.ts';
 import { reduceMinMaxKernel } from '../kernels/reduce-min-max.ts';
 import type { ActivationQparams } from '../model/precision.ts';
 import type { Builder, Stages } from './builder.ts';
-import type { TrainedAdd, TrainedConv, TrainedLayer } from './layers.ts';
+import type { AffineLayer, TrainedAdd, TrainedLayer } from './layers.ts';
 
 const GRID = { quantMin: -128, quantMax: 127 };
 /** Elements that one slice of a reduction takes. */
 const SLICE = 1 << 16;
 
-/** Rounds what a convolution or a sum leaves to its tensor's int8 grid, where it has one. */
+/** Rounds what a convolution, a batch norm or a sum leaves to its tensor's int8 grid, where it has one. */
 export async function roundOutput(
   builder: Builder,
-  layer: TrainedConv | TrainedAdd,
+  layer: AffineLayer | TrainedAdd,
   stages: Stages,
 ): Promise<Stages> {
   const { workshop, options, grids } = builder;

@@ -3,7 +3,7 @@ import type { Runtime } from '../gpu/runtime.ts';
 import type { Model } from '../model/graph.ts';
 import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/precision.ts';
 import { architectureOf, restoreCheckpoint, writeCheckpoint } from './checkpoint.ts';
-import type { TrainedConv } from './layers.ts';
+import { isAffine, normOf } from './layers.ts';
 import { createMoments } from './moments.ts';
 import { buildNetwork } from './network.ts';
 import { seeded, shuffled } from './random.ts';
@@ -20,6 +20,8 @@ export interface TrainerOptions {
   /** Decay of the parameters' moving average; 0 keeps none. */
   average?: number;
   quantized?: ReadonlyMap<string, CodebookLayer | LinearLayer>;
+  /** Batch norm normalizes by the running statistics that the model has, and leaves them as they are. */
+  keepStatistics?: boolean;
   activations?: ReadonlyMap<string, ActivationQparams>;
   training?: QuantizedTraining;
 }
@@ -83,6 +85,7 @@ export async function createTrainer(
     nesterov: options.nesterov ?? false,
     weightDecay: options.weightDecay ?? 0,
     quantized: options.quantized,
+    keepStatistics: options.keepStatistics ?? false,
     activations: options.activations,
     training: options.training ?? { centroids: 'gradient', learnedStep: false, observe: 0 },
   });
@@ -92,9 +95,9 @@ export async function createTrainer(
   const pixels = new Uint8Array(Math.ceil((batch * perImage) / 4) * 4);
   const placements = new Uint32Array(batch);
   const labels = new Uint32Array(batch);
-  const convs = network.layers.filter((layer): layer is TrainedConv => layer.kind === 'conv');
+  const layers = network.layers.filter(isAffine);
   const readFloats = async (buffer: GPUBuffer) => new Float32Array(await runtime.read(buffer));
-  const architecture = architectureOf(graph.name, convs, options.quantized);
+  const architecture = architectureOf(graph.name, layers, options.quantized);
   const whole = (images: Uint8Array) => Math.floor(images.length / perImage / batch) * batch;
 
   /** Forward passes over the first `total` images, unmoved; a last partial batch is filled with zeros. */
@@ -158,15 +161,17 @@ export async function createTrainer(
       for (const weights of network.weights.values()) await weights.reassign?.();
     },
     async reestimate(images) {
-      const norms = convs.filter(({ norm }) => norm);
-      const moments = norms.map((conv) => createMoments(conv, batch));
+      const moments = new Map(
+        layers.flatMap((layer) => {
+          const norm = normOf(layer);
+          return norm === null ? [] : [[norm, createMoments(layer, batch)]];
+        }),
+      );
       for (const _ of run(images, whole(images))) {
-        for (const [i, { norm }] of norms.entries()) {
-          moments[i].add(await readFloats(network.statistics.get(norm!)!));
-        }
+        for (const [norm, own] of moments) own.add(await readFloats(network.statistics.get(norm)!));
       }
-      for (const [i, { norm }] of norms.entries()) {
-        queue.writeBuffer(network.state.get(`${norm}.running`)!, 0, moments[i].running());
+      for (const [norm, own] of moments) {
+        queue.writeBuffer(network.state.get(`${norm}.running`)!, 0, own.running());
       }
     },
     useAverage() {

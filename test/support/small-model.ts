@@ -1,5 +1,6 @@
 import type { Model } from '../../src/model/graph.ts';
 import { initialize } from '../../src/train/initialize.ts';
+import { withParameters } from './branching-models.ts';
 import { seeded } from './runtime.ts';
 
 /** conv, batch norm, ReLU and pools of both kinds before a linear layer, on 8 x 8 images. */
@@ -122,5 +123,47 @@ export function depthwiseModel(): Model {
       parameters: new Map(),
     },
     { seed: 5 },
+  );
+}
+
+/**
+ * Batch norms where there is no convolution to fold them into: on the image, on a tensor that a sum reads too, after the
+ * sum, and after a pool with a second one and a max-pool behind; and two in a row, and one on the logits, which fold.
+ */
+export function normModel(): Model {
+  const conv = (name: string, input: string, outChannels: number) =>
+    ({ op: 'conv2d', name, inputs: [input], kernel: [3, 3], pads: [1, 1, 1, 1], outChannels }) as const;
+  const after = (op: 'batchNorm' | 'relu' | 'relu6' | 'identity', name: string, input: string) =>
+    ({ op, name, inputs: [input] }) as const;
+  const halving = { kernel: [2, 2], strides: [2, 2] } as const;
+  return withParameters(
+    {
+      name: 'norms',
+      input: { name: 'input', height: 8, width: 8, channels: 3 },
+      nodes: [
+        after('batchNorm', 'n0', 'input'),
+        conv('c0', 'n0', 6),
+        after('batchNorm', 'n1', 'c0'),
+        after('relu', 'r1', 'n1'),
+        conv('c1', 'r1', 6),
+        { op: 'add', name: 'a0', inputs: ['c1', 'c0'] },
+        after('batchNorm', 'n2', 'a0'),
+        after('relu', 'r2', 'n2'),
+        conv('c2', 'r2', 9),
+        after('batchNorm', 'n3', 'c2'),
+        after('identity', 'same', 'n3'),
+        after('batchNorm', 'n4', 'same'),
+        after('relu6', 'r4', 'n4'),
+        { op: 'averagePool', name: 'p4', inputs: ['r4'], ...halving },
+        after('batchNorm', 'n5', 'p4'),
+        after('batchNorm', 'n6', 'n5'),
+        after('relu', 'r6', 'n6'),
+        { op: 'maxPool', name: 'p6', inputs: ['r6'], ...halving },
+        { op: 'linear', name: 'fc', inputs: ['p6'], outFeatures: 5 },
+        after('batchNorm', 'n7', 'fc'),
+      ],
+      output: 'n7',
+    },
+    6,
   );
 }

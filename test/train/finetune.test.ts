@@ -1,13 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { readSafetensors } from '../../src/io/safetensors.ts';
-import { agreement } from '../../src/model/metrics.ts';
+import { readModelFile, writeModelFile } from '../../src/model/file.ts';
+import type { Model } from '../../src/model/graph.ts';
+import { agreement, topOne } from '../../src/model/metrics.ts';
 import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
 import { compile } from '../../src/model/session.ts';
 import { createFinetuner, type FinetuneOptions, finetune } from '../../src/train/finetune.ts';
 import { DivergedError, train } from '../../src/train/train.ts';
+import { preactivationGraph, withParameters } from '../support/branching-models.ts';
 import { relativeL2 } from '../support/gradients.ts';
 import { SLOW, sampled, useRuntime } from '../support/runtime.ts';
-import { depthwiseModel, residualModel, smallModel, stripes } from '../support/small-model.ts';
+import { depthwiseModel, normModel, residualModel, smallModel, stripes } from '../support/small-model.ts';
 
 const gpu = useRuntime();
 
@@ -73,6 +76,114 @@ describe('finetune', () => {
       expect(agreement(integer, rounded, 5)).toBeGreaterThanOrEqual(0.99);
     },
   );
+
+  test('linear: batch norms that fold into nothing are layers that are tuned, saved and evaluated', async () => {
+    const { runtime } = gpu;
+    const data = stripes(200);
+    const start = await train(runtime, normModel(), data, { epochs: 4, batch: 20, augment: false, seed: 1 });
+    const quantized = await quantizeModel(runtime, start.model, {
+      method: 'linear',
+      bits: 8,
+      calibration: data.images,
+    });
+    const options = { steps: 20, batch: 20, augment: false, seed: 2, observe: 0.05, learnedStep: true };
+    const tuned = await finetune(runtime, quantized, data, options);
+    const parameter = (model: Model, name: string) => model.parameters.get(name)!.data;
+    for (const norm of ['n0', 'n1', 'n2']) {
+      for (const field of ['running_mean', 'running_var']) {
+        const name = `${norm}.${field}`;
+        expect(parameter(tuned.model.model, name), name).toEqual(parameter(start.model, name));
+      }
+      for (const field of ['weight', 'bias']) {
+        const name = `${norm}.${field}`;
+        expect(parameter(tuned.model.model, name), name).not.toEqual(parameter(start.model, name));
+      }
+    }
+    expect([...tuned.model.activations.keys()].sort()).toEqual([...quantized.activations.keys()].sort());
+    expect(tuned.model.activations.get('r2')).not.toEqual(quantized.activations.get('r2'));
+
+    const held = stripes(200, 9);
+    const { trainer } = await createFinetuner(runtime, quantized, options);
+    await trainer.restore(tuned.checkpoint, readSafetensors(tuned.checkpoint).metadata.settings);
+    const rounded = await trainer.logits(held.images);
+    trainer.destroy();
+    const run = async (model: QuantizedModel) => {
+      const session = await compile(runtime, model, { batch: 50 });
+      const logits = await session.run(held.images);
+      session.destroy();
+      return logits;
+    };
+    const integer = await run(tuned.model);
+    expect(agreement(integer, rounded, 5)).toBeGreaterThanOrEqual(0.99);
+    expect(relativeL2(integer, rounded)).toBeLessThan(0.03);
+    const right = topOne(integer, 5).filter((c, i) => c === held.labels[i]).length;
+    expect(right).toBeGreaterThan(160);
+
+    const { graph } = normModel();
+    const read = readModelFile(writeModelFile(tuned.model), (parameters) => ({ graph, parameters }));
+    expect(await run(read as QuantizedModel)).toEqual(integer);
+    const resumed = await finetune(runtime, read as QuantizedModel, data, { ...options, steps: 1 });
+    expect(resumed.log[0].loss).toBeLessThan(tuned.log[0].loss + 0.5);
+  });
+
+  test('linear: untrained, what a batch norm by itself computes stays as it was, to the bit', async () => {
+    const { runtime } = gpu;
+    const data = stripes(40);
+    const quantized = await quantizeModel(runtime, normModel(), {
+      method: 'linear',
+      bits: 8,
+      calibration: data.images,
+    });
+    const { model } = await finetune(runtime, quantized, data, { steps: 1, batch: 20, rate: 1e-30 });
+    expect(layersOf(model)).toEqual(layersOf(quantized));
+    const run = async (each: QuantizedModel) => {
+      const session = await compile(runtime, each, { batch: 40 });
+      const logits = await session.run(data.images);
+      session.destroy();
+      return logits;
+    };
+    expect(await run(model)).toEqual(await run(quantized));
+  });
+
+  test('k-means: batch norms by themselves are tuned, and their statistics estimated again', async () => {
+    const { runtime } = gpu;
+    const data = stripes(100);
+    const quantized = await quantizeModel(runtime, normModel(), { method: 'kmeans', bits: 4 });
+    const { model } = await finetune(runtime, quantized, data, { steps: 3, batch: 20, reestimate: 100 });
+    const parameter = (name: string) => model.model.parameters.get(name)!.data as Float32Array;
+    // What the first one normalizes is the images themselves.
+    for (const channel of [0, 1, 2]) {
+      const values = Array.from(
+        data.images.filter((_, i) => i % 3 === channel),
+        (byte) => byte / 255,
+      );
+      const mean = values.reduce((a, b) => a + b) / values.length;
+      const variance = values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (values.length - 1);
+      expect(parameter('n0.running_mean')[channel]).toBeCloseTo(mean, 5);
+      expect(parameter('n0.running_var')[channel]).toBeCloseTo(variance, 5);
+    }
+    for (const name of ['n1.weight', 'n2.bias', 'n6.weight', 'n6.running_var']) {
+      const before = quantized.model.parameters.get(name)!.data as Float32Array;
+      expect(relativeL2(parameter(name), before), name).toBeGreaterThan(1e-4);
+    }
+  });
+
+  test('what cannot be trained is refused by name before any step', async () => {
+    const { runtime } = gpu;
+    const model = withParameters(preactivationGraph);
+    const { height, width, channels } = model.graph.input;
+    const images = new Uint8Array(20 * height * width * channels).map((_, i) => (i * 37) % 251);
+    const labels = new Uint8Array(20);
+    let steps = 0;
+    for (const method of ['linear', 'kmeans'] as const) {
+      const quantized = await quantizeModel(runtime, model, { method, bits: 8, calibration: images });
+      const options = { steps: 1, batch: 20, onStep: () => steps++ };
+      await expect(finetune(runtime, quantized, { images, labels }, options)).rejects.toThrow(
+        /dense: concat cannot be trained/,
+      );
+    }
+    expect(steps).toBe(0);
+  });
 
   test('k-means: the session computes what a tuned depthwise network stands for', async () => {
     const { runtime } = gpu;

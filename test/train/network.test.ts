@@ -20,6 +20,7 @@ describe('a training step', () => {
       weightDecay: 0,
       labelSmoothing: 0.1,
       average: false,
+      keepStatistics: false,
       training: { centroids: 'gradient', learnedStep: false, observe: 0 },
     });
     const random = seeded(8);

@@ -7,8 +7,9 @@ import { compile } from '../../src/model/session.ts';
 import { vgg } from '../../src/model/vgg.ts';
 import { initialize } from '../../src/train/initialize.ts';
 import { DivergedError, train } from '../../src/train/train.ts';
+import { relativeL2 } from '../support/gradients.ts';
 import { useRuntime } from '../support/runtime.ts';
-import { smallModel, stripes } from '../support/small-model.ts';
+import { normModel, smallModel, stripes } from '../support/small-model.ts';
 
 const gpu = useRuntime();
 
@@ -44,6 +45,34 @@ describe('train', () => {
     expect(resumed.log[0].step).toBe(15);
     expect(resumed.checkpoint).toEqual(whole.checkpoint);
     expect(readSafetensors(resumed.checkpoint).metadata.step).toBe('30');
+  });
+
+  test('a bias before a batch norm stays, and evaluation sees the sums that training saw', async () => {
+    const data = stripes(100);
+    const biased = normModel();
+    const parameters = new Map(biased.parameters);
+    for (const [conv, norm] of [
+      ['c2', 'n3'],
+      ['fc', 'n7'],
+    ]) {
+      const bias = parameters.get(`${conv}.bias`)!.data as Float32Array;
+      const mean = parameters.get(`${norm}.running_mean`)!.data as Float32Array;
+      const plain = (values: Float32Array) =>
+        ({ dtype: 'float32', dims: [values.length], data: values }) as const;
+      parameters.set(`${conv}.bias`, plain(bias.map(() => 0)));
+      parameters.set(`${norm}.running_mean`, plain(mean.map((value, c) => value - bias[c])));
+    }
+    const options = { ...settings, epochs: 2, rate: 0.02 };
+    const logits = async (start: Model) => {
+      const { model } = await train(gpu.runtime, start, data, options);
+      expect(model.parameters.get('c2.bias')).toEqual(start.parameters.get('c2.bias'));
+      const session = await compile(gpu.runtime, model, { batch: 50 });
+      const result = await session.run(data.images);
+      session.destroy();
+      return result;
+    };
+    const plain = await logits({ ...biased, parameters });
+    expect(relativeL2(await logits(biased), plain)).toBeLessThan(1e-4);
   });
 
   test('stops at a NaN loss, names the step and keeps the last good checkpoint', async () => {

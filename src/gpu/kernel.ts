@@ -60,6 +60,8 @@ export interface KernelDeclaration<B extends Bindings, P extends ParamTypes> {
   constants?: Constants;
   /** Features that the module enables. */
   requires?: readonly string[];
+  /** Refuses parameters that the shader would be wrong for, each of which is in its type's range. */
+  check?(name: string, params: Readonly<Record<string, number>>): void;
   /** How many workgroups a call needs; more than the adapter allows in x is folded into y. */
   workgroups(
     params: ParamValues<P>,
@@ -247,6 +249,7 @@ function bind(
   const { name, bindings, params } = declaration;
   const hasParams = Object.keys(params).length > 0;
   const packed = packParams(name, params, values);
+  declaration.check?.(name, values);
   const workgroups = foldWorkgroups(device, name, declaration.workgroups(values, overrides));
   for (const key of Object.keys(buffers)) {
     check(

@@ -1,5 +1,6 @@
 import source from '../../shaders/average-pool2d-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { checkWindowGradient } from '../gpu/window.ts';
 
 /** Gradient of average pooling by its input; shapes in `shaders/average-pool2d-gradient.wgsl`. */
 export const averagePool2dGradientKernel = defineKernel({
@@ -24,6 +25,7 @@ export const averagePool2dGradientKernel = defineKernel({
     padLeft: 'u32',
   },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
+  check: checkWindowGradient,
   workgroups: ({ batch, height, width, channelVectors }, { WORKGROUP_SIZE }) =>
     Math.ceil((batch * height * width * channelVectors) / WORKGROUP_SIZE),
 });

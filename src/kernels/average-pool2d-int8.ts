@@ -1,5 +1,6 @@
 import source from '../../shaders/average-pool2d-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** Average pooling of packed NHWC 8-bit codes, in integers, half to even or truncated; `shaders/average-pool2d-int8.wgsl`. */
 export const averagePool2dInt8Kernel = defineKernel({
@@ -34,6 +35,7 @@ export const averagePool2dInt8Kernel = defineKernel({
     SIGNED: { default: 1, allowed: [0, 1] },
     ROUNDING: { default: 0, allowed: [0, 1] },
   },
+  check: checkWindow,
   workgroups: ({ batch, outputHeight, outputWidth, channelWords }, { WORKGROUP_SIZE }) =>
     Math.ceil((batch * outputHeight * outputWidth * channelWords) / WORKGROUP_SIZE),
 });

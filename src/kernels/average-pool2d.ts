@@ -1,5 +1,6 @@
 import source from '../../shaders/average-pool2d.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** Average pooling of f32 NHWC, channels padded to a multiple of 4; shapes in `shaders/average-pool2d.wgsl`. */
 export const averagePool2dKernel = defineKernel({
@@ -31,6 +32,7 @@ export const averagePool2dKernel = defineKernel({
   overrides: {
     WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },
   },
+  check: checkWindow,
   workgroups: ({ batch, outputHeight, outputWidth, channelVectors }, { WORKGROUP_SIZE }) =>
     Math.ceil((batch * outputHeight * outputWidth * channelVectors) / WORKGROUP_SIZE),
 });

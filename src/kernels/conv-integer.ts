@@ -2,6 +2,7 @@ import source from '../../shaders/conv-integer.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import requantizeRules from '../../shaders/lib/requantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { checkWindow } from '../gpu/window.ts';
 import { REQUANTIZE_VALUES } from './requantize.ts';
 
 /** Convolution of bytes into int32 or requantized bytes, any attributes, NCHW; see shaders/conv-integer.wgsl. */
@@ -52,6 +53,7 @@ export const convInteger = defineKernel({
   },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] } },
   constants: { REQUANTIZE: REQUANTIZE_VALUES, OUTPUT: ['0u', '1u'] },
+  check: checkWindow,
   workgroups: ({ count }, { WORKGROUP_SIZE, OUTPUT }) =>
     Math.ceil(count / ((OUTPUT ? 4 : 1) * WORKGROUP_SIZE)),
 });

@@ -5,7 +5,7 @@ import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dKernel } from './conv2d.ts';
 
-const { bindings, params } = conv2dKernel.declaration;
+const { bindings, params, check } = conv2dKernel.declaration;
 
 /** f32 convolution whose subgroups load weights together, epilogue fused; shapes in `shaders/conv2d-broadcast.wgsl`. */
 export const conv2dBroadcastKernel = defineKernel({
@@ -21,6 +21,7 @@ export const conv2dBroadcastKernel = defineKernel({
     POOL: ['0u', '1u'],
   },
   requires: ['subgroups'],
+  check,
   workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE, TILE_PIXELS = 4 }) =>
     Math.ceil(pixelCount / (TILE_PIXELS * WORKGROUP_SIZE)) * tileCount,
 });

@@ -3,7 +3,7 @@ import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
 
-const { bindings, params } = conv2dFilterGradientKernel.declaration;
+const { bindings, params, check } = conv2dFilterGradientKernel.declaration;
 
 /** Filter gradient whose subgroups load gradients together; shapes in `shaders/conv2d-filter-gradient-broadcast.wgsl`. */
 export const conv2dFilterGradientBroadcastKernel = defineKernel({
@@ -14,6 +14,7 @@ export const conv2dFilterGradientBroadcastKernel = defineKernel({
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 32] } },
   constants: { LANES: ['4u', '8u'], TILE_VECTORS: ['4u', '8u'] },
   requires: ['subgroups'],
+  check,
   workgroups: (
     { kernelHeight, kernelWidth, inputVectors, outputVectors, pixelCount, chunk },
     { WORKGROUP_SIZE, TILE_VECTORS = 8 },

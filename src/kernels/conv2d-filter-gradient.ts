@@ -1,5 +1,6 @@
 import source from '../../shaders/conv2d-filter-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { checkWindowGradient } from '../gpu/window.ts';
 
 /** Gradient of a convolution by its weights, in split sums; shapes in `shaders/conv2d-filter-gradient.wgsl`. */
 export const conv2dFilterGradientKernel = defineKernel({
@@ -29,6 +30,7 @@ export const conv2dFilterGradientKernel = defineKernel({
     chunk: 'u32',
   },
   overrides: { WORKGROUP_SIZE: { default: 32, allowed: [8, 16, 32, 64, 128, 256] } },
+  check: checkWindowGradient,
   workgroups: (
     { kernelHeight, kernelWidth, inputVectors, outputVectors, pixelCount, chunk },
     { WORKGROUP_SIZE },

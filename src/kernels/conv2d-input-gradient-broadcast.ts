@@ -3,7 +3,7 @@ import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInputGradientKernel } from './conv2d-input-gradient.ts';
 
-const { bindings, params } = conv2dInputGradientKernel.declaration;
+const { bindings, params, check } = conv2dInputGradientKernel.declaration;
 
 /** Input gradient whose subgroups load weights together; shapes in `shaders/conv2d-input-gradient-broadcast.wgsl`. */
 export const conv2dInputGradientBroadcastKernel = defineKernel({
@@ -14,6 +14,7 @@ export const conv2dInputGradientBroadcastKernel = defineKernel({
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 32] } },
   constants: { LANES: ['4u', '8u'], TILE_PIXELS: ['4u'], TILE_VECTORS: ['4u', '8u'] },
   requires: ['subgroups'],
+  check,
   workgroups: ({ pixelCount, inputChannels }, { WORKGROUP_SIZE, TILE_PIXELS = 4, TILE_VECTORS = 8 }) =>
     Math.ceil(pixelCount / (TILE_PIXELS * WORKGROUP_SIZE)) * Math.ceil(inputChannels / (4 * TILE_VECTORS)),
 });

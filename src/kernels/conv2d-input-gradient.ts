@@ -1,5 +1,6 @@
 import source from '../../shaders/conv2d-input-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { checkWindowGradient } from '../gpu/window.ts';
 
 /** Gradient of a convolution by its input; shapes in `shaders/conv2d-input-gradient.wgsl`. */
 export const conv2dInputGradientKernel = defineKernel({
@@ -29,6 +30,7 @@ export const conv2dInputGradientKernel = defineKernel({
   },
   overrides: { WORKGROUP_SIZE: { default: 32, allowed: [8, 16, 32, 64, 128, 256] } },
   constants: { TILE_PIXELS: ['4u', '8u', '16u'] },
+  check: checkWindowGradient,
   workgroups: ({ pixelCount, inputChannels }, { WORKGROUP_SIZE, TILE_PIXELS = 16 }) =>
     Math.ceil(pixelCount / (TILE_PIXELS * WORKGROUP_SIZE)) * Math.ceil(inputChannels / 8),
 });

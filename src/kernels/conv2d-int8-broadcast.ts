@@ -10,7 +10,7 @@ import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInt8Kernel } from './conv2d-int8.ts';
 
-const { bindings, params } = conv2dInt8Kernel.declaration;
+const { bindings, params, check } = conv2dInt8Kernel.declaration;
 
 /** int8 convolution whose subgroups load weights together, epilogue fused; shapes in `shaders/conv2d-int8-broadcast.wgsl`. */
 export const conv2dInt8BroadcastKernel = defineKernel({
@@ -39,6 +39,7 @@ export const conv2dInt8BroadcastKernel = defineKernel({
     REQUANTIZE: [],
   },
   requires: ['subgroups'],
+  check,
   workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE, TILE_PIXELS = 8 }) =>
     Math.ceil(pixelCount / (TILE_PIXELS * WORKGROUP_SIZE)) * tileCount,
 });

@@ -9,7 +9,7 @@ import subgroupMatrix from '../../shaders/lib/subgroup-matrix.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInt8Kernel } from './conv2d-int8.ts';
 
-const { bindings, params } = conv2dInt8Kernel.declaration;
+const { bindings, params, check } = conv2dInt8Kernel.declaration;
 
 /** int8 convolution and matrix product on tensor cores; shapes in `shaders/conv2d-int8-tensor.wgsl`. */
 export const conv2dInt8TensorKernel = defineKernel({
@@ -37,6 +37,7 @@ export const conv2dInt8TensorKernel = defineKernel({
     REQUANTIZE: [],
   },
   requires: ['subgroups', 'chromium-experimental-subgroup-matrix'],
+  check,
   workgroups: ({ pixelCount, tileCount }, { SUBGROUPS_M = 2, MATRICES_M = 4, MATRIX_M = 16 }) =>
     Math.ceil(pixelCount / (SUBGROUPS_M * MATRICES_M * MATRIX_M)) * tileCount,
 });

@@ -9,7 +9,7 @@ import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInt8Kernel } from './conv2d-int8.ts';
 
-const { bindings, params } = conv2dInt8Kernel.declaration;
+const { bindings, params, check } = conv2dInt8Kernel.declaration;
 const { padWord, zeroPoint, low, high, ...geometry } = params;
 
 /** int8 convolution and matrix product for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-int8-tiled.wgsl`. */
@@ -32,6 +32,7 @@ export const conv2dInt8TiledKernel = defineKernel({
     WEIGHT_BITS: ['8u', '4u', '2u'],
     REQUANTIZE: [],
   },
+  check,
   workgroups: ({ pixelCount, tileCount, splits }, { TILE_PIXELS = 64 }) =>
     Math.ceil(pixelCount / TILE_PIXELS) * tileCount * splits,
 });

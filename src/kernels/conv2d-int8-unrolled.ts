@@ -9,7 +9,7 @@ import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInt8Kernel } from './conv2d-int8.ts';
 
-const { bindings, params } = conv2dInt8Kernel.declaration;
+const { bindings, params, check } = conv2dInt8Kernel.declaration;
 
 /** int8 convolution without dot4I8Packed or private arrays, with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/conv2d-int8-unrolled.wgsl`. */
 export const conv2dInt8UnrolledKernel = defineKernel({
@@ -24,6 +24,7 @@ export const conv2dInt8UnrolledKernel = defineKernel({
     WEIGHT_BITS: ['8u', '4u', '2u'],
     REQUANTIZE: [],
   },
+  check,
   workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE }) =>
     Math.ceil(pixelCount / (4 * WORKGROUP_SIZE)) * tileCount,
 });

@@ -9,7 +9,7 @@ import texels from '../../shaders/lib/texels.wgsl?raw';
 import { defineKernel, TEXELS } from '../gpu/kernel.ts';
 import { conv2dInt8Kernel } from './conv2d-int8.ts';
 
-const { bindings, params } = conv2dInt8Kernel.declaration;
+const { bindings, params, check } = conv2dInt8Kernel.declaration;
 
 /**
  * int8 convolution by Winograd's F(2, 3) in exact integers, epilogue fused; geometries and shapes in
@@ -34,6 +34,7 @@ export const conv2dInt8WinogradKernel = defineKernel({
     REQUANTIZE: [],
   },
   requires: ['subgroups'],
+  check,
   workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE }) =>
     Math.ceil(pixelCount / (8 * WORKGROUP_SIZE)) * tileCount,
 });

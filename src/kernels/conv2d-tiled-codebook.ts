@@ -6,7 +6,7 @@ import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dKernel } from './conv2d.ts';
 
-const { bindings, params } = conv2dKernel.declaration;
+const { bindings, params, check } = conv2dKernel.declaration;
 const { input, scale, shift, output } = bindings;
 
 /** f32 convolution for GPUs that expands codebook weights while it stages them; shapes in `shaders/conv2d-tiled-codebook.wgsl`. */
@@ -32,6 +32,7 @@ export const conv2dTiledCodebookKernel = defineKernel({
     POOL: ['0u', '1u'],
     CODE_BITS: ['8u', '4u', '2u', '1u'],
   },
+  check,
   workgroups: ({ pixelCount, tileCount }, { TILE_PIXELS = 64 }) =>
     Math.ceil(pixelCount / TILE_PIXELS) * tileCount,
 });

@@ -7,7 +7,7 @@ import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dKernel } from './conv2d.ts';
 
-const { bindings, params } = conv2dKernel.declaration;
+const { bindings, params, check } = conv2dKernel.declaration;
 
 /** Convolution for GPUs with f16 products and f32 sums; shapes in `shaders/conv2d-tiled-f16.wgsl`. */
 export const conv2dTiledF16Kernel = defineKernel({
@@ -25,6 +25,7 @@ export const conv2dTiledF16Kernel = defineKernel({
     POOL: ['0u', '1u'],
   },
   requires: ['shader-f16'],
+  check,
   workgroups: ({ pixelCount, tileCount }, { TILE_PIXELS = 64 }) =>
     Math.ceil(pixelCount / TILE_PIXELS) * tileCount,
 });

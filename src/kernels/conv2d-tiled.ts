@@ -6,7 +6,7 @@ import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dKernel } from './conv2d.ts';
 
-const { bindings, params } = conv2dKernel.declaration;
+const { bindings, params, check } = conv2dKernel.declaration;
 
 /** f32 convolution for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-tiled.wgsl`. */
 export const conv2dTiledKernel = defineKernel({
@@ -23,6 +23,7 @@ export const conv2dTiledKernel = defineKernel({
     BUFFERS: ['1u', '2u'],
     POOL: ['0u', '1u'],
   },
+  check,
   workgroups: ({ pixelCount, tileCount }, { TILE_PIXELS = 64 }) =>
     Math.ceil(pixelCount / TILE_PIXELS) * tileCount,
 });

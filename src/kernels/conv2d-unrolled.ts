@@ -5,7 +5,7 @@ import convUnrolled from '../../shaders/lib/conv-unrolled.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dKernel } from './conv2d.ts';
 
-const { bindings, params } = conv2dKernel.declaration;
+const { bindings, params, check } = conv2dKernel.declaration;
 
 /** f32 convolution without private arrays, with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/conv2d-unrolled.wgsl`. */
 export const conv2dUnrolledKernel = defineKernel({
@@ -15,6 +15,7 @@ export const conv2dUnrolledKernel = defineKernel({
   params,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },
   constants: { POOL: ['0u', '1u'] },
+  check,
   workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE }) =>
     Math.ceil(pixelCount / (4 * WORKGROUP_SIZE)) * tileCount,
 });

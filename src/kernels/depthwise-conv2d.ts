@@ -1,5 +1,6 @@
 import source from '../../shaders/depthwise-conv2d.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** f32 convolution of each channel by its own filter; shapes in `shaders/depthwise-conv2d.wgsl`. */
 export const depthwiseConv2dKernel = defineKernel({
@@ -27,6 +28,7 @@ export const depthwiseConv2dKernel = defineKernel({
     pixelCount: 'u32',
   },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
+  check: checkWindow,
   workgroups: ({ pixelCount, vectors }, { WORKGROUP_SIZE }) =>
     Math.ceil((pixelCount * vectors) / WORKGROUP_SIZE),
 });

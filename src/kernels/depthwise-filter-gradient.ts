@@ -1,5 +1,6 @@
 import source from '../../shaders/depthwise-filter-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { checkWindowGradient } from '../gpu/window.ts';
 
 /** Gradient of a depthwise convolution by its weights, in split sums; shapes in `shaders/depthwise-filter-gradient.wgsl`. */
 export const depthwiseFilterGradientKernel = defineKernel({
@@ -28,6 +29,7 @@ export const depthwiseFilterGradientKernel = defineKernel({
     chunk: 'u32',
   },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
+  check: checkWindowGradient,
   workgroups: ({ pixelCount, vectors, kernelHeight, kernelWidth, chunk }, { WORKGROUP_SIZE }) => {
     const items = Math.ceil(vectors / 4) * kernelHeight * kernelWidth * 4;
     return Math.ceil((items * Math.ceil(pixelCount / chunk)) / WORKGROUP_SIZE);

@@ -1,5 +1,6 @@
 import source from '../../shaders/depthwise-input-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { checkWindowGradient } from '../gpu/window.ts';
 
 /** Gradient of a depthwise convolution by its input; shapes in `shaders/depthwise-input-gradient.wgsl`. */
 export const depthwiseInputGradientKernel = defineKernel({
@@ -27,6 +28,7 @@ export const depthwiseInputGradientKernel = defineKernel({
     pixelCount: 'u32',
   },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
+  check: checkWindowGradient,
   workgroups: ({ pixelCount, vectors }, { WORKGROUP_SIZE }) =>
     Math.ceil((pixelCount * vectors) / WORKGROUP_SIZE),
 });

@@ -1,5 +1,6 @@
 import source from '../../shaders/max-pool2d-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** Max pooling of packed NHWC 8-bit codes (4 channels a u32), exact; shapes in `shaders/max-pool2d-int8.wgsl`. */
 export const maxPool2dInt8Kernel = defineKernel({
@@ -29,6 +30,7 @@ export const maxPool2dInt8Kernel = defineKernel({
     WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },
     SIGNED: { default: 1, allowed: [0, 1] },
   },
+  check: checkWindow,
   workgroups: ({ batch, outputHeight, outputWidth, channelWords }, { WORKGROUP_SIZE }) =>
     Math.ceil((batch * outputHeight * outputWidth * channelWords) / WORKGROUP_SIZE),
 });

@@ -1,5 +1,6 @@
 import source from '../../shaders/max-pool2d.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** Max pooling of f32 NHWC, channels padded to a multiple of 4; shapes in `shaders/max-pool2d.wgsl`. */
 export const maxPool2dKernel = defineKernel({
@@ -28,6 +29,7 @@ export const maxPool2dKernel = defineKernel({
   overrides: {
     WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },
   },
+  check: checkWindow,
   workgroups: ({ batch, outputHeight, outputWidth, channelVectors }, { WORKGROUP_SIZE }) =>
     Math.ceil((batch * outputHeight * outputWidth * channelVectors) / WORKGROUP_SIZE),
 });

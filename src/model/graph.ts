@@ -1,5 +1,6 @@
 import { check } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
+import { checkCoordinates } from '../gpu/window.ts';
 
 /** Height, width and channels of one image's activation; activations are NHWC everywhere. */
 export interface ImageShape {
@@ -201,6 +202,20 @@ export function nodeShape(node: GraphNode, inputs: readonly ImageShape[]): Image
         `${node.name}: the window must fit its padded input of ${input.height} x ${input.width}`,
         node.kernel,
       );
+      const window = { kernel: node.kernel[0], stride: sy, dilation: dy };
+      checkCoordinates(`${node.name}: the window's height`, {
+        ...window,
+        output: height,
+        before: top,
+        end: input.height + bottom,
+      });
+      const across = { kernel: node.kernel[1], stride: sx, dilation: dx };
+      checkCoordinates(`${node.name}: the window's width`, {
+        ...across,
+        output: width,
+        before: left,
+        end: input.width + right,
+      });
       const groups = node.op === 'conv2d' ? (node.groups ?? 1) : 1;
       const channels = node.op === 'conv2d' ? node.outChannels : input.channels;
       check(

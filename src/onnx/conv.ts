@@ -1,6 +1,7 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
+import { checkCoordinates } from '../gpu/window.ts';
 import { convInteger } from '../kernels/conv-integer.ts';
 import { prepareMultipliers, type RequantizeRule, requantizeConstant } from '../quantize/requantize.ts';
 import { checkRequantized } from './accumulator.ts';
@@ -100,6 +101,14 @@ function geometryOf(operator: string, x: Tensor, w: Tensor, attributes: Attribut
     );
     return Math.floor((padded - extent) / strides[i]) + 1;
   });
+  // A step that is never taken may be of any length.
+  const taken = (steps: readonly number[], counts: readonly number[]) =>
+    steps.map((step, i) => (counts[i] > 1 ? step : 1));
+  const [strode, dilated] = [taken(strides, output), taken(dilations, kernel)];
+  for (const [i, end] of size.entries()) {
+    const steps = { output: output[i], kernel: kernel[i], stride: strode[i], dilation: dilated[i] };
+    checkCoordinates(`${operator}: spatial axis ${i}`, { ...steps, before: before[i], end });
+  }
   const three = (values: readonly number[], fill: number) => [...Array(3 - spatial).fill(fill), ...values];
   return {
     outputDims: [batch, outputs, ...output],
@@ -107,8 +116,8 @@ function geometryOf(operator: string, x: Tensor, w: Tensor, attributes: Attribut
     input: three(size, 1),
     output: three(output, 1),
     kernel: three(kernel, 1),
-    strides: three(strides, 1),
-    dilations: three(dilations, 1),
+    strides: three(strode, 1),
+    dilations: three(dilated, 1),
     padsBefore: three(before, 0),
   };
 }

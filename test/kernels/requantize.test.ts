@@ -173,3 +173,41 @@ test('onnx-ref rounds the sum with the zero point to 53 bits, as float64 does', 
   }
   expect(rounded, 'sums that float64 rounded to a tie').toBeGreaterThan(100);
 });
+
+test('onnx-ref rounds the product to 53 bits before it rounds to an integer, as float64 does', async () => {
+  // accumulator * mantissa = an odd multiple of half a code plus or minus one unit, in 54 or 55 bits: the product's
+  // own rounding takes the unit away, and a tie is left that the exact product is not.
+  const count = THOROUGH ? 200_000 : 20_000;
+  const random = seeded(12);
+  const accumulators = new Int32Array(count);
+  const scales = new Float32Array(count);
+  const above = new Int8Array(count);
+  for (let i = 0; i < count; i++) {
+    const mantissa = random.integer(2 ** 22, 2 ** 23 - 1) * 2 + 1;
+    // Newton's iteration: each step doubles the bits of the inverse modulo a power of two.
+    let inverse = BigInt(mantissa);
+    for (let step = 0; step < 5; step++) inverse *= 2n - BigInt(mantissa) * inverse;
+    above[i] = i % 4 < 2 ? 1 : -1;
+    accumulators[i] = Number(BigInt.asUintN(31, (2n ** 30n + BigInt(above[i])) * inverse)) * (i % 2 ? 1 : -1);
+    scales[i] = mantissa * 2 ** -31;
+  }
+  const multipliers = new Uint32Array(count * 2);
+  for (let i = 0; i < count; i++)
+    multipliers.set(prepareMultipliers('onnx-ref', 1, scales.subarray(i, i + 1), 1), i * 2);
+  for (const zeroPoint of [0, 3, -128]) {
+    const output = { zeroPoint, low: -(2 ** 23) + 1, high: 2 ** 23 - 1 };
+    const codes = await kernelForRule(gpu.runtime, '2u', { accumulators, multipliers }, output);
+    let rounded = 0;
+    const expected = Array.from(accumulators, (accumulator, i) => {
+      const settings = { inputScale: 1, weightScale: scales[i], outputScale: 1, ...output };
+      const code = requantizeReference('onnx-ref', accumulator, settings);
+      // The unit's side decides where nothing is rounded before.
+      const product = BigInt(Math.abs(accumulator)) * BigInt(scales[i] * 2 ** 31);
+      const exact = Number(product >> 31n) + (above[i] > 0 ? 1 : 0);
+      if (code !== Math.sign(accumulator) * exact + zeroPoint && Math.abs(code) < 2 ** 23 - 1) rounded++;
+      return code;
+    });
+    expect(firstDifference(codes, expected)).toBe(-1);
+    expect(rounded, 'products that float64 rounded to a tie').toBeGreaterThan(100);
+  }
+});

@@ -44,6 +44,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'depthwise-input-gradient': 'depthwise-input-gradient',
   'dequantize-linear': 'dequantize-linear',
   'dequantize-linear-onnx': 'dequantize-linear-onnx',
+  'distillation-loss': 'distillation-loss',
   'dynamic-quantize-params': 'dynamic-quantize-params',
   'fake-quantize': 'fake-quantize',
   'fake-quantize-gradient': 'fake-quantize-gradient',

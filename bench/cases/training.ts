@@ -1,6 +1,7 @@
 import { augmentImagesKernel } from '../../src/kernels/augment-images.ts';
 import { codebookGatherKernel } from '../../src/kernels/codebook-gather.ts';
 import { codebookGradientKernel } from '../../src/kernels/codebook-gradient.ts';
+import { distillationLossKernel } from '../../src/kernels/distillation-loss.ts';
 import { fakeQuantizeKernel } from '../../src/kernels/fake-quantize.ts';
 import { fakeQuantizeGradientKernel } from '../../src/kernels/fake-quantize-gradient.ts';
 import { movingAverageKernel } from '../../src/kernels/moving-average.ts';
@@ -12,6 +13,7 @@ import { sumSplitsKernel } from '../../src/kernels/sum-splits.ts';
 import { augmentImages } from '../../src/reference/augment-images.ts';
 import { codebookGather } from '../../src/reference/codebook-gather.ts';
 import { codebookGradient } from '../../src/reference/codebook-gradient.ts';
+import { distillationLoss } from '../../src/reference/distillation-loss.ts';
 import { fakeQuantize } from '../../src/reference/fake-quantize.ts';
 import { fakeQuantizeGradient } from '../../src/reference/fake-quantize-gradient.ts';
 import { movingAverage } from '../../src/reference/moving-average.ts';
@@ -58,6 +60,7 @@ export function trainingCases(size: Size): BenchCase[] {
     kernelCase(`moving-average(count=${count})`, 'fp32', 1, () => averaging(count)),
     kernelCase('observe-range', 'fp32', 1, observing),
     kernelCase(`softmax-cross-entropy(N=${images})`, 'fp32', images, () => loss(images)),
+    kernelCase(`distillation-loss(N=${images})`, 'fp32', images, () => distillation(images)),
     kernelCase(`augment-images(N=${images})`, 'fp32', images, () => augmentation(images)),
   ];
 }
@@ -219,6 +222,22 @@ function loss(images: number): Dispatch {
     of: 'gradient',
     view: rows,
     near: () => softmaxCrossEntropy(rows(logits), labels, SMOOTHING).gradient,
+  };
+}
+
+/** All of the loss from the teacher: what the kernel does to a gradient then does not depend on how often it ran. */
+function distillation(images: number): Dispatch {
+  const stride = Math.ceil(CLASSES / 4) * 4;
+  const logits = floats(72, images * stride, 3);
+  const teacher = floats(73, images * stride, 3);
+  const rows = <T>(values: ArrayLike<T>) => Array.from(values).filter((_, i) => i % stride < CLASSES);
+  return {
+    kernel: distillationLossKernel,
+    buffers: { logits, teacher, gradient: logits.byteLength, results: images * 8 },
+    params: { batch: images, classes: CLASSES, stride, share: 1, temperature: 4 },
+    of: 'gradient',
+    view: rows,
+    near: () => distillationLoss(rows(logits), rows(teacher), images, 4).gradient,
   };
 }
 

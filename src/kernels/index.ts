@@ -39,6 +39,7 @@ import { depthwiseFilterGradientKernel } from './depthwise-filter-gradient.ts';
 import { depthwiseInputGradientKernel } from './depthwise-input-gradient.ts';
 import { dequantizeLinearKernel } from './dequantize-linear.ts';
 import { dequantizeLinearOnnx } from './dequantize-linear-onnx.ts';
+import { distillationLossKernel } from './distillation-loss.ts';
 import { dynamicQuantizeParams } from './dynamic-quantize-params.ts';
 import { fakeQuantizeKernel } from './fake-quantize.ts';
 import { fakeQuantizeGradientKernel } from './fake-quantize-gradient.ts';
@@ -116,6 +117,7 @@ export const kernels = {
   depthwiseInputGradient: depthwiseInputGradientKernel,
   dequantizeLinear: dequantizeLinearKernel,
   dequantizeLinearOnnx,
+  distillationLoss: distillationLossKernel,
   dynamicQuantizeParams,
   fakeQuantize: fakeQuantizeKernel,
   fakeQuantizeGradient: fakeQuantizeGradientKernel,

@@ -21,6 +21,18 @@ export interface NetworkOptions {
   /** Activations rounded to int8, by the name of the tensor; linear only. */
   activations?: ReadonlyMap<string, ActivationQparams>;
   training: QuantizedTraining;
+  /** A network whose logits are learned from too. */
+  teacher?: Teacher;
+}
+
+/** A network to learn from, and how. */
+export interface Teacher {
+  /** In float32, of the same input and as many outputs. */
+  model: Model;
+  /** Of the loss that comes from its logits instead of the labels, above 0 to 1 (1). */
+  share?: number;
+  /** What both networks' logits are divided by (4): the higher, the more the order of wrong classes counts. */
+  temperature?: number;
 }
 
 /** What the passes share while a network is built. */

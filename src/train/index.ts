@@ -1,3 +1,4 @@
+export type { Teacher } from './builder.ts';
 export { type FinetuneOptions, finetune } from './finetune.ts';
 export { initialize } from './initialize.ts';
 export { type RecoveredWidth, type RecoverOptions, recoverAccuracy } from './recover.ts';

@@ -2,6 +2,7 @@ import type { Call } from '../gpu/call.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { add } from '../kernels/add.ts';
 import { augmentImagesKernel } from '../kernels/augment-images.ts';
+import { distillationLossKernel } from '../kernels/distillation-loss.ts';
 import { movingAverageKernel } from '../kernels/moving-average.ts';
 import { softmaxCrossEntropyKernel } from '../kernels/softmax-cross-entropy.ts';
 import type { ImageShape, Model } from '../model/graph.ts';
@@ -9,6 +10,7 @@ import { broadcastLanes } from '../quantize/tile.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
 import { bindBackward } from './backward.ts';
 import { type Builder, gradientPool, type NetworkOptions, SPLIT_PIXELS, type Stages } from './builder.ts';
+import { foldModel } from './fold.ts';
 import { forwardStages } from './forward.ts';
 import { filterSplits, LARGEST, outputPixels, vectorsOf } from './geometry.ts';
 import { isAffine, type TrainedLayer, trainedLayers } from './layers.ts';
@@ -86,16 +88,8 @@ export async function buildNetwork(
       { input: buffers.images, placements: buffers.placements, output: pixels },
       { batch, height: input.height, width: input.width, channels: input.channels },
     );
-    const tensors = new Map([[input.name, pixels]]);
-    const planned: { layer: TrainedLayer; stages: Stages }[] = [];
-    for (const layer of layers) {
-      const inputs = layer.inputs.map((name) => tensors.get(name)!);
-      const stages = await forwardStages(builder, layer, inputs, layer === layers.at(-1));
-      planned.push({ layer, stages });
-      tensors.set(layer.tensor, stages.output);
-    }
+    const { planned, logits } = await planForward(builder, layers, pixels);
     const last = layers.at(-1)!;
-    const logits = tensors.get(last.tensor)!;
     const { channels } = last.shape;
     const stride = vectorsOf(last.shape) * 4;
     const first = builder.gradients.take();
@@ -104,6 +98,8 @@ export async function buildNetwork(
       { logits, labels: buffers.labels, gradient: first, results: buffers.results },
       { batch, classes: channels, stride, smoothing: options.labelSmoothing },
     );
+    const losses = { logits, gradient: first, results: buffers.results };
+    const learn = await learnFromTeacher(builder, pixels, losses, { batch, classes: channels, stride });
     const { backward, update } = await bindAllBackward(builder, planned, first);
     const pass = (observing: boolean) =>
       planned.flatMap(({ stages: { forward, observe = [], round } }) => [
@@ -123,7 +119,7 @@ export async function buildNetwork(
       statistics: builder.statistics,
       buffers: { ...buffers, logits },
       forward: [load, ...pass(false)],
-      step: [load, ...pass(true), loss, ...backward, ...update, ...averages],
+      step: [load, ...pass(true), loss, ...learn, ...backward, ...update, ...averages],
       destroy,
     };
   } catch (error) {
@@ -132,10 +128,60 @@ export async function buildNetwork(
   }
 }
 
+interface Planned {
+  layer: TrainedLayer;
+  stages: Stages;
+}
+
+/** The forward pass of all layers from the pixels on. */
+async function planForward(builder: Builder, layers: readonly TrainedLayer[], pixels: GPUBuffer) {
+  const tensors = new Map([[builder.model.graph.input.name, pixels]]);
+  const planned: Planned[] = [];
+  for (const layer of layers) {
+    const inputs = layer.inputs.map((name) => tensors.get(name)!);
+    const stages = await forwardStages(builder, layer, inputs, layer === layers.at(-1));
+    planned.push({ layer, stages });
+    tensors.set(layer.tensor, stages.output);
+  }
+  return { planned, logits: tensors.get(layers.at(-1)!.tensor)! };
+}
+
+/** The teacher's forward pass over the same images, as `compile` would run it, and its part in the loss. */
+async function learnFromTeacher(
+  student: Builder,
+  pixels: GPUBuffer,
+  losses: { logits: GPUBuffer; gradient: GPUBuffer; results: GPUBuffer },
+  sizes: { batch: number; classes: number; stride: number },
+): Promise<Call[]> {
+  const { teacher } = student.options;
+  if (!teacher) return [];
+  const { model } = foldModel(teacher.model);
+  const layers = trainedLayers(model);
+  const builder: Builder = {
+    ...student,
+    model,
+    options: { ...student.options, quantized: undefined, activations: undefined, keepStatistics: true },
+    state: new Map(),
+    layouts: new Map(),
+    weights: new Map(),
+    observed: new Map(),
+    statistics: new Map(),
+    grids: new Map(),
+  };
+  const { planned, logits } = await planForward(builder, layers, pixels);
+  const { share = 1, temperature = 4 } = teacher;
+  const mix = await student.workshop.bind(
+    distillationLossKernel,
+    { ...losses, teacher: logits },
+    { ...sizes, share, temperature },
+  );
+  return [...planned.flatMap(({ stages: { forward } }) => forward), mix];
+}
+
 /** The whole backward pass, from the loss; what several layers read gets the sum of their gradients. */
 async function bindAllBackward(
   builder: Builder,
-  planned: readonly { layer: TrainedLayer; stages: Stages }[],
+  planned: readonly Planned[],
   loss: GPUBuffer,
 ): Promise<{ backward: Call[]; update: Call[] }> {
   const { workshop, gradients, model } = builder;

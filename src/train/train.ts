@@ -1,6 +1,7 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { Model } from '../model/graph.ts';
+import type { Teacher } from './builder.ts';
 import { rateAt, type Schedule } from './schedule.ts';
 import { createTrainer, type Trainer } from './trainer.ts';
 
@@ -43,6 +44,11 @@ export interface TrainOptions {
   labelSmoothing?: number;
   /** Decay of a moving average of the parameters, which becomes the result (0.999 for long runs); 0 keeps none. */
   average?: number;
+  /**
+   * A network in float32 whose logits are learned from, on the same augmented images (distillation; Hinton et al.,
+   * 2015): beside the labels, or with `share` 1, which is the default, instead of them.
+   */
+  teacher?: Teacher;
   /** Random crop with 4 pixels of padding, and flip. */
   augment?: boolean;
   seed?: number;
@@ -137,7 +143,14 @@ export async function runSteps(
   check(Number.isInteger(seed) && seed >= 0, 'seed must be a non-negative integer', seed);
   const checkpointEvery = options.checkpointEvery ?? Math.max(1, perEpoch);
   const average = options.average || undefined;
-  const settings = JSON.stringify({ steps, batch, rate, schedule, augment, seed, count, average, ...kept });
+  const teacher = options.teacher && {
+    share: options.teacher.share,
+    temperature: options.teacher.temperature,
+  };
+  const settings = JSON.stringify({
+    ...{ steps, batch, rate, schedule, augment, seed, count, average, teacher },
+    ...kept,
+  });
   let step = options.resume ? await trainer.restore(options.resume, settings) : 0;
   let good = { checkpoint: await trainer.checkpoint(step, settings), step };
   const log: StepReport[] = [];

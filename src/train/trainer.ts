@@ -1,7 +1,8 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import type { Model } from '../model/graph.ts';
+import { type ImageShape, inferShapes, type Model } from '../model/graph.ts';
 import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/precision.ts';
+import type { Teacher } from './builder.ts';
 import { architectureOf, restoreCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { isAffine, normOf } from './layers.ts';
 import { createMoments } from './moments.ts';
@@ -24,6 +25,7 @@ export interface TrainerOptions {
   keepStatistics?: boolean;
   activations?: ReadonlyMap<string, ActivationQparams>;
   training?: QuantizedTraining;
+  teacher?: Teacher;
 }
 
 /** Where a step is in its run: all that decides its images and rate. */
@@ -77,6 +79,7 @@ export async function createTrainer(
     labelSmoothing,
   );
   check(average >= 0 && average < 1, "the average's decay must be from 0 to below 1", average);
+  if (options.teacher) checkTeacher(model, options.teacher);
   const network = await buildNetwork(runtime, model, {
     batch,
     momentum,
@@ -85,6 +88,7 @@ export async function createTrainer(
     nesterov: options.nesterov ?? false,
     weightDecay: options.weightDecay ?? 0,
     quantized: options.quantized,
+    teacher: options.teacher,
     keepStatistics: options.keepStatistics ?? false,
     activations: options.activations,
     training: options.training ?? { centroids: 'gradient', learnedStep: false, observe: 0 },
@@ -187,6 +191,26 @@ export async function createTrainer(
       restoreCheckpoint(runtime, network, checkpoint, { architecture, settings }),
     destroy: network.destroy,
   };
+}
+
+function checkTeacher(model: Model, { model: teacher, share = 1, temperature = 4 }: Teacher): void {
+  check(share > 0 && share <= 1, "the teacher's share must be above 0 and at most 1", share);
+  check(
+    temperature > 0 && Number.isFinite(temperature),
+    "the teacher's temperature must be a positive number",
+    temperature,
+  );
+  const shapeOf = ({ graph }: Model) => {
+    const shapes = inferShapes(graph);
+    const text = ({ height, width, channels }: ImageShape) => `${height} x ${width} x ${channels}`;
+    return `${text(graph.input)} to ${text(shapes.get(graph.output)!)}`;
+  };
+  check(
+    shapeOf(teacher) === shapeOf(model),
+    `a teacher must have the network's own input and outputs, ${shapeOf(model)}`,
+    shapeOf(teacher),
+    'teach with a network of the same images and classes',
+  );
 }
 
 const UNMOVED = 128 | (128 << 8);

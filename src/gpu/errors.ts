@@ -1,3 +1,5 @@
+import { describe, printable } from './describe.ts';
+
 /**
  * Every error this library throws on purpose: what the rule is, what was received, and what to do about it.
  *
@@ -16,12 +18,9 @@ export class LloydError extends Error {
     readonly cure?: string,
     options?: ErrorOptions,
   ) {
-    super(
-      [rule, received === undefined ? '' : `received ${describe(received)}`, cure ?? '']
-        .filter(Boolean)
-        .join('; '),
-      options,
-    );
+    const parts = [rule, received === undefined ? '' : `received ${describe(received)}`, cure ?? ''];
+    // Rules name tensors and files, whose names may hold what a terminal obeys.
+    super(printable(parts.filter(Boolean).join('; '), { lines: true }), options);
   }
 }
 
@@ -33,13 +32,4 @@ export function check(
   cure?: string,
 ): asserts condition {
   if (!condition) throw new LloydError(rule, received, cure);
-}
-
-function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as Uint8Array).length})`;
-  if (Array.isArray(value))
-    return `[${value.slice(0, 8).map(describe).join(', ')}${value.length > 8 ? ', ...' : ''}]`;
-  if (value !== null && typeof value === 'object') return Object.prototype.toString.call(value);
-  return Object.is(value, -0) ? '-0' : String(value);
 }

@@ -14,6 +14,11 @@ export interface PickleGlobal {
   call?(args: unknown[]): unknown;
 }
 
+/** Stands for an object of which nothing is needed, such as a numpy scalar. */
+export class Opaque {
+  constructor(readonly name: string) {}
+}
+
 const MARK = Symbol('mark');
 
 /**
@@ -160,11 +165,15 @@ class PickleReader {
     check(Array.isArray(list), 'a pickle may append to lists only', list);
     for (const item of items) list.push(item);
   }
-  /** Attributes of a dict, such as a state dict's `_metadata`, carry nothing that is needed here. */
+  /** Attributes, such as a state dict's `_metadata` or a numpy dtype's byte order, carry nothing that is needed here. */
   build(): void {
     this.pop();
     const target = this.top();
-    check(target instanceof Map, 'a pickle may set attributes of dicts only', target);
+    check(
+      target instanceof Map || target instanceof Opaque,
+      'a pickle may set attributes of dicts only',
+      target,
+    );
   }
   persistent = () => this.push(this.world.persistentLoad(this.pop()));
 }

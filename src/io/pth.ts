@@ -1,6 +1,6 @@
 import { unzipSync } from 'fflate';
 import { check, LloydError } from '../gpu/errors.ts';
-import { type PickleGlobal, type PickleWorld, readPickle } from './pickle.ts';
+import { Opaque, type PickleGlobal, type PickleWorld, readPickle } from './pickle.ts';
 import { arrayOver, DTYPE_ARRAYS, type DType, elementCount, type Tensor } from './tensor.ts';
 
 const STORAGES: Record<string, DType> = {
@@ -18,6 +18,14 @@ const STORAGES: Record<string, DType> = {
 
 /** Under which training scripts commonly put the state dict. */
 const WRAPPERS = ['state_dict', 'model_state_dict', 'model', 'net'];
+
+/** How a numpy scalar is pickled, by numpy 1 and 2: a learning rate or best accuracy beside the state dict. */
+const NUMPY = [
+  'numpy.core.multiarray.scalar',
+  'numpy._core.multiarray.scalar',
+  'numpy.dtype',
+  '_codecs.encode',
+];
 
 /** What `torch.save` wrote before PyTorch 1.6 begins with this number, pickled. */
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
@@ -46,7 +54,7 @@ class StoredTensor {
  * name only the few that rebuild tensors and ordered dicts are known, any other is refused by name.
  *
  * A dict under `state_dict`, `model_state_dict`, `model` or `net` is unwrapped. Entries that are no tensors (an epoch,
- * a learning rate) are left out. Tensors whose strides are not row-major are copied into row-major order.
+ * a learning rate, a numpy scalar) are left out. Tensors whose strides are not row-major are copied into row-major order.
  *
  * Source: torch/serialization.py and torch/_utils.py of PyTorch.
  *
@@ -173,6 +181,7 @@ function world(storages: Map<string, Storage>): PickleWorld {
   allow('torch._utils._rebuild_tensor', rebuildTensor);
   allow('torch._utils._rebuild_tensor_v2', rebuildTensor);
   allow('torch._utils._rebuild_parameter', (args) => args[0]);
+  for (const name of NUMPY) allow(name, () => new Opaque(name));
   for (const name of Object.keys(STORAGES)) allow(`torch.${name}`);
   return { globals, persistentLoad: (id) => loadStorage(id, storages) };
 }

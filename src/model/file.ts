@@ -83,7 +83,7 @@ export function modelFileBytes(model: Model | QuantizedModel): number {
  */
 export function readModelFile(
   bytes: Uint8Array,
-  build: (parameters: ReadonlyMap<string, Tensor>) => Model = vggOfWidth,
+  build: (parameters: ReadonlyMap<string, Tensor>) => Model = (parameters) => vgg({ parameters }),
 ): Model | QuantizedModel {
   const { tensors, metadata } = readSafetensors(bytes);
   if (metadata.format === LINEAR_FORMAT) return readLinear(tensors, metadata, build);
@@ -162,18 +162,6 @@ function unfold(model: Model, layers: ReadonlyMap<string, LinearLayer>): void {
       data[i] = (codes[i] * scale[o]) / (layer.scale[o] || 1);
     }
   }
-}
-
-function vggOfWidth(parameters: ReadonlyMap<string, Tensor>): Model {
-  const first = parameters.get('backbone.conv0.weight');
-  check(
-    first,
-    'the file must hold the VGG’s parameters (backbone.conv0.weight, ...)',
-    `${[...parameters.keys()].slice(0, 3).join(', ')}, ...`,
-    'pass build() for another network',
-  );
-  const classes = parameters.get('classifier.weight')?.dims[0] ?? 10;
-  return vgg({ parameters, widthDivisor: 64 / first.dims[0], classes });
 }
 
 function floatTensor(tensor: Tensor): FileTensor {

@@ -79,6 +79,40 @@ describe('readPth', () => {
     expect([...readPth(one(root)).keys()]).toEqual(['w']);
   });
 
+  test.each(['numpy.core.multiarray', 'numpy._core.multiarray'])(
+    'numpy scalars beside the state dict, as %s pickles them, are left out',
+    (module) => {
+      const dtype = new Reduce(
+        new Global('numpy', 'dtype'),
+        ['f8', false, true],
+        [3, '<', null, null, null, -1, -1, 0],
+      );
+      const bytes = new Reduce(new Global('_codecs', 'encode'), ['\u0000\u00c3', 'latin1']);
+      const scalar = new Reduce(new Global(module, 'scalar'), [dtype, bytes]);
+      const root = new Map<string, unknown>([
+        ['best', scalar],
+        ['history', [scalar, new Map([['again', scalar]])]],
+        [
+          'state_dict',
+          new Map<string, unknown>([
+            ['w', whole],
+            ['scale', scalar],
+          ]),
+        ],
+      ]);
+      expect([...readPth(one(root))]).toEqual([['w', { dtype: 'float32', dims: [2, 3], data: six }]]);
+      // It stands for nothing that a tensor can be made of.
+      const misused = new Map([['w', tensor(scalar, 0, [1], [1])]]);
+      expect(() => readPth(one(misused))).toThrow(/a tensor must have a storage/);
+    },
+  );
+
+  test('names are the file’s own, prefixes and order as they are', () => {
+    const names = ['module.10.weight', 'module.2.weight', 'module.__proto__', '1', '0'];
+    const root = new Map(names.map((name) => [name, whole]));
+    expect([...readPth(one(root)).keys()]).toEqual(names);
+  });
+
   test('any strides become row-major', () => {
     fc.assert(
       fc.property(

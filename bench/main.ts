@@ -26,6 +26,8 @@ export interface BenchOptions {
   /** Measure which kernels are fastest before timing a layer or a model. */
   tune?: TuneOptions;
   print(line: string): void;
+  /** After every entry, all there is so far: an interruption then loses nothing. */
+  keep?(results: Results): Promise<void>;
   signal?: AbortSignal;
 }
 
@@ -34,13 +36,12 @@ const GPU_REPORT_MS = 8 * 60_000;
 
 /** Runs the benches in Node and prints them as they come. */
 export async function runBench(runtime: Runtime, options: BenchOptions): Promise<Results> {
-  const { filter, quick = false, gpuReport = false, small = false, tune, print, signal } = options;
+  const { filter, quick = false, gpuReport = false, small = false, tune, print, signal, keep } = options;
   const started = performance.now();
-  const size: Size = gpuReport ? (small ? 'tiny' : 'gpu') : quick ? 'quick' : 'standard';
+  const size = sizeOf(options);
   const cases = benchCases(size);
   const context = { ...nodeContext(runtime, size), tune };
   const withPeers = options.peers || gpuReport;
-  checkFilter(filter, size);
   const ceilings = await measureCeilings(runtime.device, small || runtime.adapter.profile === 'cpu');
   const description = await describeRun(runtime, ceilings);
   print(formatCeilings(description));
@@ -57,9 +58,10 @@ export async function runBench(runtime: Runtime, options: BenchOptions): Promise
     signal,
     ...(gpuReport && { deadline: started + GPU_REPORT_MS }),
     ...(withPeers && { peersOf }),
-    onEntry(entry) {
+    async onEntry(entry, sofar) {
       under(entry);
       print(formatEntry(entry));
+      await keep?.({ ...description, ...sofar });
     },
     onRefusal(refusal) {
       under(refusal);
@@ -70,6 +72,10 @@ export async function runBench(runtime: Runtime, options: BenchOptions): Promise
   if (ratios.length > 0) print(`\n${ratios.join('\n')}`);
   const details = gpuReport ? { gpu: await gpuDetails(context, small ? 1 : 1000) } : {};
   return { ...description, cases: entries, refused, ...details };
+}
+
+function sizeOf({ gpuReport, small, quick }: Pick<BenchOptions, 'gpuReport' | 'small' | 'quick'>): Size {
+  return gpuReport ? (small ? 'tiny' : 'gpu') : quick ? 'quick' : 'standard';
 }
 
 /** `lloyd bench --compare A.json B.json`. */
@@ -107,9 +113,10 @@ async function readResults(path: string): Promise<Results> {
   return results as Results;
 }
 
-/** A filter that selects nothing would end at once and look like success. */
-function checkFilter(filter: string | undefined, size: Size): void {
+/** Refuses a filter that selects nothing: it would end at once and look like success. */
+export function checkFilter({ filter, ...options }: Omit<BenchOptions, 'print'>): void {
   if (!filter) return;
+  const size = sizeOf(options);
   const labels = benchCases(size).flatMap((benchCase) =>
     [...benchCase.subjects, ...peersOf(benchCase)].map((subject) =>
       label({ name: benchCase.name, ...subject }),

@@ -11,7 +11,8 @@ export interface RunOptions {
   /** Who else does a case's work; none unless given. */
   peersOf?(benchCase: BenchCase, context: BenchContext): readonly Subject[];
   onStart?(what: string): void;
-  onEntry?(entry: Entry): void;
+  /** With everything so far, this entry included. */
+  onEntry?(entry: Entry, sofar: { cases: Entry[]; refused: Refusal[] }): unknown;
   onRefusal?(refusal: Refusal): void;
   signal?: AbortSignal;
   /** `performance.now()` after which no further subject is started; each is refused, so that the results say so. */
@@ -35,13 +36,14 @@ export async function runCases(
       const key = { name: benchCase.name, implementation, precision, batch };
       if (!matches(label(key), options.filter)) continue;
       options.onStart?.(label(key));
+      let entry: Entry;
       try {
         if (performance.now() > (options.deadline ?? Number.POSITIVE_INFINITY))
           throw new Error('the time given to this run was over');
-        const entry = { ...key, ...(await runSubject(context, benchCase, subject, fp32, options)) };
-        entries.push(entry);
-        options.onEntry?.(entry);
+        entry = { ...key, ...(await runSubject(context, benchCase, subject, fp32, options)) };
       } catch (error) {
+        // What an interruption fails is no case's own failure.
+        options.signal?.throwIfAborted();
         const reason = (error as Error).message.split('\n')[0];
         const refusal = {
           ...key,
@@ -50,7 +52,10 @@ export async function runCases(
         };
         refused.push(refusal);
         options.onRefusal?.(refusal);
+        continue;
       }
+      entries.push(entry);
+      await options.onEntry?.(entry, { cases: entries, refused });
     }
   }
   return { cases: entries, refused };

@@ -1,6 +1,7 @@
 import type { Runtime } from '../gpu/runtime.ts';
+import type { Ledger } from './ledger.ts';
 
-/** A value that the command line gave an option. */
+/** A value that an option was given: text as typed on a command line, or what one command passes to another. */
 export type OptionValue = string | number | boolean | undefined;
 
 /** An option as cac spells it: `-o, --out <file>`, and what it does. */
@@ -11,6 +12,8 @@ export interface Context {
   args: readonly string[];
   options: Readonly<Record<string, OptionValue>>;
   signal: AbortSignal;
+  /** What is read and written: no output may be an input, or another output. */
+  files: Ledger;
   /** Writes a line to stdout: results. */
   print(line?: string): void;
   /** Writes a line to stderr: what is going on. */
@@ -19,6 +22,10 @@ export interface Context {
   runtime(): Promise<Runtime>;
   /** Writes what `--json FILE` asks for, if it was asked for. */
   writeJson(result: object): Promise<void>;
+  /** What an earlier run left there, to go on from; undefined where that is nothing, or no JSON. */
+  earlierJson(): Promise<unknown>;
+  /** Writes there what there is so far, for an interruption; a pipe gets it only then. */
+  keepJson(result: object): Promise<void>;
 }
 
 /** A subcommand: what `--help` shows, and its work, loaded when it runs. */

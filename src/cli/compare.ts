@@ -44,8 +44,8 @@ export async function run(context: Context): Promise<void> {
   const requantize = choice('--requantize', options.requantize, requantizeRules) ?? 'ort-f32';
   const rows = readRows(list(options.rows));
   const tune = tuning(context);
-  const weights = await loadFloatModel(text(options.weights));
-  const trained = await loadTrainedRows(weights.path);
+  const weights = await loadFloatModel(context.files, text(options.weights));
+  const trained = await loadTrainedRows(context.files, weights.path);
   const runtime = await context.runtime();
   context.print(
     `Comparing ${rows.length} precision${rows.length === 1 ? '' : 's'} of a VGG on CIFAR-10, on ${describeAdapter(runtime)}`,
@@ -55,7 +55,7 @@ export async function run(context: Context): Promise<void> {
     (name) => name.startsWith('linear-') && !trained[name] && !name.endsWith('-qat'),
   );
   const most = Math.min(asked ?? TEST_IMAGES, TEST_IMAGES);
-  const data = await loadImages(most, calibrates ? CALIBRATION_IMAGES : 0);
+  const data = await loadImages(context.files, most, calibrates ? CALIBRATION_IMAGES : 0);
   const size = await chooseSize(context, runtime, weights.network, data, { asked, batch, rows, trained });
   const perImage = data.test.images.length / data.test.count;
   const images = data.test.images.subarray(0, size.images * perImage);

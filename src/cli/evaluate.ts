@@ -19,13 +19,13 @@ export async function run(context: Context): Promise<void> {
   const { args, options } = context;
   const asked = imageCount(options.images);
   const batch = integer('--batch', options.batch) ?? 32;
-  const loaded = await loadModel(args[0]);
+  const loaded = await loadModel(context.files, args[0]);
   const { network } = loaded;
   const runtime = await context.runtime();
   context.print(
     `Evaluating ${await portablePath(loaded.path)} (${precisionOf(network)}) on CIFAR-10, on ${describeAdapter(runtime)}`,
   );
-  const { test } = await loadImages(Math.min(asked ?? TEST_IMAGES, TEST_IMAGES), 0);
+  const { test } = await loadImages(context.files, Math.min(asked ?? TEST_IMAGES, TEST_IMAGES), 0);
   const images = asked === undefined ? await affordable(runtime, network, test.images, batch) : test.count;
   const result = await evaluate(context, runtime, network, {
     images: test.images.subarray(0, images * (test.images.length / test.count)),

@@ -24,7 +24,7 @@ export async function run(context: Context): Promise<void> {
   const plan = text(context.options.plan);
   const wanted = plan === undefined ? null : readPlan(plan);
   const batch = integer('--batch', context.options.batch) ?? 32;
-  const weights = wanted ? await loadFloatModel(text(context.options.weights)) : null;
+  const weights = wanted ? await loadFloatModel(context.files, text(context.options.weights)) : null;
   const runtime = await context.runtime();
   const { adapter, device } = runtime;
   const limits = Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]]));
@@ -60,9 +60,9 @@ export async function run(context: Context): Promise<void> {
 
 /** `vgg/linear-8`: the model, the method, the bits. */
 function readPlan(plan: string): { method: 'fp32' | 'kmeans' | 'linear'; bits: number } {
-  const match = /^vgg\/(?:(fp32)|(kmeans|linear)-([1-8]))$/.exec(plan);
+  const match = /^vgg\/(?:(fp32)|(kmeans)-([1-8])|(linear)-([2-8]))$/.exec(plan);
   check(match, "--plan must be MODEL/PRECISION, like 'vgg/fp32', 'vgg/kmeans-4' or 'vgg/linear-8'", plan);
-  return { method: (match[1] ?? match[2]) as 'fp32', bits: Number(match[3] ?? 32) };
+  return { method: (match[1] ?? match[2] ?? match[4]) as 'fp32', bits: Number(match[3] ?? match[5] ?? 32) };
 }
 
 async function printPlan(

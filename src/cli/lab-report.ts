@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeAtomically } from './files.ts';
+import { LloydError } from '../gpu/errors.ts';
+import type { Ledger } from './ledger.ts';
 import { alignTable, type Column, markdownTable } from './table.ts';
 
 /** Something that the lab publishes to the last digit, or a property it asks for. */
@@ -29,17 +30,40 @@ export function sectionText({ title, lines, table, checks = [] }: LabSection, nu
   ];
 }
 
-/** Writes report.md and its pictures; each file whole or not at all, the report last. */
-export async function writeReport(
-  folder: string,
-  heading: readonly string[],
-  sections: readonly LabSection[],
-) {
-  await mkdir(folder, { recursive: true });
-  for (const { pictures = [] } of sections) {
-    for (const { file, svg } of pictures) await writeAtomically(join(folder, file), svg);
-  }
-  const body = sections.flatMap(({ title, lines, table, checks = [], pictures = [] }, i) => [
+/** A folder's report.md, claimed before the work that fills it. */
+export interface Report {
+  path: string;
+  /** Writes the sections there are, each file whole or not at all, the report last. */
+  write(heading: readonly string[], sections: readonly LabSection[]): Promise<void>;
+}
+
+/**
+ * Makes the folder and claims its report.
+ *
+ * @throws LloydError for a folder that cannot be made or written
+ */
+export async function claimReport(files: Ledger, folder: string): Promise<Report> {
+  await mkdir(folder, { recursive: true }).catch((cause) => {
+    throw new LloydError('--out must name a folder that can be made', folder, 'choose another', { cause });
+  });
+  const report = await files.claim('--out', join(folder, 'report.md'));
+  const pictures = new Set<string>();
+  return {
+    path: report.path,
+    async write(heading, sections) {
+      for (const { file, svg } of sections.flatMap((section) => section.pictures ?? [])) {
+        if (pictures.has(file)) continue;
+        const picture = await files.claim('--out', join(folder, file));
+        await picture.write(svg);
+        pictures.add(file);
+      }
+      await report.write([...heading, '', ...markdown(sections)].join('\n'));
+    },
+  };
+}
+
+function markdown(sections: readonly LabSection[]): string[] {
+  return sections.flatMap(({ title, lines, table, checks = [], pictures = [] }, i) => [
     `## ${i + 1}. ${title}`,
     '',
     ...lines,
@@ -50,5 +74,4 @@ export async function writeReport(
     ...pictures.flatMap(({ file }) => ['', `![${title}](${file})`]),
     '',
   ]);
-  await writeAtomically(join(folder, 'report.md'), [...heading, '', ...body].join('\n'));
 }

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { type CompareRowName, type Comparison, compareModel, labSizeBytes } from '../model/compare.ts';
@@ -12,7 +11,7 @@ import { describeAdapter } from './compare.ts';
 import { loadImages } from './data.ts';
 import { findCommit } from './files.ts';
 import { fullyConnectedExample, kmeansExample, linearExample } from './lab-examples.ts';
-import { type LabSection, sectionText, writeReport } from './lab-report.ts';
+import { claimReport, type LabSection, sectionText } from './lab-report.ts';
 import { imageCount, text } from './options.ts';
 import { createProgress } from './progress.ts';
 import { layerErrors } from './quantize.ts';
@@ -45,48 +44,48 @@ const PUBLISHED_MIB: Record<number, number> = { 32: 35.2, 8: 8.8, 4: 4.4, 2: 2.2
 
 export async function run(context: Context): Promise<void> {
   const { options } = context;
-  const out = text(options.out);
-  if (out) check((await stat(out).catch(() => null))?.isFile() !== true, '--out must be a folder', out);
   const asked = imageCount(options.images);
-  const weights = await loadFloatModel(text(options.weights));
+  const out = text(options.out);
+  const weights = await loadFloatModel(context.files, text(options.weights));
+  const report = out === undefined ? undefined : await claimReport(context.files, out);
   const model = weights.network;
   const runtime = await context.runtime();
   const heading = `MIT 6.5940, Lab 2 (Quantization), on ${describeAdapter(runtime)}`;
   context.print(heading);
   context.print();
+  const source = `Weights: ${await portablePath(weights.path)} (sha256 ${weights.sha256}).`;
   const sections: LabSection[] = [];
-  const add = (section: LabSection) => {
+  const result = async (comparison?: Comparison) => ({
+    ...(comparison ?? { adapter: runtime.adapter, interrupted: true }),
+    steps: sections.map(({ title, lines, checks: own }) => ({ title, lines, checks: own ?? [] })),
+    commit: await findCommit(),
+    date: new Date().toISOString(),
+  });
+  /** Prints a section and keeps all there are: an interruption loses the one under way. */
+  const add = async (section: LabSection) => {
     sections.push(section);
     for (const line of sectionText(section, sections.length)) context.print(line);
+    await report?.write([`# ${heading}`, '', source], sections);
+    await context.keepJson(await result());
     context.signal.throwIfAborted();
   };
 
-  add(await kmeansExample(runtime));
-  add(await linearExample(runtime));
-  add(await fullyConnectedExample(runtime));
-  add(sizeSection(model));
-  add(await layerSection(runtime, model));
-  add(scaleSection(model));
+  await add(await kmeansExample(runtime));
+  await add(await linearExample(runtime));
+  await add(await fullyConnectedExample(runtime));
+  await add(sizeSection(model));
+  await add(await layerSection(runtime, model));
+  await add(scaleSection(model));
   const comparison = await measure(context, runtime, model, weights.path, asked);
-  add(accuracySection(comparison));
-  add(speedSection(comparison));
-  add(tradeOffs(comparison));
+  await add(accuracySection(comparison));
+  await add(speedSection(comparison));
+  await add(tradeOffs(comparison));
 
   const checks = sections.flatMap((section) => section.checks ?? []);
   const failed = checks.filter(({ passed }) => !passed).length;
   context.print(`${checks.length - failed} checks passed, ${failed} failed`);
-  if (out) {
-    const source = `Weights: ${await portablePath(weights.path)} (sha256 ${weights.sha256}).`;
-    await writeReport(out, [`# ${heading}`, '', source], sections);
-    context.note(`wrote ${out}/report.md`);
-  }
-  const steps = sections.map(({ title, lines, checks: own }) => ({ title, lines, checks: own ?? [] }));
-  await context.writeJson({
-    ...comparison,
-    steps,
-    commit: await findCommit(),
-    date: new Date().toISOString(),
-  });
+  if (report) context.note(`wrote ${report.path}`);
+  await context.writeJson(await result(comparison));
   check(failed === 0, 'every check of the lab must pass', `${failed} failed`, 'see the lines marked FAIL');
 }
 
@@ -195,8 +194,8 @@ async function measure(
   path: string,
   asked: number | undefined,
 ): Promise<Comparison> {
-  const trained = await loadTrainedRows(path);
-  const data = await loadImages(Math.min(asked ?? TEST_IMAGES, TEST_IMAGES), 256);
+  const trained = await loadTrainedRows(context.files, path);
+  const data = await loadImages(context.files, Math.min(asked ?? TEST_IMAGES, TEST_IMAGES), 256);
   const perImage = data.test.images.length / data.test.count;
   let images = data.test.count;
   let calibration = 256;

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { check } from '../gpu/errors.ts';
 import { labSizeBytes } from '../model/compare.ts';
 import { writeModelFile } from '../model/file.ts';
@@ -8,8 +7,8 @@ import { requantizeRules } from '../quantize/requantize.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';
 import { loadImages } from './data.ts';
-import { checkWritable, findCommit, writeAtomically } from './files.ts';
-import { choice, integer, layerBits, text } from './options.ts';
+import { findCommit } from './files.ts';
+import { bitWidth, choice, integer, layerBits, layerPlan, seed, TRAINING_IMAGES, text } from './options.ts';
 import { alignTable, columns, decibels, mebibytes, thousands } from './table.ts';
 import { loadModel, portablePath } from './weights.ts';
 
@@ -29,26 +28,28 @@ export async function run(context: Context): Promise<void> {
   const { args, options } = context;
   const out = text(options.out);
   check(out, 'quantize needs a file to write', 'no --out', 'add -o FILE.safetensors');
-  await checkWritable('--out', out);
-  check(resolve(out) !== resolve(args[0]), '--out must be another file than the input', out);
   const method = choice('--method', options.method, ['kmeans', 'linear']) ?? 'kmeans';
-  const bits = integer('--bits', options.bits) ?? 4;
-  const loaded = await loadModel(args[0]);
+  const bits = bitWidth(method, options.bits) ?? 4;
+  const settings = {
+    init: choice('--init', options.init, INITS),
+    seed: seed(options.seed),
+    requantize: choice('--requantize', options.requantize, requantizeRules),
+  };
+  const calibrationCount = integer('--calibration', options.calibration, 1, TRAINING_IMAGES) ?? 256;
+  const plan = layerPlan(options.layers, method);
+  await context.files.reads(args[0]);
+  const output = await context.files.claim('--out', out);
+  const loaded = await loadModel(context.files, args[0]);
   check(!isQuantized(loaded.network), 'the input must be an fp32 network', `${args[0]}, quantized already`);
   const model = loaded.network;
   const names = convsOf(model).map(({ name }) => name);
-  const layers = layerBits(options.layers, names);
-  const settings = {
-    init: choice('--init', options.init, INITS),
-    seed: integer('--seed', options.seed, 0),
-    requantize: choice('--requantize', options.requantize, requantizeRules),
-  };
-  const calibrationCount = integer('--calibration', options.calibration) ?? 256;
+  const layers = layerBits(plan, names);
   const runtime = await context.runtime();
   context.print(
     `Quantizing ${await portablePath(args[0])} to ${method} ${bits} bit, on ${describeAdapter(runtime)}`,
   );
-  const calibration = method === 'linear' ? (await loadImages(1, calibrationCount)).calibration : undefined;
+  const calibration =
+    method === 'linear' ? (await loadImages(context.files, 1, calibrationCount)).calibration : undefined;
   const started = performance.now();
   const quantized = await quantizeModel(runtime, model, { method, bits, layers, calibration, ...settings });
   const seconds = (performance.now() - started) / 1000;
@@ -81,7 +82,7 @@ export async function run(context: Context): Promise<void> {
   context.print(
     `file ${mebibytes(bytes.byteLength)} MiB, ${method === 'kmeans' ? 'codebooks' : 'scales'} included; ${seconds.toFixed(1)} s`,
   );
-  await writeAtomically(out, bytes);
+  await output.write(bytes);
   context.note(`wrote ${out}`);
   await context.writeJson({
     adapter: runtime.adapter,

@@ -1,45 +1,48 @@
 import { writeModelFile } from '../model/file.ts';
 import { vgg } from '../model/vgg.ts';
-import { loadCifar10 } from '../node/cifar10.ts';
 import { initialize, train } from '../train/index.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';
-import { findCommit, writeAtomically } from './files.ts';
-import { imageCount, integer, text } from './options.ts';
+import { loadSplit } from './data.ts';
+import { findCommit } from './files.ts';
+import { choice, text } from './options.ts';
 import { thousands } from './table.ts';
-import { checkpointPath, withTraining } from './training.ts';
+import { runTraining, trainingOptions } from './training.ts';
 
 /** `lloyd train`: the VGG from scratch on CIFAR-10. */
 export async function run(context: Context): Promise<void> {
-  const { options } = context;
-  const out = text(options.out) ?? 'vgg-trained.safetensors';
-  const widthDivisor = integer('--width-divisor', options.widthDivisor) ?? 1;
-  const limit = Math.min(imageCount(options.images) ?? 50_000, 50_000);
-  const start = initialize(vgg({ widthDivisor }), { seed: integer('--seed', options.seed, 0) });
-  const { model, checkpoint, step, log, runtime, count } = await withTraining(
-    context,
+  const { options, files } = context;
+  const settings = trainingOptions(context, { batch: 250, epochs: 14 });
+  const divisor = choice('--width-divisor', options.widthDivisor, ['1', '2', '4', '8', '16', '32', '64']);
+  if (settings.resume !== undefined) await files.reads(settings.resume);
+  const out = await files.claim('--out', text(options.out) ?? 'vgg-trained.safetensors');
+  const start = initialize(vgg({ widthDivisor: Number(divisor ?? 1) }), {
+    seed: settings.settings.seed ?? 0,
+  });
+  let images = 0;
+  await runTraining(context, {
     out,
-    async (settings) => {
+    options: settings,
+    async run(given) {
       const runtime = await context.runtime();
-      const data = await loadCifar10('train', { limit });
+      const data = await loadSplit(files, 'train', settings.limit);
+      images = data.count;
       context.print(
         `Training ${start.graph.name} on ${thousands(data.count)} images of CIFAR-10, on ${describeAdapter(runtime)}`,
       );
-      const result = await train(runtime, start, data, { epochs: 14, batch: 250, ...settings });
-      return { ...result, runtime, count: data.count };
+      return train(runtime, start, data, given);
     },
-  );
-  await writeAtomically(checkpointPath(out), checkpoint);
-  await writeAtomically(out, writeModelFile(model, { trainedSteps: String(step) }));
-  context.print(`wrote ${out} and ${checkpointPath(out)} after step ${step}`);
-  context.signal.throwIfAborted();
-  await context.writeJson({
-    adapter: runtime.adapter,
-    model: start.graph.name,
-    images: count,
-    step,
-    log,
-    commit: await findCommit(),
-    date: new Date().toISOString(),
+    encode: (model, step) => writeModelFile(model, { trainedSteps: String(step) }),
+    announce: async (_, step, checkpoint) =>
+      context.print(`wrote ${out.path}${checkpoint ? ` and ${checkpoint}` : ''} after step ${step}`),
+    report: async (step, log) => ({
+      adapter: (await context.runtime()).adapter,
+      model: start.graph.name,
+      images,
+      step,
+      log,
+      commit: await findCommit(),
+      date: new Date().toISOString(),
+    }),
   });
 }

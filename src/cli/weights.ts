@@ -1,14 +1,14 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative } from 'node:path';
 import { LloydError } from '../gpu/errors.ts';
-import type { Tensor } from '../gpu/tensor.ts';
 import { readPth } from '../io/pth.ts';
 import { type CompareRowName, compareRowNames } from '../model/compare.ts';
 import { readModelFile } from '../model/file.ts';
 import type { Model } from '../model/graph.ts';
 import { isQuantized, type QuantizedModel } from '../model/precision.ts';
 import { vgg } from '../model/vgg.ts';
-import { findPackageRoot, readInput, sha256 } from './files.ts';
+import { findPackageRoot, sha256 } from './files.ts';
+import type { Ledger } from './ledger.ts';
 
 /** A network out of a file, and which file that was. */
 export interface LoadedModel {
@@ -18,22 +18,28 @@ export interface LoadedModel {
   fileBytes: number;
 }
 
-/** Reads a network: safetensors (fp32 or quantized), or a PyTorch state dict by its extension. */
-export async function loadModel(path: string): Promise<LoadedModel> {
-  const bytes = await readInput(path);
-  const isPth = ['.pth', '.pt', '.bin'].includes(extname(path).toLowerCase());
+/** Reads a network: safetensors (fp32 or quantized), or a PyTorch state dict. */
+export async function loadModel(files: Ledger, path: string): Promise<LoadedModel> {
+  const bytes = await files.read(path);
   return {
-    network: readNetwork(path, bytes, isPth),
+    network: readNetwork(path, bytes),
     path,
     sha256: sha256(bytes),
     fileBytes: bytes.byteLength,
   };
 }
 
-function readNetwork(path: string, bytes: Uint8Array, isPth: boolean): Model | QuantizedModel {
+/** A zip or a pickle, whatever the file is called; a damaged file of PyTorch's extensions is told as one too. */
+function isPytorch(path: string, bytes: Uint8Array): boolean {
+  const isZip = bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4;
+  // PROTO, then LONG1: the magic number that the older format begins with.
+  const isPickle = bytes[0] === 0x80 && bytes[2] === 0x8a;
+  return isZip || isPickle || ['.pth', '.pt'].includes(extname(path).toLowerCase());
+}
+
+function readNetwork(path: string, bytes: Uint8Array): Model | QuantizedModel {
   try {
-    if (!isPth) return readModelFile(bytes);
-    return vgg({ parameters: readPth(bytes) as ReadonlyMap<string, Tensor> });
+    return isPytorch(path, bytes) ? vgg({ parameters: readPth(bytes) }) : readModelFile(bytes);
   } catch (error) {
     if (!(error instanceof LloydError)) throw error;
     throw new LloydError(`${path}: ${error.rule}`, error.received, error.cure ?? 'check which file it is');
@@ -41,13 +47,15 @@ function readNetwork(path: string, bytes: Uint8Array, isPth: boolean): Model | Q
 }
 
 /** The fp32 network that `--weights` names, or the clone's own. */
-export async function loadFloatModel(given: string | undefined): Promise<LoadedModel & { network: Model }> {
-  const path = given ?? (await ownWeights());
-  const loaded = await loadModel(path);
+export async function loadFloatModel(
+  files: Ledger,
+  given: string | undefined,
+): Promise<LoadedModel & { network: Model }> {
+  const loaded = await loadModel(files, given ?? (await ownWeights()));
   if (isQuantized(loaded.network)) {
     throw new LloydError(
       'the weights must be those of an fp32 network',
-      path,
+      loaded.path,
       'pass the file it was quantized from',
     );
   }
@@ -56,6 +64,7 @@ export async function loadFloatModel(given: string | undefined): Promise<LoadedM
 
 /** The rows that were fine-tuned: `<weights>-kmeans4-qat.safetensors` and its kin beside the weights. */
 export async function loadTrainedRows(
+  files: Ledger,
   weights: string,
 ): Promise<Partial<Record<CompareRowName, QuantizedModel>>> {
   const stem = join(dirname(weights), basename(weights, extname(weights)));
@@ -65,7 +74,7 @@ export async function loadTrainedRows(
     if (!qat) continue;
     const path = `${stem}-${method}${bits}-qat.safetensors`;
     if (!(await isFile(path))) continue;
-    const { network } = await loadModel(path);
+    const { network } = await loadModel(files, path);
     if (isQuantized(network)) rows[name] = network;
   }
   return rows;
@@ -77,8 +86,11 @@ export async function portablePath(path: string): Promise<string> {
   return inside.startsWith('..') ? basename(path) : inside.replaceAll('\\', '/');
 }
 
+/** The clone's weights, from the package's root. */
+export const OWN_WEIGHTS = 'weights/vgg-cifar10.safetensors';
+
 async function ownWeights(): Promise<string> {
-  const path = join(await findPackageRoot(), 'weights', 'vgg-cifar10.safetensors');
+  const path = join(await findPackageRoot(), OWN_WEIGHTS);
   if (await isFile(path)) return path;
   throw new LloydError(
     'the weights come with the clone, not with the package',

@@ -89,8 +89,9 @@ export async function finetune(
   }
 }
 
-function checkFinetuning(
-  { method }: QuantizedModel,
+/** Refuses settings that contradict each other; needs no network, so that a command can ask before it reads one. */
+export function checkFinetuning(
+  { method }: Pick<QuantizedModel, 'method'>,
   options: Required<Pick<FinetuneOptions, 'centroids' | 'reassignEvery' | 'observe' | 'reestimate'>>,
 ): void {
   const { centroids, reassignEvery, observe, reestimate } = options;

@@ -3,13 +3,14 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { parseArguments } from '../../src/cli/arguments.ts';
 import { affordableCalibration, affordableImages } from '../../src/cli/budget.ts';
 import type { CompareReport } from '../../src/cli/compare.ts';
 import { comparisonLines, notesOn, recordedLines, spread } from '../../src/cli/compare-table.ts';
 import { closest } from '../../src/cli/errors.ts';
 import { checkWritable, writeAtomically } from '../../src/cli/files.ts';
 import { runCli } from '../../src/cli/main.ts';
-import { imageCount, integer, layerBits } from '../../src/cli/options.ts';
+import { imageCount, integer, layerBits, layerPlan } from '../../src/cli/options.ts';
 import { alignTable, columns } from '../../src/cli/table.ts';
 import type { CompareRow } from '../../src/model/compare.ts';
 
@@ -63,11 +64,81 @@ describe('refusals are one line and exit code 1', () => {
     [['compare', 'vgg.safetensors'], /compare takes no arguments; received "vgg.safetensors"/],
     [['info', '--plan', 'resnet'], /--plan must be MODEL\/PRECISION/],
     [['info', '--adapter', 'cuda'], /--adapter must be one of auto, system, swiftshader; received "cuda"/],
+    [['compare', '--batch'], /--batch needs a value; write --batch=VALUE/],
+    [['compare', '--weights', '--json'], /--weights needs a value; received "--json"; write --weights=VALUE/],
+    [['bench', '--quick=no'], /--quick takes no value; received "no"/],
+    [['--images', '3'], /lloyd takes a command first; received "--images"/],
+    [['help', 'comparr'], /commands are compare, .*did you mean compare/],
+    [['compare', '--json', ''], /--json must name a file; received ""/],
+    [['compare', '--json', `${tmpdir()}/`], /--json must name a file; received/],
+    [['bench', 'no such case'], /the filter must match a case/],
+    [['bench', '--compare', 'a.json'], /--compare takes two results files/],
   ])('lloyd %j', async (argv, message) => {
     const { code, err } = await lloyd(...argv);
     expect(err).toMatch(message);
     expect(err.trim().split('\n')).toHaveLength(1);
     expect(code).toBe(1);
+  });
+
+  // Neither file is there, nor could a device be opened: an option that is wrong by itself is told first.
+  const input = '/no/such.safetensors';
+  test.each([
+    [['quantize', input, '-o', 'x', '--bits', '9'], /--bits must be at most 8; received 9/],
+    [
+      ['quantize', input, '-o', 'x', '--bits', '1', '--method', 'linear'],
+      /--bits must be an integer of at least 2/,
+    ],
+    [
+      ['quantize', input, '-o', 'x', '--layers', 'a=9'],
+      /--layers takes widths from 1 to 8, or 32 for fp32; received/,
+    ],
+    [
+      ['quantize', input, '-o', 'x', '--layers', 'a=32', '--method', 'linear'],
+      /--layers takes widths from 2 to 8; /,
+    ],
+    [['quantize', input, '-o', 'x', '--seed', '4294967296'], /--seed must be at most 4294967295/],
+    [['quantize', input, '-o', 'x', '--calibration', '60000'], /--calibration must be at most 50000/],
+    [['quantize', input, '-o', 'x', '--init', 'best'], /--init must be one of/],
+    [['quantize', input, '-o', 'x', '--adapter', 'cuda'], /--adapter must be one of/],
+    [['compare', '--images', '20000', '--weights', input], /--images must be at most 10000; received 20000/],
+    [['evaluate', input, '--images', '20000'], /--images must be at most 10000; received 20000/],
+    [['lab', '--images', '20000', '--weights', input], /--images must be at most 10000; received 20000/],
+    [['compare', '--tune', 'long', '--weights', input], /--tune must be an integer/],
+    [['train', '--images', '50001', '--resume', input], /--images must be at most 50000/],
+    [
+      ['train', '--width-divisor', '3', '--resume', input],
+      /--width-divisor must be one of 1, 2, 4, 8, 16, 32, 64/,
+    ],
+    [
+      ['train', '--images', '100', '--batch', '101'],
+      /at least a batch of images; received "100 for a batch of 101"/,
+    ],
+    [['finetune', '--bits', '9', '--weights', input], /--bits must be at most 8; received 9/],
+    [['finetune', '--bits', ',', '--weights', input], /--bits must name a width/],
+    [['finetune', '--steps', '0', '--weights', input], /--steps must be an integer of at least 1/],
+    [['finetune', '--lr', '0x1', '--weights', input], /--lr must be a positive number; received "0x1"/],
+    [['finetune', '--observe', '0.1', '--weights', input], /only linear quantization observes/],
+    [
+      ['finetune', '--reassign', '1', '--method', 'linear', '--weights', input],
+      /re-assignment needs weights that move/,
+    ],
+    [['info', '--plan', 'vgg/linear-1', '--weights', input], /--plan must be MODEL\/PRECISION/],
+    [['bench', '--tune', '1.5'], /--tune must be an integer/],
+  ])('before a file or a device is opened: lloyd %j', async (argv, message) => {
+    vi.stubEnv('LLOYD_ADAPTER', 'none of them');
+    const { code, err } = await lloyd(...argv).finally(() => vi.unstubAllEnvs());
+    expect(err).toMatch(message);
+    expect(err.trim().split('\n')).toHaveLength(1);
+    expect(code).toBe(1);
+  });
+
+  test('what a name holds reaches no terminal', async () => {
+    for (const name of ['\u001b[2J', 'a\nerror: b', '\u009b31m', '\u202eexe']) {
+      const { code, err } = await lloyd('evaluate', `/no/${name}`);
+      expect(code).toBe(1);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+      expect(err.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/);
+    }
   });
 
   test('a file that is no model', async () => {
@@ -79,6 +150,22 @@ describe('refusals are one line and exit code 1', () => {
 });
 
 describe('help', () => {
+  test('help, --help, -h and nothing at all list the commands; help NAME is NAME --help', async () => {
+    const { code, out } = await lloyd('--help');
+    expect(code).toBe(0);
+    expect(out).toContain('quantize <input>');
+    for (const argv of [['help'], ['-h'], []]) expect(await lloyd(...argv)).toEqual({ code, out, err: '' });
+    const own = await lloyd('quantize', '--help');
+    expect(own.out).toContain('--method <name>');
+    for (const argv of [
+      ['help', 'quantize'],
+      ['quantize', '-h'],
+      ['quantize', 'x', '--bits', '9', '--help'],
+    ])
+      expect(await lloyd(...argv)).toEqual(own);
+    expect((await lloyd('--version')).out).toMatch(/^lloyd\/\d+\.\d+\.\d+ /);
+  });
+
   test.each(['compare', 'quantize', 'evaluate', 'lab', 'conformance', 'info'])(
     '%s --help shows --json',
     async (name) => {
@@ -91,6 +178,39 @@ describe('help', () => {
 });
 
 describe('options', () => {
+  test('values stay the text that was typed', () => {
+    const parse = (...argv: string[]) => {
+      const parsed = parseArguments(argv);
+      if ('show' in parsed) throw new Error('help');
+      return parsed;
+    };
+    for (const name of [
+      '007',
+      '1e3',
+      '0x10',
+      '2024.10',
+      '12',
+      'true',
+      'null',
+      '-',
+      '1_0',
+      '٣',
+      'a=b',
+      'NaN',
+    ]) {
+      expect(parse('quantize', name, '-o', name).options.out).toBe(name);
+      expect(parse('quantize', name, `--out=${name}`).args).toEqual([name]);
+      expect(parse('--json', name, 'compare').options).toEqual({ json: name });
+    }
+    expect(parse('quantize', 'in', '--out=-x', '--bits=2').options).toEqual({ out: '-x', bits: '2' });
+    expect(parse('quantize', '-oq', '--', '-in').options).toEqual({ out: 'q' });
+    expect(parse('quantize', '-oq', '--', '-in').args).toEqual(['-in']);
+    expect(parse('finetune', '--learned-step', '--bits=8').options).toEqual({
+      learnedStep: true,
+      bits: '8',
+    });
+  });
+
   test('--images, integers and their bounds', () => {
     expect([imageCount(undefined), imageCount('all'), imageCount(30)]).toEqual([
       undefined,
@@ -98,19 +218,22 @@ describe('options', () => {
       30,
     ]);
     expect(integer('--seed', 0, 0)).toBe(0);
-    for (const wrong of ['', true, 1.5, '3x'])
+    expect([integer('--n', '1e3'), integer('--n', '+07'), integer('--n', '3.')]).toEqual([1000, 7, 3]);
+    for (const wrong of ['', ' ', true, 1.5, '3x', '0x3', ' 3', '3 ', 'Infinity', '1e-1'])
       expect(() => integer('--n', wrong)).toThrow(/--n must be an integer/);
   });
 
   test('--layers takes names and patterns, and refuses what matches nothing', () => {
     const names = ['backbone.conv0', 'backbone.conv1', 'classifier'];
-    expect(layerBits('backbone.*=4, classifier=8', names)).toEqual({
+    expect(layerBits(layerPlan('backbone.*=4, classifier=8', 'kmeans'), names)).toEqual({
       'backbone.conv0': 4,
       'backbone.conv1': 4,
       classifier: 8,
     });
-    expect(() => layerBits('backboneXconv0=4', names)).toThrow(/only the model's layers: backbone.conv0/);
-    expect(() => layerBits('classifier', names)).toThrow(/name=bits/);
+    expect(() => layerBits(layerPlan('backboneXconv0=4', 'kmeans'), names)).toThrow(
+      /only the model's layers: backbone.conv0/,
+    );
+    expect(() => layerPlan('classifier', 'kmeans')).toThrow(/name=bits/);
   });
 
   test('closest offers a likely word only', () => {

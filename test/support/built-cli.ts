@@ -8,6 +8,8 @@ const root = join(import.meta.dirname, '../..');
 
 /** The command line built into a folder of its own, for tests that need a process with signals. */
 export async function buildCli(): Promise<{
+  /** The script, for `node`. */
+  entry: string;
   spawn(...argv: string[]): ChildProcess;
   remove(): Promise<void>;
 }> {
@@ -36,6 +38,7 @@ export async function buildCli(): Promise<{
     },
   });
   return {
+    entry: join(folder, 'cli.js'),
     spawn: (...argv) => spawn(process.execPath, [join(folder, 'cli.js'), ...argv], { cwd: root }),
     remove: () => rm(folder, { recursive: true, force: true }),
   };

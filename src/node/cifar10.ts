@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { check } from '../gpu/errors.ts';
 import {
   CIFAR10_IMAGE_BYTES,
@@ -9,7 +9,7 @@ import {
   type Cifar10Images,
   parseCifar10,
 } from '../io/cifar10.ts';
-import { cacheFolder, exists } from './cache.ts';
+import { cacheFolder, exists, removeLeftovers } from './cache.ts';
 import { fetchBatches, md5 } from './cifar10-sources.ts';
 
 /** `train` has 50,000 images, `test` 10,000. */
@@ -93,6 +93,7 @@ async function batchFolder(batches: Cifar10Batch[], options: Cifar10Options): Pr
     check(false, `CIFAR10_DIR must hold ${batches.map((batch) => `${batch}.bin`).join(', ')}`, named, cure);
   }
   const folder = join(options.cacheDir ?? cacheFolder(), 'cifar-10-batches-bin');
+  for (const place of [folder, dirname(folder)]) await removeLeftovers(place);
   const missing = await missingFrom(folder, batches);
   if (missing.length > 0) await fetchBatches(folder, missing, options.onProgress);
   return folder;

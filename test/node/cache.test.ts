@@ -1,8 +1,17 @@
+import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { cachedFolder, cacheFolder, writeWhole } from '../../src/node/cache.ts';
+import {
+  cachedFolder,
+  cacheFolder,
+  inTemporaryFolder,
+  removeLeftovers,
+  writeWhole,
+} from '../../src/node/cache.ts';
 import { extractTar, readTar } from '../../src/node/tar.ts';
 import { tar } from './tar-writer.ts';
 
@@ -39,17 +48,72 @@ describe('cachedFolder', () => {
     expect(await readdir(await cachedFolder('fails', fill))).toEqual(['a']);
   });
 
-  test('what a killed process left is removed after a day', async () => {
-    const old = join(cacheFolder(), 'old.tmp');
-    const fresh = join(cacheFolder(), 'fresh.tmp');
-    await mkdir(old, { recursive: true });
-    await mkdir(fresh);
-    await utimes(old, 0, 0);
-    await writeWhole(join(cacheFolder(), 'file'), new Uint8Array([7]));
-    const names = await readdir(cacheFolder());
-    expect(names).not.toContain('old.tmp');
-    expect(names).toContain('fresh.tmp');
-    expect([...(await readFile(join(cacheFolder(), 'file')))]).toEqual([7]);
+  /** Runs a process that ends amid its work on a temporary folder. */
+  const left = async (parent: string, ending: string) => {
+    const script = `const { inTemporaryFolder } = await import(process.argv[1]);
+      const { writeFile } = await import('node:fs/promises');
+      await inTemporaryFolder(process.argv[2], async (folder) => {
+        await writeFile(folder + '/half', 'x');
+        ${ending};
+        await new Promise((resolve) => setTimeout(resolve, 60_000));
+      });`;
+    const argv = ['--input-type=module', '-e', script, join(home, 'built', 'cache.js'), parent];
+    const child = spawn(process.execPath, argv, { stdio: 'ignore' });
+    return new Promise((resolve) => child.on('exit', resolve));
+  };
+
+  test('what a killed process left is removed at once, what it exits from never stays', async () => {
+    await build({
+      configFile: false,
+      logLevel: 'error',
+      publicDir: false,
+      build: {
+        outDir: join(home, 'built'),
+        lib: { entry: fileURLToPath(new URL('../../src/node/cache.ts', import.meta.url)), formats: ['es'] },
+        rolldownOptions: { external: /^node:/, output: { entryFileNames: 'cache.js' } },
+      },
+    });
+    await writeFile(join(home, 'built', 'package.json'), '{"type":"module"}');
+    const parent = await mkdtemp(join(home, 'killed-'));
+    await left(parent, "process.kill(process.pid, 'SIGKILL')");
+    expect((await readdir(parent)).length).toBe(1);
+    await removeLeftovers(parent);
+    expect(await readdir(parent)).toEqual([]);
+    await left(parent, 'process.exit(1)');
+    expect(await readdir(parent)).toEqual([]);
+  });
+
+  test('only what it made is removed, and not while it may be in use', async () => {
+    const parent = await mkdtemp(join(home, 'others-'));
+    const uuid = '01234567-89ab-cdef-0123-456789abcdef';
+    const elsewhere = `lloyd-ffffffff-1-${uuid}.tmp`;
+    const others = [
+      'mine.tmp',
+      `${uuid}.tmp`,
+      'lloyd.tmp',
+      `lloyd-ffffffff-1-${uuid}.tmp.bak`,
+      `lloyd-x-1-${uuid}.tmp`,
+    ];
+    for (const name of others) {
+      await mkdir(join(parent, name));
+      await utimes(join(parent, name), 0, 0);
+    }
+    // Our own name, but no folder: a file, and a link to a folder of somebody's.
+    const file = `lloyd-ffffffff-2-${uuid}.tmp`;
+    await writeFile(join(parent, file), '');
+    await utimes(join(parent, file), 0, 0);
+    await mkdir(join(parent, elsewhere));
+    const ours = await inTemporaryFolder(parent, async (folder) => {
+      await utimes(folder, 0, Date.now() / 1000);
+      await removeLeftovers(parent);
+      return (await readdir(parent)).includes(basename(folder));
+    });
+    expect(ours).toBe(true);
+    expect((await readdir(parent)).sort()).toEqual([...others, file, elsewhere].sort());
+    await utimes(join(parent, elsewhere), 0, 0);
+    await writeWhole(join(parent, 'file'), new Uint8Array([7]));
+    expect((await readdir(parent)).sort()).toEqual([...others, file, 'file'].sort());
+    expect([...(await readFile(join(parent, 'file')))]).toEqual([7]);
   });
 });
 

@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -52,6 +62,26 @@ describe('fetching', () => {
     return () => rm(cacheDir, { recursive: true });
   });
   const kept = async () => (await readdir(cacheDir, { recursive: true })).sort();
+
+  test.skipIf(!hasTestBatch)(
+    'leftovers of killed fetches go, also when nothing is missing; nothing else does',
+    async () => {
+      const batches = join(cacheDir, 'cifar-10-batches-bin');
+      await mkdir(batches);
+      await copyFile(testBatch, join(batches, 'test_batch.bin'));
+      const uuid = '01234567-89ab-cdef-0123-456789abcdef';
+      for (const folder of [cacheDir, batches]) {
+        for (const name of [`lloyd-00000000-1-${uuid}.tmp`, 'mine.tmp', `${uuid}.tmp`]) {
+          await mkdir(join(folder, name));
+          await writeFile(join(folder, name, 'file'), 'x');
+          await utimes(join(folder, name), 0, 0);
+        }
+      }
+      expect((await loadCifar10('test', { cacheDir, limit: 1 })).count).toBe(1);
+      expect((await readdir(batches)).sort()).toEqual([`${uuid}.tmp`, 'mine.tmp', 'test_batch.bin']);
+      expect((await readdir(cacheDir)).sort()).toEqual([`${uuid}.tmp`, 'cifar-10-batches-bin', 'mine.tmp']);
+    },
+  );
 
   test.skipIf(!hasTestBatch)('the official archive, read only as far as it is needed', async () => {
     const batch = await readFile(testBatch);

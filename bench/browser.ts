@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { findCommit, findPackageRoot } from '../src/cli/files.ts';
 import { check, LloydError } from '../src/gpu/errors.ts';
-import { cacheFolder } from '../src/node/cache.ts';
+import { cacheFolder, inTemporaryFolder } from '../src/node/cache.ts';
 import { findChromium } from '../src/node/chromium.ts';
 import { benchImages } from './node.ts';
 import type { Entry, Refusal, Results, Size } from './types.ts';
@@ -32,12 +31,8 @@ export interface BrowserOptions extends PageRequest {
 export async function benchInBrowser(options: BrowserOptions): Promise<Results | null> {
   const chromium = await findChromium();
   if (!chromium) return null;
-  const folder = join(cacheFolder(), `bench-page-${randomUUID()}.tmp`);
-  await mkdir(folder, { recursive: true });
-  let server: Server | undefined;
+  const server = await serve(await inTemporaryFolder(cacheFolder(), bundlePage));
   try {
-    const script = await bundlePage(folder);
-    server = await serve(script);
     const { port } = server.address() as AddressInfo;
     const { launch } = await import('puppeteer');
     const { executablePath, args, env } = chromium;
@@ -76,8 +71,7 @@ export async function benchInBrowser(options: BrowserOptions): Promise<Results |
       await browser.close();
     }
   } finally {
-    server?.close();
-    await rm(folder, { recursive: true, force: true });
+    server.close();
   }
 }
 
@@ -105,13 +99,18 @@ async function bundlePage(folder: string): Promise<string> {
 const PAGE =
   '<!doctype html><meta charset="utf-8"><title>lloyd bench</title><script type="module" src="/page.js"></script>';
 
+/** Its one script and what that fetches, both from here. */
+const POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'";
+
 async function serve(script: string): Promise<Server> {
   const weights = join(await findPackageRoot(), 'weights', 'vgg-cifar10.safetensors');
   const server = createServer(async (request, response) => {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
+    response.setHeader('content-security-policy', POLICY);
     const send = (type: string, body: string | Uint8Array) =>
       response.setHeader('content-type', type).end(body);
     try {
+      // `//` is no URL, and throws.
+      const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
       if (pathname === '/') send('text/html', PAGE);
       else if (pathname === '/page.js') send('text/javascript', script);
       else if (pathname === '/weights.safetensors') send('application/octet-stream', await readFile(weights));

@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { pipeline } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { loadCifar10 } from '../src/node/cifar10.ts';
@@ -23,13 +24,18 @@ export function demoData() {
     },
     configureServer(server) {
       server.middlewares.use(async (request, response, next) => {
-        const path = decodeURIComponent((request.url ?? '').split('?')[0]);
+        const path = pathOf(request.url ?? '');
+        // Vite's own middleware, which comes next, would decode it too.
+        if (path === undefined) return void response.writeHead(400).end('not a path');
         try {
           if (path.startsWith('/weights/') && path.endsWith('.safetensors')) {
             const file = join(weightsFolder(config), basename(path));
-            response.setHeader('content-length', (await stat(file)).size);
+            const found = await stat(file).catch(() => null);
+            if (!found?.isFile()) return void response.writeHead(404).end('no such weights');
+            response.setHeader('content-length', found.size);
             response.setHeader('content-type', 'application/octet-stream');
-            createReadStream(file).pipe(response);
+            // Whoever leaves in the middle is nobody's error.
+            pipeline(createReadStream(file), response, () => {});
           } else if (path.startsWith('/data/')) {
             const files = await dataFiles(config, await load());
             const body = files.get(path.slice(1));
@@ -55,6 +61,16 @@ export function demoData() {
       }
     },
   };
+}
+
+/** The decoded path of a request; undefined where it is none: `GET /%`, a NUL, or no path at all. */
+function pathOf(url) {
+  try {
+    const path = decodeURIComponent(url.split(/[?#]/)[0]);
+    return path.startsWith('/') && !path.includes('\0') ? path : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Prints what the page weighs compressed, without weights, images and what loads later. */

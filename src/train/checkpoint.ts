@@ -1,4 +1,4 @@
-import { check } from '../gpu/errors.ts';
+import { check, LloydError } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { readSafetensors, writeSafetensors } from '../io/safetensors.ts';
 import type { Tensor } from '../io/tensor.ts';
@@ -7,6 +7,7 @@ import type { AffineLayer } from './layers.ts';
 import type { TrainingNetwork } from './network.ts';
 
 const FORMAT = 'lloyd-checkpoint';
+const VERSION = '1';
 
 /** What a checkpoint is of: the network, and the settings of the run it belongs to. */
 export interface CheckpointKind {
@@ -49,26 +50,54 @@ export async function writeCheckpoint(
     const data = codes().slice();
     tensors.set(`${name}.codes`, { dtype: 'uint8', dims: [data.length], data });
   }
-  return writeSafetensors(tensors, { format: FORMAT, version: '1', step: String(step), ...kind });
+  return writeSafetensors(tensors, { format: FORMAT, version: VERSION, step: String(step), ...kind });
 }
 
 /**
- * Puts a checkpoint back.
+ * Puts a checkpoint back, after all of it has been checked.
  *
  * @returns the step it was saved after
- * @throws LloydError for another kind of file, another network or precision, or a run with other settings
+ * @throws LloydError for another kind of file, a damaged one, another network or precision, or a run with other settings
  */
 export function restoreCheckpoint(
   runtime: Runtime,
   network: TrainingNetwork,
   checkpoint: Uint8Array,
-  { architecture, settings }: CheckpointKind,
+  kind: CheckpointKind,
 ): number {
   const { tensors, metadata } = readSafetensors(checkpoint);
+  const step = checkMetadata(metadata, kind);
+  const codes = new Map([...network.weights].filter(([, { setCodes }]) => setCodes));
+  for (const name of [...network.state.keys(), ...[...codes.keys()].map((layer) => `${layer}.codes`)])
+    check(tensors.has(name), `the checkpoint must hold ${name}`, 'none', DAMAGED);
+  for (const [name, tensor] of tensors) {
+    const buffer = network.state.get(name);
+    const layer = name.replace(/\.codes$/, '');
+    if (buffer) checkState(name, tensor, buffer.size);
+    else if (layer !== name && codes.has(layer)) checkDtype(name, tensor, 'uint8');
+    else throw new LloydError('a checkpoint must hold nothing but its network', name, DAMAGED);
+  }
+  for (const [name, { setCodes }] of codes) setCodes!(tensors.get(`${name}.codes`)!.data as Uint8Array);
+  for (const [name, buffer] of network.state) {
+    const { data } = tensors.get(name)!;
+    runtime.device.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>);
+  }
+  return step;
+}
+
+const DAMAGED = 'it is damaged, or of another version';
+
+function checkMetadata(metadata: Record<string, string>, { architecture, settings }: CheckpointKind): number {
   check(
     metadata.format === FORMAT,
     'a checkpoint must be one that training wrote',
     metadata.format ?? 'another file',
+  );
+  check(
+    metadata.version === VERSION,
+    `a checkpoint's version must be ${VERSION}`,
+    metadata.version,
+    'go on with the release that wrote it',
   );
   check(
     metadata.architecture === architecture,
@@ -82,21 +111,27 @@ export function restoreCheckpoint(
     metadata.settings,
     `now ${settings}`,
   );
-  for (const [name, buffer] of network.state) {
-    const tensor = tensors.get(name);
-    check(
-      tensor?.dtype === 'float32' && tensor.data.byteLength === buffer.size,
-      `the checkpoint must hold ${name}`,
-      tensor ? `${tensor.dtype} [${tensor.dims}]` : 'none',
-      'it is damaged, or of another version',
-    );
-    runtime.device.queue.writeBuffer(buffer, 0, tensor.data as Float32Array<ArrayBuffer>);
-  }
-  for (const [name, weights] of network.weights) {
-    const saved = tensors.get(`${name}.codes`);
-    if (weights.setCodes && saved) weights.setCodes(saved.data as Uint8Array);
-  }
-  return Number(metadata.step);
+  const step = /^\d{1,15}$/.test(metadata.step ?? '') ? Number(metadata.step) : Number.NaN;
+  const { steps } = JSON.parse(settings) as { steps: number };
+  check(step <= steps, `a checkpoint's step must be an integer from 0 to ${steps}`, metadata.step, DAMAGED);
+  return step;
+}
+
+function checkState(name: string, tensor: Tensor, byteLength: number): void {
+  checkDtype(name, tensor, 'float32');
+  const data = tensor.data as Float32Array;
+  check(
+    data.byteLength === byteLength,
+    `the checkpoint's ${name} must have ${byteLength / 4} values`,
+    data.length,
+    DAMAGED,
+  );
+  const wrong = data.findIndex((value) => !Number.isFinite(value));
+  check(wrong < 0, `the checkpoint's ${name} must be finite`, data[wrong], DAMAGED);
+}
+
+function checkDtype(name: string, { dtype }: Tensor, wanted: string): void {
+  check(dtype === wanted, `the checkpoint's ${name} must be ${wanted}`, dtype, DAMAGED);
 }
 
 function describe(architecture: string | undefined): string {

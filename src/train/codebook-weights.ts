@@ -1,4 +1,5 @@
 import type { Call } from '../gpu/call.ts';
+import { check } from '../gpu/errors.ts';
 import { codebookGatherKernel } from '../kernels/codebook-gather.ts';
 import { codebookGradientKernel } from '../kernels/codebook-gradient.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';
@@ -94,6 +95,13 @@ export async function codebookWeights(
     state,
     codes: () => current,
     setCodes(restored) {
+      const highest = restored.reduce((most, code) => Math.max(most, code), 0);
+      check(
+        restored.length === current.length && highest < clusters,
+        `${name} must have ${current.length} codes below ${clusters}`,
+        `${restored.length} codes up to ${highest}`,
+        'the checkpoint is damaged',
+      );
       current = restored.slice();
       load();
     },

@@ -10,14 +10,17 @@ if (isStale()) {
 process.exit(await run([`${root}/dist/cli.js`, 'compare', ...process.argv.slice(2)]));
 
 function run(args) {
-  // Ctrl-C reaches the child by the terminal too; it cleans up, and this waits for it.
-  const ignore = () => {};
-  process.on('SIGINT', ignore);
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { stdio: 'inherit' });
+    // Ctrl-C reaches the child by the terminal too, SIGTERM only here; it cleans up, and this waits for it.
+    const ignore = () => {};
+    const pass = () => child.kill('SIGTERM');
+    process.on('SIGINT', ignore);
+    process.on('SIGTERM', pass);
     child.on('error', reject);
     child.on('close', (code, signal) => {
       process.off('SIGINT', ignore);
+      process.off('SIGTERM', pass);
       resolve(code ?? (signal === 'SIGINT' ? 130 : 1));
     });
   });

@@ -1,14 +1,18 @@
 // Adds every element to the count and the sum of its nearest centroid, for up to 256 centroids: half of Lloyd's step.
 //
-//   code(x) = number of thresholds below x,  threshold[j] = floor((centroid[j] + centroid[j + 1]) / 2)
-//   totals[segment, c] += (1, x) for every x of the segment with code(x) = c
+//   code(x) = number of thresholds below x
+//   totals[segment, c, plane] += (1, limb of x in the plane) for every x of the segment with code(x) = c
 //
-// buffer     shape                    dtype  holds
-// fixed      [elements]               u32    fixed-point elements (kmeans-fix)
-// centroids  [segments, clusters]     u32    ascending fixed-point centroids
-// done       [segments]               u32    0 while the segment still moves; a done segment is left alone
-// chunks     [chunkCount, 4]          u32    segment, first element, one past the last, 0
-// totals     [segments, clusters, 3]  u32    count, sum's low word, sum's high word
+// buffer      shape                            dtype  holds
+// keys        [elements]                       u32    elements (kmeans-keys)
+// thresholds  [segments, clusters]             u32    keys of the midpoints between centroids, rounded down
+// scales      [segments, 4]                    u32    unit, planes, largest exponent, 0: see lib/float-keys
+// done        [segments]                       u32    0 while the segment still moves; a done segment is left alone
+// chunks      [chunkCount, 4]                  u32    segment, first element, one past the last, 0
+// totals      [segments, clusters, planes, 3]  u32    count, sum's low word, sum's high word
+//
+// One dispatch adds up one plane of limbs: weights of float16 have one, most others two, and more only where magnitudes
+// of a segment differ by more than 2^24. A segment with fewer planes is left alone.
 //
 // One workgroup reads one chunk; one thread reads every WORKGROUP_SIZE-th element, finds its code as kmeans-assign does
 // (15 compares with pivots in registers, then four binary steps between two of them), and adds it to the workgroup's
@@ -24,14 +28,17 @@
 struct Params {
   chunkCount: u32,
   clusters: u32,
+  planes: u32,
+  plane: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> fixed: array<u32>;
-@group(0) @binding(2) var<storage, read> centroids: array<u32>;
-@group(0) @binding(3) var<storage, read> done: array<u32>;
-@group(0) @binding(4) var<storage, read> chunks: array<vec4u>;
-@group(0) @binding(5) var<storage, read_write> totals: array<atomic<u32>>;
+@group(0) @binding(1) var<storage, read> keys: array<u32>;
+@group(0) @binding(2) var<storage, read> thresholds: array<u32>;
+@group(0) @binding(3) var<storage, read> scales: array<vec4u>;
+@group(0) @binding(4) var<storage, read> done: array<u32>;
+@group(0) @binding(5) var<storage, read> chunks: array<vec4u>;
+@group(0) @binding(6) var<storage, read_write> totals: array<atomic<u32>>;
 
 override WORKGROUP_SIZE: u32 = 64;
 const MAX_CLUSTERS: u32 = 256u;
@@ -54,17 +61,17 @@ fn main(
   }
   let chunk = chunks[index];
   let segment = chunk.x;
-  if (done[segment] != 0u) {
+  let scale = scales[segment];
+  if (done[segment] != 0u || params.plane >= scale.y) {
     return;
   }
+  let base = i32(scale.x + 24u * params.plane);
 
   for (var j = lane; j < MAX_CLUSTERS; j += WORKGROUP_SIZE) {
-    var threshold = NEVER;
+    tile_thresholds[j] = NEVER;
     if (j + 1u < params.clusters) {
-      let at = segment * params.clusters + j;
-      threshold = (centroids[at] + centroids[at + 1u]) / 2u;
+      tile_thresholds[j] = thresholds[segment * params.clusters + j];
     }
-    tile_thresholds[j] = threshold;
   }
   workgroupBarrier();
   let stride = select(16u, 1u, params.clusters <= 16u);
@@ -74,7 +81,7 @@ fn main(
   }
 
   for (var at = chunk.y + lane; at < chunk.z; at += WORKGROUP_SIZE) {
-    let x = fixed[at];
+    let x = keys[at];
     var code = 0u;
     for (var j = 0u; j < 15u; j++) {
       code += select(0u, stride, x > pivots[j]);
@@ -83,8 +90,9 @@ fn main(
       code += select(0u, step, x > tile_thresholds[code + step - 1u]);
     }
     atomicAdd(&partial_count[code], 1u);
-    let before = atomicAdd(&partial_low[code], x);
-    if (before + x < before) {
+    let limb = limb_of_key(x, base);
+    let before = atomicAdd(&partial_low[code], limb);
+    if (before + limb < before) {
       atomicAdd(&partial_high[code], 1u);
     }
   }
@@ -93,7 +101,7 @@ fn main(
   for (var c = lane; c < params.clusters; c += WORKGROUP_SIZE) {
     let count = atomicLoad(&partial_count[c]);
     if (count > 0u) {
-      let at = (segment * params.clusters + c) * 3u;
+      let at = ((segment * params.clusters + c) * params.planes + params.plane) * 3u;
       let low = atomicLoad(&partial_low[c]);
       let high = atomicLoad(&partial_high[c]);
       atomicAdd(&totals[at], count);

@@ -1,14 +1,18 @@
 // Adds every element to the count and the sum of its nearest centroid, for up to 16 centroids: half of Lloyd's step.
 //
-//   code(x) = number of thresholds below x,  threshold[j] = floor((centroid[j] + centroid[j + 1]) / 2)
-//   totals[segment, c] += (1, x) for every x of the segment with code(x) = c
+//   code(x) = number of thresholds below x
+//   totals[segment, c, plane] += (1, limb of x in the plane) for every x of the segment with code(x) = c
 //
-// buffer     shape                    dtype  holds
-// fixed      [elements / 4] x 4       u32    fixed-point elements (kmeans-fix), 0 in the padding after a chunk's end
-// centroids  [segments, clusters]     u32    ascending fixed-point centroids
-// done       [segments]               u32    0 while the segment still moves; a done segment is left alone
-// chunks     [chunkCount, 4]          u32    segment, first element (a multiple of 4), one past the last, 0
-// totals     [segments, clusters, 3]  u32    count, sum's low word, sum's high word
+// buffer      shape                            dtype  holds
+// keys        [elements / 4] x 4               u32    elements (kmeans-keys), 0 in the padding after a chunk's end
+// thresholds  [segments, clusters]             u32    keys of the midpoints between centroids, rounded down
+// scales      [segments, 4]                    u32    unit, planes, largest exponent, 0: see lib/float-keys
+// done        [segments]                       u32    0 while the segment still moves; a done segment is left alone
+// chunks      [chunkCount, 4]                  u32    segment, first element (a multiple of 4), one past the last, 0
+// totals      [segments, clusters, planes, 3]  u32    count, sum's low word, sum's high word
+//
+// One dispatch adds up one plane of limbs: weights of float16 have one, most others two, and more only where magnitudes
+// of a segment differ by more than 2^24. A segment with fewer planes is left alone.
 //
 // One workgroup reads one chunk; one thread reads every WORKGROUP_SIZE-th vector of four elements.
 //
@@ -27,14 +31,17 @@
 struct Params {
   chunkCount: u32,
   clusters: u32,
+  planes: u32,
+  plane: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> fixed: array<vec4u>;
-@group(0) @binding(2) var<storage, read> centroids: array<u32>;
-@group(0) @binding(3) var<storage, read> done: array<u32>;
-@group(0) @binding(4) var<storage, read> chunks: array<vec4u>;
-@group(0) @binding(5) var<storage, read_write> totals: array<atomic<u32>>;
+@group(0) @binding(1) var<storage, read> keys: array<vec4u>;
+@group(0) @binding(2) var<storage, read> thresholds: array<u32>;
+@group(0) @binding(3) var<storage, read> scales: array<vec4u>;
+@group(0) @binding(4) var<storage, read> done: array<u32>;
+@group(0) @binding(5) var<storage, read> chunks: array<vec4u>;
+@group(0) @binding(6) var<storage, read_write> totals: array<atomic<u32>>;
 
 override WORKGROUP_SIZE: u32 = 64;
 const THRESHOLDS: u32 = 15u;
@@ -75,16 +82,17 @@ fn main(
   }
   let chunk = chunks[index];
   let segment = chunk.x;
-  if (done[segment] != 0u) {
+  let scale = scales[segment];
+  if (done[segment] != 0u || params.plane >= scale.y) {
     return;
   }
+  let base = i32(scale.x + 24u * params.plane);
 
-  var thresholds: array<u32, THRESHOLDS>;
+  var own: array<u32, THRESHOLDS>;
   for (var j = 0u; j < THRESHOLDS; j++) {
-    thresholds[j] = NEVER;
+    own[j] = NEVER;
     if (j + 1u < params.clusters) {
-      let at = segment * params.clusters + j;
-      thresholds[j] = (centroids[at] + centroids[at + 1u]) / 2u;
+      own[j] = thresholds[segment * params.clusters + j];
     }
   }
 
@@ -105,12 +113,18 @@ fn main(
       if (at >= last) {
         break;
       }
-      let x = fixed[at];
-      all += sum4(x);
+      let x = keys[at];
+      let limbs = vec4u(
+        limb_of_key(x.x, base),
+        limb_of_key(x.y, base),
+        limb_of_key(x.z, base),
+        limb_of_key(x.w, base),
+      );
+      all += sum4(limbs);
       for (var j = 0u; j < THRESHOLDS; j++) {
-        let above = x > vec4u(thresholds[j]);
+        let above = x > vec4u(own[j]);
         counts[j] += sum4(select(vec4u(), vec4u(1u), above));
-        sums[j] += sum4(select(vec4u(), x, above));
+        sums[j] += sum4(select(vec4u(), limbs, above));
       }
     }
     all_low += all;
@@ -139,7 +153,7 @@ fn main(
       low -= next;
     }
     if (count > 0u) {
-      let at = (segment * params.clusters + c) * 3u;
+      let at = ((segment * params.clusters + c) * params.planes + params.plane) * 3u;
       atomicAdd(&totals[at], count);
       let before = atomicAdd(&totals[at + 1u], low);
       atomicAdd(&totals[at + 2u], high + select(0u, 1u, before + low < before));

@@ -1,95 +1,84 @@
-// Counts and sums each centroid's members from prefix sums over bins: what kmeans-accumulate adds up, without reading
-// the elements again.
+// Counts and sums each centroid's members from sorted elements: what kmeans-accumulate adds up, without reading them all.
 //
-//   below(t) = (count, sum) of all elements x <= t;  threshold[c] = floor((centroid[c] + centroid[c + 1]) / 2)
-//   totals[segment, c] = below(threshold[c]) - below(threshold[c - 1]), the outermost thresholds at infinity
+//   below(t) = (count, sum of limbs) of all elements x <= t
+//   totals[segment, c, plane] = below(threshold[c]) - below(threshold[c - 1]), the outermost thresholds at infinity
 //
-// buffer     shape                    dtype  holds
-// centroids  [segments, clusters]     u32    ascending fixed-point centroids
-// done       [segments]               u32    0 while the segment still moves; a done segment is left alone
-// spans      [segments, 2]            u32    the segment's first bin and its number of bins, the end mark included
-// edges      [bins]                   u32    ascending lower edges; the end mark's is above every element
-// prefixes   [bins, 4]                u32    elements in the segment's earlier bins: count, sum's low word, high word;
-//                                            then where the bin starts in `grouped`, or 2^32 - 1 if all its elements
-//                                            equal its edge
-// grouped    [elements]               u32    elements bin by bin (kmeans-group)
-// totals     [segments, clusters, 3]  u32    count, sum's low word, high word, replaced
+// buffer      shape                            dtype  holds
+// thresholds  [segments, clusters]             u32    keys of the midpoints between centroids, rounded down
+// scales      [segments, 4]                    u32    unit, planes, largest exponent, 0: see lib/float-keys
+// done        [segments]                       u32    0 while the segment still moves; a done segment is left alone
+// spans       [segments, 4]                    u32    the segment's first element in `sorted`, elements, first block, 0
+// sorted      [elements]                       u32    keys, ascending within each segment
+// prefixes    [blocks, planes, 2]              u32    sums of the limbs before the block: low word, high word
+// totals      [segments, clusters, planes, 3]  u32    count, sum's low word, sum's high word, replaced
 //
-// One workgroup computes one centroid's totals; its threads share the two bins that the centroid's thresholds cut.
+// One workgroup computes one centroid's totals; its threads share the block that a threshold cuts.
 //
-// An iteration costs clusters x (log2 bins + elements of a bin) instead of one pass over all elements. With 16,000
-// bins the bin that a threshold cuts holds some 100 of two million elements. On lavapipe binning nine million weights
-// costs as much as ten passes, and an iteration then next to nothing.
+// A block is BLOCK elements of one segment, counted from its first; n elements have floor(n / BLOCK) + 1 blocks, so that
+// every rank lies in one. An iteration costs clusters x (log2 elements + BLOCK) instead of a pass over the elements: on
+// lavapipe, and where the host has sorted the elements anyway, sorting pays for itself within ten iterations.
 //
 // The results are kmeans-accumulate's, bit for bit: sums are integers, and a value on a threshold counts as below it.
 
 struct Params {
   segments: u32,
   clusters: u32,
+  planes: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> centroids: array<u32>;
-@group(0) @binding(2) var<storage, read> done: array<u32>;
-@group(0) @binding(3) var<storage, read> spans: array<vec2u>;
-@group(0) @binding(4) var<storage, read> edges: array<u32>;
-@group(0) @binding(5) var<storage, read> prefixes: array<vec4u>;
-@group(0) @binding(6) var<storage, read> grouped: array<u32>;
+@group(0) @binding(1) var<storage, read> thresholds: array<u32>;
+@group(0) @binding(2) var<storage, read> scales: array<vec4u>;
+@group(0) @binding(3) var<storage, read> done: array<u32>;
+@group(0) @binding(4) var<storage, read> spans: array<vec4u>;
+@group(0) @binding(5) var<storage, read> sorted: array<u32>;
+@group(0) @binding(6) var<storage, read> prefixes: array<vec2u>;
 @group(0) @binding(7) var<storage, read_write> totals: array<u32>;
 
 override WORKGROUP_SIZE: u32 = 32;
-const SINGLE: u32 = 0xffffffffu;
+const BLOCK: u32 = 64u;
+const MAX_PLANES: u32 = 12u;
 
-// Index 0: below the lower threshold; 1: below the upper one.
-var<workgroup> partial_count: array<atomic<u32>, 2>;
-var<workgroup> partial_low: array<atomic<u32>, 2>;
-var<workgroup> partial_high: array<atomic<u32>, 2>;
+// Index 2 plane: below the lower threshold; 2 plane + 1: below the upper one.
+var<workgroup> partial_low: array<atomic<u32>, 2 * MAX_PLANES>;
+var<workgroup> partial_high: array<atomic<u32>, 2 * MAX_PLANES>;
 
-fn add_partial(side: u32, count: u32, low: u32, high: u32) {
-  if (count == 0u) {
-    return;
+fn add_partial(index: u32, low: u32, high: u32) {
+  let before = atomicAdd(&partial_low[index], low);
+  let carry = high + select(0u, 1u, before + low < before);
+  if (carry > 0u) {
+    atomicAdd(&partial_high[index], carry);
   }
-  atomicAdd(&partial_count[side], count);
-  let before = atomicAdd(&partial_low[side], low);
-  atomicAdd(&partial_high[side], high + select(0u, 1u, before + low < before));
 }
 
-fn add_below(side: u32, segment: u32, threshold: u32, lane: u32) {
-  let span = spans[segment];
-  if (threshold < edges[span.x]) {
-    return;
-  }
-  // The last edge that is <= threshold lies in [bin, bin + size).
-  var bin = span.x;
-  var size = span.y;
-  while (size > 1u) {
-    let half = size / 2u;
-    bin += select(0u, half, edges[bin + half] <= threshold);
-    size -= half;
-  }
-  // A bin of one value lies below the threshold as its edge does: everything up to the next bin counts.
-  let start = prefixes[bin].w;
-  let single = start == SINGLE && bin + 1u < span.x + span.y;
-  let whole = prefixes[bin + select(0u, 1u, single)];
-  if (lane == 0u) {
-    add_partial(side, whole.x, whole.y, whole.z);
-  }
-  if (start == SINGLE) {
-    return;
-  }
-  let end = start + prefixes[bin + 1u].x - whole.x;
-  var count = 0u;
+// How many of the segment's elements are not above the threshold.
+fn rank(span: vec4u, threshold: u32) -> u32 {
   var low = 0u;
-  var high = 0u;
-  for (var at = start + lane; at < end; at += WORKGROUP_SIZE) {
-    let x = grouped[at];
-    if (x <= threshold) {
-      count += 1u;
-      low += x;
-      high += select(0u, 1u, low < x);
-    }
+  var size = span.y;
+  while (size > 0u) {
+    let half = size / 2u;
+    let under = sorted[span.x + low + half] <= threshold;
+    low += select(0u, half + 1u, under);
+    size = select(half, size - half - 1u, under);
   }
-  add_partial(side, count, low, high);
+  return low;
+}
+
+fn add_below(side: u32, span: vec4u, scale: vec4u, count: u32, lane: u32) {
+  let block = count / BLOCK;
+  for (var plane = 0u; plane < scale.y; plane++) {
+    if (lane == 0u) {
+      let whole = prefixes[(span.z + block) * params.planes + plane];
+      add_partial(plane * 2u + side, whole.x, whole.y);
+    }
+    let base = i32(scale.x + 24u * plane);
+    // At most BLOCK limbs below 2^25 each: a u32 holds their sum.
+    var sum = 0u;
+    for (var at = block * BLOCK + lane; at < count; at += WORKGROUP_SIZE) {
+      sum += limb_of_key(sorted[span.x + at], base);
+    }
+    add_partial(plane * 2u + side, sum, 0u);
+  }
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -107,22 +96,26 @@ fn main(
   if (done[segment] != 0u) {
     return;
   }
+  let span = spans[segment];
+  let scale = scales[segment];
+  var begin = 0u;
   if (c > 0u) {
-    add_below(0u, segment, (centroids[index - 1u] + centroids[index]) / 2u, lane);
+    begin = rank(span, thresholds[index - 1u]);
   }
+  var end = span.y;
   if (c + 1u < params.clusters) {
-    add_below(1u, segment, (centroids[index] + centroids[index + 1u]) / 2u, lane);
-  } else {
-    let span = spans[segment];
-    add_below(1u, segment, edges[span.x + span.y - 1u], lane);
+    end = rank(span, thresholds[index]);
   }
+  add_below(0u, span, scale, begin, lane);
+  add_below(1u, span, scale, end, lane);
   workgroupBarrier();
-  if (lane == 0u) {
-    let low = atomicLoad(&partial_low[1]);
-    let under = atomicLoad(&partial_low[0]);
-    let high = atomicLoad(&partial_high[1]) - atomicLoad(&partial_high[0]);
-    totals[index * 3u] = atomicLoad(&partial_count[1]) - atomicLoad(&partial_count[0]);
-    totals[index * 3u + 1u] = low - under;
-    totals[index * 3u + 2u] = high - select(0u, 1u, low < under);
+  for (var plane = lane; plane < scale.y; plane += WORKGROUP_SIZE) {
+    let low = atomicLoad(&partial_low[plane * 2u + 1u]);
+    let under = atomicLoad(&partial_low[plane * 2u]);
+    let high = atomicLoad(&partial_high[plane * 2u + 1u]) - atomicLoad(&partial_high[plane * 2u]);
+    let at = (index * params.planes + plane) * 3u;
+    totals[at] = end - begin;
+    totals[at + 1u] = low - under;
+    totals[at + 2u] = high - select(0u, 1u, low < under);
   }
 }

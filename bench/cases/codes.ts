@@ -7,8 +7,9 @@ import { unpackCodesKernel } from '../../src/kernels/unpack-codes.ts';
 import { prepareMultipliers, requantizeConstant } from '../../src/quantize/requantize.ts';
 import { chooseQparams } from '../../src/reference/choose-qparams.ts';
 import { codebookDecode as codebookDecodeTwin } from '../../src/reference/codebook-decode.ts';
+import { keyOfBits, midpointKey } from '../../src/reference/float-keys.ts';
 import { kmeansAccumulate } from '../../src/reference/kmeans-accumulate.ts';
-import type { Chunk } from '../../src/reference/kmeans-fix.ts';
+import type { Chunk } from '../../src/reference/kmeans-keys.ts';
 import { packCodes } from '../../src/reference/pack-codes.ts';
 import { requantizeReference } from '../../src/reference/requantize.ts';
 import { unpackCodes } from '../../src/reference/unpack-codes.ts';
@@ -127,24 +128,30 @@ function decoding(count: number, clusters: number): Dispatch {
 function accumulation(count: number, clusters: number): Dispatch {
   const random = seeded(26);
   // Coarse, so that many elements lie exactly between two centroids.
-  const coarse = () => 2 ** 24 + ((random.next() >>> 16) - 2 ** 15) * 2 ** 8;
-  const fixed = repeated((n) => Uint32Array.from({ length: n }, coarse), count);
+  const multiple = () => ((random.next() >>> 16) - 2 ** 15) * 2 ** -16;
+  const coarse = () => keyOfBits(new Uint32Array(Float32Array.of(multiple()).buffer)[0]);
+  const keys = repeated((n) => Uint32Array.from({ length: n }, coarse), count);
   const centroids = Uint32Array.from({ length: clusters }, coarse).sort();
+  const thresholds = centroids.map((key, c) =>
+    c + 1 < clusters ? midpointKey(key, centroids[c + 1]) : 2 ** 32 - 1,
+  );
   const chunks: Chunk[] = [];
   for (let at = 0; at < count; at += 2 ** 16) chunks.push([0, at, Math.min(count, at + 2 ** 16)]);
   const done = new Uint32Array(1);
   const totals = new Uint32Array(clusters * 3);
+  const scale = [126, 1, 126] as const;
   return {
     kernel: kmeansAccumulateWide,
     buffers: {
-      fixed,
-      centroids,
+      keys,
+      thresholds,
+      scales: Uint32Array.of(...scale, 0),
       done,
       chunks: Uint32Array.from(chunks.flatMap((chunk) => [...chunk, 0])),
       totals,
     },
-    params: { chunkCount: chunks.length, clusters },
+    params: { chunkCount: chunks.length, clusters, planes: 1, plane: 0 },
     of: 'totals',
-    exact: () => kmeansAccumulate(fixed, centroids, clusters, done, chunks, totals.slice()),
+    exact: () => kmeansAccumulate(keys, thresholds, clusters, [scale], done, chunks, totals.slice(), 1, 0),
   };
 }

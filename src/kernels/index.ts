@@ -43,12 +43,10 @@ import { distillationLossKernel } from './distillation-loss.ts';
 import { dynamicQuantizeParams } from './dynamic-quantize-params.ts';
 import { fakeQuantizeKernel } from './fake-quantize.ts';
 import { fakeQuantizeGradientKernel } from './fake-quantize-gradient.ts';
-import { histogram } from './histogram.ts';
 import { kmeansAccumulate } from './kmeans-accumulate.ts';
 import { kmeansAccumulateWide } from './kmeans-accumulate-wide.ts';
 import { kmeansAssign } from './kmeans-assign.ts';
-import { kmeansFix } from './kmeans-fix.ts';
-import { kmeansGroup } from './kmeans-group.ts';
+import { kmeansKeys } from './kmeans-keys.ts';
 import { kmeansTotals } from './kmeans-totals.ts';
 import { kmeansUpdate } from './kmeans-update.ts';
 import { loadImageKernel } from './load-image.ts';
@@ -121,12 +119,10 @@ export const kernels = {
   dynamicQuantizeParams,
   fakeQuantize: fakeQuantizeKernel,
   fakeQuantizeGradient: fakeQuantizeGradientKernel,
-  histogram,
   kmeansAccumulate,
   kmeansAccumulateWide,
   kmeansAssign,
-  kmeansFix,
-  kmeansGroup,
+  kmeansKeys,
   kmeansTotals,
   kmeansUpdate,
   loadImage: loadImageKernel,

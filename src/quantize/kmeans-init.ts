@@ -1,4 +1,4 @@
-import { fixedPoint, type Segment } from './kmeans-segments.ts';
+import type { Segment } from './kmeans-segments.ts';
 
 /** Where Lloyd's algorithm starts from. */
 export type KmeansInit = 'linear' | 'quantile' | 'random' | 'kmeans++' | 'optimal';
@@ -9,7 +9,7 @@ export const KMEANS_INITS: readonly KmeansInit[] = ['linear', 'quantile', 'rando
 const SAMPLE = 16384;
 
 /**
- * Initial centroids of one segment, ascending, in fixed point.
+ * Initial centroids of one segment, ascending.
  *
  * A segment with no more distinct values than clusters starts, and ends, at exactly those values, the last repeated.
  * `linear` spreads the centroids evenly from the smallest to the largest value (Han, Mao & Dally 2016); `quantile`
@@ -21,14 +21,12 @@ export function initialCentroids(
   clusters: number,
   init: Exclude<KmeansInit, 'optimal'>,
   seed: number,
-): Uint32Array {
-  const { exponent, distinct, min, max } = segment;
-  if (distinct) return padded(ascending(distinct, exponent), clusters);
+): Float32Array {
+  const { distinct, min, max } = segment;
+  if (distinct) return padded(distinct, clusters);
   if (init === 'linear') {
-    const low = fixedPoint(min, exponent);
-    const high = fixedPoint(max, exponent);
-    const step = (high - low) / Math.max(1, clusters - 1);
-    return Uint32Array.from({ length: clusters }, (_, j) => Math.round(low + j * step));
+    const step = (max - min) / Math.max(1, clusters - 1);
+    return Float32Array.from({ length: clusters }, (_, j) => min + j * step);
   }
   const random = mulberry32(seed);
   if (init === 'random') return drawn(segment, clusters, random);
@@ -36,20 +34,19 @@ export function initialCentroids(
   return init === 'quantile' ? quantiles(sample, clusters) : plusPlus(sample, clusters, random);
 }
 
-/** Every n-th element of a segment, at most `size` of them, sorted, in fixed point. */
-export function strided({ values, exponent }: Segment, size: number): Uint32Array {
+/** Every n-th element of a segment, at most `size` of them, sorted. */
+function strided({ values }: Segment, size: number): Float32Array {
   const count = Math.min(size, values.length);
-  const sample = new Uint32Array(count);
-  for (let i = 0; i < count; i++) {
-    sample[i] = fixedPoint(values[Math.floor(((i + 0.5) * values.length) / count)], exponent);
-  }
+  const sample = new Float32Array(count);
+  // + 0: a -0 must not sort apart from 0.
+  for (let i = 0; i < count; i++) sample[i] = values[Math.floor(((i + 0.5) * values.length) / count)] + 0;
   return sample.sort();
 }
 
-function quantiles(sorted: Uint32Array, clusters: number): Uint32Array {
+function quantiles(sorted: Float32Array, clusters: number): Float32Array {
   const distinct = ascending(sorted);
   const rank = new Map<number, number>([...distinct].map((value, index) => [value, index]));
-  const chosen = new Uint32Array(Math.min(clusters, distinct.length));
+  const chosen = new Float32Array(Math.min(clusters, distinct.length));
   let next = 0;
   for (let j = 0; j < chosen.length; j++) {
     // Quantiles of tied data repeat; every centroid takes a value of its own, leaving enough for those to come.
@@ -61,16 +58,16 @@ function quantiles(sorted: Uint32Array, clusters: number): Uint32Array {
   return padded(chosen, clusters);
 }
 
-function drawn({ values, exponent }: Segment, clusters: number, random: () => number): Uint32Array {
+function drawn({ values }: Segment, clusters: number, random: () => number): Float32Array {
   const chosen = new Set<number>();
   // More than `clusters` distinct values exist; heavily tied data may still need many draws to meet them.
   for (let draw = 0; draw < 64 * clusters && chosen.size < clusters; draw++) {
-    chosen.add(fixedPoint(values[Math.floor(random() * values.length)], exponent));
+    chosen.add(values[Math.floor(random() * values.length)] + 0);
   }
-  return padded(Uint32Array.from(chosen).sort(), clusters);
+  return padded(Float32Array.from(chosen).sort(), clusters);
 }
 
-function plusPlus(sample: Uint32Array, clusters: number, random: () => number): Uint32Array {
+function plusPlus(sample: Float32Array, clusters: number, random: () => number): Float32Array {
   const distance = new Float64Array(sample.length).fill(Number.POSITIVE_INFINITY);
   const chosen: number[] = [sample[Math.floor(random() * sample.length)]];
   while (chosen.length < clusters) {
@@ -89,23 +86,15 @@ function plusPlus(sample: Uint32Array, clusters: number, random: () => number): 
     while (distance[index] === 0) index -= 1;
     chosen.push(sample[index]);
   }
-  return padded(Uint32Array.from(chosen).sort(), clusters);
+  return padded(Float32Array.from(chosen).sort(), clusters);
 }
 
-/** Distinct values of a sorted array, as fixed point where an exponent is given. */
-function ascending(sorted: ArrayLike<number>, exponent?: number): Uint32Array {
-  const kept = new Uint32Array(sorted.length);
-  let count = 0;
-  for (let i = 0; i < sorted.length; i++) {
-    const value = exponent === undefined ? sorted[i] : fixedPoint(sorted[i], exponent);
-    if (count === 0 || value !== kept[count - 1]) kept[count++] = value;
-  }
-  return kept.subarray(0, count);
-}
+/** Distinct values of a sorted array. */
+const ascending = (sorted: Float32Array) => sorted.filter((value, i) => i === 0 || value !== sorted[i - 1]);
 
 /** Repeats the last value: equal centroids lose every tie to the first of them, so the repeats stay unused. */
-function padded(values: Uint32Array, clusters: number): Uint32Array {
-  const full = new Uint32Array(clusters).fill(values[values.length - 1]);
+function padded(values: Float32Array, clusters: number): Float32Array {
+  const full = new Float32Array(clusters).fill(values[values.length - 1]);
   full.set(values);
   return full;
 }

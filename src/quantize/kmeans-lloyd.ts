@@ -4,11 +4,12 @@ import type { Runtime, Scope } from '../gpu/runtime.ts';
 import { kmeansAccumulate } from '../kernels/kmeans-accumulate.ts';
 import { kmeansAccumulateWide } from '../kernels/kmeans-accumulate-wide.ts';
 import { kmeansAssign } from '../kernels/kmeans-assign.ts';
-import { kmeansFix } from '../kernels/kmeans-fix.ts';
+import { kmeansKeys } from '../kernels/kmeans-keys.ts';
 import { kmeansUpdate } from '../kernels/kmeans-update.ts';
-import { binnedStep } from './kmeans-binned.ts';
 import type { KmeansInit } from './kmeans-init.ts';
+import { thresholdsOf, valueOfKey } from './kmeans-keys.ts';
 import type { Segment } from './kmeans-segments.ts';
+import { sortedStep } from './kmeans-sorted.ts';
 
 /** Sizes that change no result, only speed and memory; tests make them small. */
 export interface KmeansTuning {
@@ -19,13 +20,13 @@ export interface KmeansTuning {
   slabElements?: number;
   /** Adds up with a search and atomics for any number of clusters. */
   wide?: boolean;
-  /** Sorts the elements into bins once, and then iterates without reading them; unless given, on software adapters. */
-  binned?: boolean;
+  /** Sorts the elements once, and then iterates without reading them; unless given, on software adapters. */
+  sorted?: boolean;
 }
 
-/** One buffer of elements in fixed point, and the chunks that its kernels run over. */
+/** One buffer of elements as keys, and the chunks that its kernels run over. */
 export interface Slab {
-  fixed: GPUBuffer;
+  keys: GPUBuffer;
   chunks: GPUBuffer;
   chunkCount: number;
   elements: number;
@@ -41,7 +42,17 @@ interface Piece {
   length: number;
 }
 
-/** Uploads segments and converts them to fixed point, in as few buffers as the adapter's limits allow. */
+/** What the iterations read and change, for all segments together. */
+export interface LloydState {
+  /** Planes of `totals`: those of the segment that needs most. */
+  planes: number;
+  scales: GPUBuffer;
+  thresholds: GPUBuffer;
+  done: GPUBuffer;
+  totals: GPUBuffer;
+}
+
+/** Uploads segments and turns them into keys, in as few buffers as the adapter's limits allow. */
 export async function uploadSlabs(
   runtime: Runtime,
   scope: Scope,
@@ -57,11 +68,7 @@ export async function uploadSlabs(
     'slabElements and chunkElements must be multiples of 4',
     [slabElements, chunkElements],
   );
-  const fix = await kmeansFix.create(device, { WORKGROUP_SIZE: workgroupSize });
-  const exponents = scope.upload(
-    Uint32Array.from(segments, ({ exponent }) => exponent),
-    'kmeans exponents',
-  );
+  const toKeys = await kmeansKeys.create(device, { WORKGROUP_SIZE: workgroupSize });
   return layOut(segments, slabElements).map(({ pieces, elements }) => {
     const table = pieces.flatMap(({ segment, at, length }) => {
       const rows: number[] = [];
@@ -72,11 +79,10 @@ export async function uploadSlabs(
     });
     const chunks = scope.upload(Uint32Array.from(table), 'kmeans chunks');
     const chunkCount = table.length / 4;
-    const fixed = scope.empty(elements * 4, 'kmeans elements');
-    writePieces(device, fixed, segments, pieces, elements);
-    const call = scope.keep(fix.bind({ exponents, chunks, elements: fixed }, { chunkCount }));
-    runtime.submit([call]);
-    return { fixed, chunks, chunkCount, elements, pieces };
+    const keys = scope.empty(elements * 4, 'kmeans keys');
+    writePieces(device, keys, segments, pieces, elements);
+    runtime.submit([scope.keep(toKeys.bind({ chunks, elements: keys }, { chunkCount }))]);
+    return { keys, chunks, chunkCount, elements, pieces };
   });
 }
 
@@ -121,35 +127,41 @@ function writePieces(
 const STEPS_A_SUBMIT = [4, 8, 16];
 
 /**
- * Lloyd's algorithm over every segment at once, from ascending fixed-point centroids: a dispatch to accumulate and one to
- * update an iteration, many iterations a submit, one word read back between submits.
+ * Lloyd's algorithm over every segment at once, from ascending centroids: dispatches to accumulate and one to update an
+ * iteration, many iterations a submit, one word read back between submits.
  */
 export async function iterate(
   runtime: Runtime,
   scope: Scope,
   segments: readonly Segment[],
   slabs: readonly Slab[],
-  initial: Uint32Array,
+  initial: Float32Array,
   clusters: number,
   options: { init: KmeansInit; maxIterations: number; tolerance: number; tuning: KmeansTuning },
-): Promise<{ centroids: Uint32Array; iterations: Uint32Array; codes: Uint8Array[] }> {
+): Promise<{ centroids: Float32Array; iterations: Uint32Array; codes: Uint8Array[] }> {
   const { device } = runtime;
   const count = segments.length;
   const { workgroupSize } = resolveTuning(runtime, options.tuning);
-  const centroids = scope.upload(initial, 'kmeans centroids');
+  const start = thresholdsOf(initial, clusters);
+  const centroids = scope.upload(start.centroids, 'kmeans centroids');
+  const thresholds = scope.upload(start.thresholds, 'kmeans thresholds');
+  const planes = segments.reduce((most, { scale }) => Math.max(most, scale.planes), 1);
+  const rows = segments.flatMap(({ scale: { unit, planes, largest } }) => [unit, planes, largest, 0]);
+  const scales = scope.upload(Uint32Array.from(rows), 'kmeans scales');
   const done = scope.empty(count * 4, 'kmeans done');
   const iterations = scope.empty(count * 4, 'kmeans iterations');
-  const totals = scope.empty(initial.length * 12, 'kmeans totals');
+  const totals = scope.empty(initial.length * planes * 12, 'kmeans totals');
   const remaining = scope.upload(Uint32Array.of(count), 'kmeans remaining');
 
-  const state = { centroids, done, totals };
-  const step = worthBinning(runtime, slabs, count, options)
-    ? await binnedStep(runtime, scope, segments, slabs, state, clusters)
+  const state = { planes, scales, thresholds, done, totals };
+  const step = worthSorting(runtime, segments, options)
+    ? await sortedStep(runtime, scope, segments, state, clusters)
     : await directStep(runtime, scope, slabs, state, clusters, options.tuning);
   const size = [32, 64, 128, 256].find((lanes) => lanes >= clusters) as number;
   const update = await kmeansUpdate.create(device, { WORKGROUP_SIZE: size });
-  const params = { segments: count, clusters, tolerance: Math.floor(options.tolerance * 2 ** 24) };
-  step.push(scope.keep(update.bind({ totals, centroids, done, iterations, remaining }, params)));
+  const params = { segments: count, clusters, planes, tolerance: Math.floor(options.tolerance * 2 ** 24) };
+  const moving = { scales, totals, centroids, thresholds, done, iterations, remaining };
+  step.push(scope.keep(update.bind(moving, params)));
 
   for (let taken = 0, round = 0; taken < options.maxIterations; round++) {
     const steps = Math.min(
@@ -158,33 +170,33 @@ export async function iterate(
     );
     runtime.submit(Array.from({ length: steps }, () => step).flat());
     taken += steps;
-    const [moving] = new Uint32Array(await runtime.read(remaining));
-    if (moving === 0) break;
+    const [left] = new Uint32Array(await runtime.read(remaining));
+    if (left === 0) break;
   }
 
   const assign = await kmeansAssign.create(device, { WORKGROUP_SIZE: workgroupSize });
   const codes: Uint8Array[] = [];
-  for (const { fixed, chunks, chunkCount, elements } of slabs) {
+  for (const { keys, chunks, chunkCount, elements } of slabs) {
     const output = runtime.empty(elements, 'kmeans codes');
-    const call = assign.bind({ fixed, centroids, chunks, codes: output }, { chunkCount, clusters });
+    const call = assign.bind({ keys, thresholds, chunks, codes: output }, { chunkCount, clusters });
     runtime.submit([call]);
     codes.push(new Uint8Array(await runtime.read(output)));
     output.destroy();
     call.destroy();
   }
   return {
-    centroids: new Uint32Array(await runtime.read(centroids)),
+    centroids: Float32Array.from(new Uint32Array(await runtime.read(centroids)), valueOfKey),
     iterations: new Uint32Array(await runtime.read(iterations)),
     codes: collect(slabs, codes, count),
   };
 }
 
-/** One pass over the elements an iteration. */
+/** One pass over the elements an iteration and plane. */
 async function directStep(
   runtime: Runtime,
   scope: Scope,
   slabs: readonly Slab[],
-  state: { centroids: GPUBuffer; done: GPUBuffer; totals: GPUBuffer },
+  { planes, ...state }: LloydState,
   clusters: number,
   tuning: KmeansTuning,
 ): Promise<Call[]> {
@@ -193,26 +205,27 @@ async function directStep(
   const accumulate = count
     ? await kmeansAccumulate.create(runtime.device, { WORKGROUP_SIZE, THRESHOLDS: `${count}u` })
     : await kmeansAccumulateWide.create(runtime.device, { WORKGROUP_SIZE });
-  return slabs.map(({ fixed, chunks, chunkCount }) =>
-    scope.keep(accumulate.bind({ fixed, chunks, ...state }, { chunkCount, clusters })),
-  );
+  return Array.from({ length: planes }, (_, plane) =>
+    slabs.map(({ keys, chunks, chunkCount }) =>
+      scope.keep(accumulate.bind({ keys, chunks, ...state }, { chunkCount, clusters, planes, plane })),
+    ),
+  ).flat();
 }
 
 /**
- * Binning costs some ten passes on a software adapter, and a readback, for which a GPU could do hundreds. It is out for
- * many small segments, which a pass reads as fast as their bins, and for starts that are optimal and settle at once.
+ * Sorting on the host costs a software adapter some ten passes over the elements, for which a GPU could do hundreds; where
+ * the optimum has sorted them already it costs nothing.
  */
-function worthBinning(
-  { adapter }: Runtime,
-  slabs: readonly Slab[],
-  segments: number,
+function worthSorting(
+  { adapter, device }: Runtime,
+  segments: readonly Segment[],
   { init, maxIterations, tuning }: { init: KmeansInit; maxIterations: number; tuning: KmeansTuning },
 ): boolean {
-  const [{ elements }] = slabs;
-  if (slabs.length > 1 || elements > 2 ** 28) return false;
-  if (tuning.binned !== undefined) return tuning.binned;
-  const worth = adapter.profile === 'cpu' && init !== 'optimal' && maxIterations > 16;
-  return worth && !tuning.wide && elements / segments >= 4096;
+  const elements = segments.reduce((total, { values }) => total + values.length, 0);
+  const bytes = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
+  if (elements * 4 > bytes || elements > 2 ** 28) return false;
+  if (tuning.sorted !== undefined) return tuning.sorted;
+  return !tuning.wide && (init === 'optimal' || (adapter.profile === 'cpu' && maxIterations > 8));
 }
 
 function collect(slabs: readonly Slab[], codes: readonly Uint8Array[], segments: number): Uint8Array[] {

@@ -1,4 +1,5 @@
 import { check, LloydError } from '../gpu/errors.ts';
+import { type Scale, scaleOf } from './kmeans-keys.ts';
 
 /** Which elements share a codebook. */
 export type KmeansGranularity =
@@ -13,15 +14,16 @@ export interface Grouping {
   groupStride: number;
 }
 
-/** Elements that share a codebook, and what the fixed point and the initial centroids need to know of them. */
+/** Elements that share a codebook, and what their sums and the initial centroids need to know of them. */
 export interface Segment {
   values: Float32Array;
-  /** Biased exponent of the largest magnitude, at least 1: the power-of-two scale of the fixed point. */
-  exponent: number;
+  scale: Scale;
   min: number;
   max: number;
   /** Ascending distinct values where there are no more of them than clusters, else null. */
   distinct: Float32Array | null;
+  /** Their keys, ascending, once somebody has sorted them. */
+  sorted?: Uint32Array;
 }
 
 /** Resolves a granularity against a tensor's element count and shape. */
@@ -113,9 +115,7 @@ export function inspectSegment(values: Float32Array, clusters: number): Segment 
     if (value < min) min = value;
     if (value > max) max = value;
   }
-  const [bits] = new Uint32Array(Float32Array.of(Math.max(-min, max)).buffer);
-  const exponent = Math.max(1, bits >>> 23);
-  return { values, exponent, min, max, distinct: fewDistinct(values, clusters) };
+  return { values, scale: scaleOf(values), min, max, distinct: fewDistinct(values, clusters) };
 }
 
 function fewDistinct(values: Float32Array, most: number): Float32Array | null {
@@ -127,25 +127,8 @@ function fewDistinct(values: Float32Array, most: number): Float32Array | null {
     seen.add(last);
     if (seen.size > most) return null;
   }
-  return Float32Array.from(seen).sort();
-}
-
-/** Fixed point of 0: fixed-point values are unsigned, from 1 to 2^25 - 1. */
-export const FIXED_ZERO = 2 ** 24;
-
-/** The nearest fixed-point number, ties to even, clamped to what the kernels hold. */
-export function fixedPoint(value: number, exponent: number): number {
-  // Exact in float64: a float32 times a power of two that neither over- nor underflows it.
-  const scaled = value * 2 ** (150 - exponent);
-  const floor = Math.floor(scaled);
-  const rest = scaled - floor;
-  const up = rest > 0.5 || (rest === 0.5 && floor % 2 !== 0);
-  return FIXED_ZERO + Math.min(FIXED_ZERO - 1, Math.max(1 - FIXED_ZERO, floor + (up ? 1 : 0)));
-}
-
-/** The float32 that a fixed-point number stands for: exact, subnormals included. */
-export function fromFixed(fixed: number, exponent: number): number {
-  return (fixed - FIXED_ZERO) * 2 ** (exponent - 150);
+  // A set takes -0 for 0, and keeps whichever came first.
+  return Float32Array.from(seen, (value) => value + 0).sort();
 }
 
 const product = (sizes: readonly number[]) => sizes.reduce((total, size) => total * size, 1);

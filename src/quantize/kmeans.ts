@@ -13,7 +13,6 @@ import {
 } from './kmeans-options.ts';
 import {
   checkFinite,
-  fromFixed,
   type Grouping,
   inspectSegment,
   joinGroups,
@@ -44,10 +43,11 @@ export interface KmeansResult {
 /**
  * Clusters scalar weights around k centroids: Lloyd's algorithm on the GPU, or the global optimum.
  *
- * All arithmetic is in integers: weights become 25-bit fixed point once, by a power-of-two scale a group that keeps
- * the largest one exactly; sums, means (to nearest, ties to even) and midpoints stay integers. The same input gives
- * the same bits in every run, on every adapter. A weight exactly between two centroids takes the lower code; a
- * centroid that loses all its members stays where it is; -0 counts as 0.
+ * All arithmetic is exact, in integers as wide as the weights need: every weight goes to its nearest centroid, every
+ * centroid to the float32 nearest to the mean of its members (ties to even), and that is all that is ever rounded,
+ * whatever finite values lie side by side. The same input gives the same bits in every run, on every adapter. A weight
+ * exactly between two centroids takes the lower code; a centroid that loses all its members stays where it is; -0
+ * counts as 0.
  *
  * Source: S. P. Lloyd, Least squares quantization in PCM (1982); for `'optimal'` X. Wu, Optimal quantization by
  * matrix searching (1991); for `'kmeans++'` D. Arthur & S. Vassilvitskii (2007).
@@ -160,25 +160,24 @@ interface Solved {
   iterations: number;
 }
 
-/** Runs of segments whose totals, and histograms where they are needed, fit one buffer. */
+/** Runs of segments whose totals fit one buffer. */
 function* partition(
   { device }: Runtime,
   segments: readonly Segment[],
-  { clusters, init }: KmeansSettings,
+  { clusters }: KmeansSettings,
 ): Generator<Segment[]> {
   const limit = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
   let part: Segment[] = [];
-  let bytes = 0;
+  let planes = 1;
   for (const segment of segments) {
-    const bins = init === 'optimal' ? Math.min(segment.values.length, 65536) : 0;
-    const own = 12 * Math.max(clusters, bins);
-    if (part.length > 0 && bytes + own > limit) {
+    const most = Math.max(planes, segment.scale.planes);
+    if (part.length > 0 && (part.length + 1) * clusters * most * 12 > limit) {
       yield part;
       part = [];
-      bytes = 0;
+      planes = 1;
     }
     part.push(segment);
-    bytes += own;
+    planes = Math.max(planes, segment.scale.planes);
   }
   if (part.length > 0) yield part;
 }
@@ -191,13 +190,13 @@ async function solve(
   const { clusters, init, seed, tuning } = settings;
   return runtime.scope(async (scope) => {
     const slabs = await uploadSlabs(runtime, scope, segments, tuning);
-    let initial: Uint32Array;
-    if (init === 'optimal') initial = await optimalCentroids(runtime, scope, segments, slabs, clusters);
-    else {
-      initial = new Uint32Array(segments.length * clusters);
-      for (const [index, segment] of segments.entries()) {
-        initial.set(initialCentroids(segment, clusters, init, seed), index * clusters);
-      }
+    const initial = new Float32Array(segments.length * clusters);
+    for (const [index, segment] of segments.entries()) {
+      const own =
+        init === 'optimal'
+          ? optimalCentroids(segment, clusters)
+          : initialCentroids(segment, clusters, init, seed);
+      initial.set(own, index * clusters);
     }
     const { centroids, iterations, codes } = await iterate(
       runtime,
@@ -208,10 +207,8 @@ async function solve(
       clusters,
       settings,
     );
-    return segments.map(({ exponent }, index) => ({
-      codebook: Float32Array.from(centroids.subarray(index * clusters, (index + 1) * clusters), (fixed) =>
-        fromFixed(fixed, exponent),
-      ),
+    return segments.map((_, index) => ({
+      codebook: centroids.slice(index * clusters, (index + 1) * clusters),
       codes: codes[index],
       iterations: iterations[index],
     }));

@@ -1,17 +1,14 @@
-import type { Chunk } from './kmeans-fix.ts';
+import type { Chunk } from './kmeans-keys.ts';
 
-/** The code of one fixed-point element: how many midpoints of ascending `centroids` lie below it. */
+/** The code of one element: how many of its segment's ascending thresholds lie below it. */
 export function codeOf(
   x: number,
-  centroids: ArrayLike<number>,
+  thresholds: ArrayLike<number>,
   first = 0,
-  clusters = centroids.length,
+  clusters = thresholds.length,
 ): number {
   let code = 0;
-  for (let j = 0; j + 1 < clusters; j++) {
-    const threshold = Math.floor((centroids[first + j] + centroids[first + j + 1]) / 2);
-    if (x > threshold) code += 1;
-  }
+  for (let j = 0; j + 1 < clusters; j++) if (x > thresholds[first + j]) code += 1;
   return code;
 }
 
@@ -19,18 +16,18 @@ export function codeOf(
  * CPU twin of shaders/kmeans-assign.wgsl: one code an element (the kernel packs four a word).
  *
  * @example
- * kmeansAssign(Uint32Array.of(10, 15, 16), Uint32Array.of(10, 20), 2, [[0, 0, 3]]); // [0, 0, 1]
+ * kmeansAssign(Uint32Array.of(10, 15, 16), Uint32Array.of(15, 2 ** 32 - 1), 2, [[0, 0, 3]]); // [0, 0, 1]
  */
 export function kmeansAssign(
-  fixed: Uint32Array,
-  centroids: Uint32Array,
+  keys: Uint32Array,
+  thresholds: Uint32Array,
   clusters: number,
   chunks: readonly Chunk[],
 ): Uint8Array {
-  const codes = new Uint8Array(Math.ceil(fixed.length / 4) * 4);
+  const codes = new Uint8Array(Math.ceil(keys.length / 4) * 4);
   for (const [segment, first, end] of chunks) {
     for (let at = first; at < end; at++)
-      codes[at] = codeOf(fixed[at], centroids, segment * clusters, clusters);
+      codes[at] = codeOf(keys[at], thresholds, segment * clusters, clusters);
   }
   return codes;
 }

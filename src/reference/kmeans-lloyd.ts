@@ -1,43 +1,55 @@
-import { kmeansAccumulate } from './kmeans-accumulate.ts';
+import { integerOfKey, keyOfQuotient, midpointKey } from './float-keys.ts';
 import { kmeansAssign } from './kmeans-assign.ts';
-import { type Chunk, kmeansFix } from './kmeans-fix.ts';
-import { kmeansUpdate } from './kmeans-update.ts';
+import { type Chunk, kmeansKeys } from './kmeans-keys.ts';
 
 /**
- * Lloyd's algorithm on one set of weights, step by step as the GPU runs it, from given fixed-point centroids.
+ * Lloyd's algorithm on one set of weights as it is defined, without planes or limbs: every element goes to its nearest
+ * centroid, every centroid to the float32 nearest to the exact mean of its members.
  *
  * Source: S. P. Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28 (1982).
  *
  * @param weights finite float32 values
- * @param exponent biased exponent of the largest magnitude, at least 1
- * @param initial ascending fixed-point centroids
+ * @param initial ascending centroids
  * @param maxIterations at most this many steps
- * @param tolerance stop once no centroid moves by more, in fixed-point units
  * @example
- * kmeansLloyd(Float32Array.of(0, 0.25, 1), 127, Uint32Array.of(2 ** 24, 2 ** 24 + 2 ** 23), 100, 0).codes; // [0, 0, 1]
+ * kmeansLloyd(Float32Array.of(0, 0.25, 1), Float32Array.of(0, 0.5), 100).codes; // [0, 0, 1]
  */
 export function kmeansLloyd(
   weights: Float32Array,
-  exponent: number,
-  initial: Uint32Array,
+  initial: Float32Array,
   maxIterations: number,
-  tolerance: number,
-): { centroids: Uint32Array; codes: Uint8Array; iterations: number; codebook: Float32Array } {
+): { codebook: Float32Array; codes: Uint8Array; iterations: number } {
   const clusters = initial.length;
   const chunks: Chunk[] = [[0, 0, weights.length]];
-  const fixed = kmeansFix(new Uint32Array(weights.slice().buffer), [exponent], chunks);
-  const state = {
-    totals: new Uint32Array(clusters * 3),
-    centroids: initial.slice(),
-    done: new Uint32Array(1),
-    iterations: new Uint32Array(1),
-    remaining: new Uint32Array([1]),
+  const keys = kmeansKeys(new Uint32Array(weights.slice().buffer), chunks);
+  const centroids = kmeansKeys(new Uint32Array(initial.slice().buffer), [[0, 0, clusters]]);
+  const nearest = () => {
+    const thresholds = centroids.map((key, c) =>
+      c + 1 < clusters ? midpointKey(key, centroids[c + 1]) : 2 ** 32 - 1,
+    );
+    return kmeansAssign(keys, thresholds, clusters, chunks);
   };
-  while (state.remaining[0] > 0 && state.iterations[0] < maxIterations) {
-    kmeansAccumulate(fixed, state.centroids, clusters, state.done, chunks, state.totals);
-    kmeansUpdate(state, 1, clusters, tolerance);
+  let iterations = 0;
+  for (let moved = true; moved && iterations < maxIterations; iterations++) {
+    const codes = nearest();
+    const sums = new Array<bigint>(clusters).fill(0n);
+    const counts = new Array<bigint>(clusters).fill(0n);
+    for (const [i, key] of keys.entries()) {
+      sums[codes[i]] += integerOfKey(key);
+      counts[codes[i]] += 1n;
+    }
+    moved = false;
+    for (let c = 0; c < clusters; c++) {
+      if (counts[c] === 0n) continue;
+      const after = keyOfQuotient(sums[c], counts[c], 'nearest');
+      moved ||= after !== centroids[c];
+      centroids[c] = after;
+    }
   }
-  const codes = kmeansAssign(fixed, state.centroids, clusters, chunks).slice(0, weights.length);
-  const codebook = Float32Array.from(state.centroids, (c) => (c - 2 ** 24) * 2 ** (exponent - 150));
-  return { centroids: state.centroids, codes, iterations: state.iterations[0], codebook };
+  const bits = centroids.map((key) => (key < 2 ** 31 ? 2 ** 32 - key : key - 2 ** 31));
+  return {
+    codebook: new Float32Array(bits.buffer),
+    codes: nearest().slice(0, weights.length),
+    iterations,
+  };
 }

@@ -1,55 +1,56 @@
-import { LEFT_OUT } from './kmeans-group.ts';
+import { limbOfKey } from './float-keys.ts';
+import { codeOf } from './kmeans-assign.ts';
+import type { Scale } from './kmeans-keys.ts';
 
-/** Bins of all segments, as shaders/kmeans-totals.wgsl reads them. */
-export interface BinnedElements {
-  spans: readonly (readonly [first: number, count: number])[];
-  edges: Uint32Array;
-  /** Four words a bin: elements before it (count, sum's low and high word), and where it starts in `grouped`. */
+/** Elements of a block: BLOCK of the shader. */
+export const BLOCK = 64;
+
+/** Sorted keys of all segments, and sums of limbs before each of their blocks: see shaders/kmeans-totals.wgsl. */
+export interface SortedKeys {
+  spans: readonly (readonly [first: number, count: number, firstBlock: number])[];
+  sorted: Uint32Array;
+  /** Two words (low, high) a block and plane. */
   prefixes: Uint32Array;
-  grouped: Uint32Array;
 }
 
 /**
- * CPU twin of shaders/kmeans-totals.wgsl: counts and sums of each centroid's members, from bins.
+ * CPU twin of shaders/kmeans-totals.wgsl: counts and sums of each centroid's members, from sorted keys.
  *
  * @example
- * kmeansTotals(Uint32Array.of(1, 5), 2, [0], bins, totals); // what kmeansAccumulate adds to zeroed totals
+ * kmeansTotals(thresholds, 2, [[127, 1, 127]], [0], { spans, sorted, prefixes }, totals, 1);
  */
 export function kmeansTotals(
-  centroids: Uint32Array,
+  thresholds: Uint32Array,
   clusters: number,
+  scales: readonly Scale[],
   done: ArrayLike<number>,
-  { spans, edges, prefixes, grouped }: BinnedElements,
+  { spans, sorted, prefixes }: SortedKeys,
   totals: Uint32Array,
+  planes: number,
 ): Uint32Array {
-  const below = (segment: number, threshold: number): [count: number, sum: bigint] => {
-    const [first, bins] = spans[segment];
-    if (threshold < edges[first]) return [0, 0n];
-    let bin = first;
-    while (bin + 1 < first + bins && edges[bin + 1] <= threshold) bin += 1;
-    const start = prefixes[bin * 4 + 3];
-    const single = start === LEFT_OUT && bin + 1 < first + bins;
-    const [before, low, high] = prefixes.subarray((bin + (single ? 1 : 0)) * 4);
-    let count = before;
-    let sum = (BigInt(high) << 32n) | BigInt(low);
-    const end = start === LEFT_OUT ? start : start + prefixes[(bin + 1) * 4] - before;
-    for (let at = start; at < end; at++) {
-      if (grouped[at] > threshold) continue;
-      count += 1;
-      sum += BigInt(grouped[at]);
-    }
-    return [count, sum];
-  };
-  for (let at = 0; at < centroids.length; at++) {
-    const segment = Math.floor(at / clusters);
-    const c = at % clusters;
+  for (const [segment, [first, count, firstBlock]] of spans.entries()) {
     if (done[segment] !== 0) continue;
-    const threshold = (left: number) => Math.floor((centroids[left] + centroids[left + 1]) / 2);
-    const [first, bins] = spans[segment];
-    const [under, underSum] = c === 0 ? [0, 0n] : below(segment, threshold(at - 1));
-    const [upTo, upToSum] = below(segment, c + 1 < clusters ? threshold(at) : edges[first + bins - 1]);
-    const sum = upToSum - underSum;
-    totals.set([upTo - under, Number(sum & 0xffffffffn), Number(sum >> 32n)], at * 3);
+    const [unit, own] = scales[segment];
+    const keys = sorted.subarray(first, first + count);
+    const codes = Array.from(keys, (key) => codeOf(key, thresholds, segment * clusters, clusters));
+    const below = (rank: number, plane: number) => {
+      const block = Math.floor(rank / BLOCK);
+      const [low, high] = prefixes.subarray(((firstBlock + block) * planes + plane) * 2);
+      let sum = (BigInt(high) << 32n) | BigInt(low);
+      for (let at = block * BLOCK; at < rank; at++) sum += BigInt(limbOfKey(keys[at], unit + 24 * plane));
+      return sum;
+    };
+    for (let c = 0; c < clusters; c++) {
+      const from = codes.filter((code) => code < c).length;
+      const to = codes.filter((code) => code <= c).length;
+      for (let plane = 0; plane < own; plane++) {
+        const sum = below(to, plane) - below(from, plane);
+        totals.set(
+          [to - from, Number(sum & 0xffffffffn), Number(sum >> 32n)],
+          ((segment * clusters + c) * planes + plane) * 3,
+        );
+      }
+    }
   }
   return totals;
 }

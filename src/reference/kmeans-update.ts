@@ -1,46 +1,61 @@
+import { integerOfKey, keyOfQuotient, midpointKey, ZERO_LIMB } from './float-keys.ts';
+import type { Scale } from './kmeans-keys.ts';
+
 /** What a k-means step reads and changes, a segment at a time: see shaders/kmeans-update.wgsl. */
 export interface KmeansState {
   totals: Uint32Array;
   centroids: Uint32Array;
+  thresholds: Uint32Array;
   done: Uint32Array;
   iterations: Uint32Array;
   remaining: Uint32Array;
 }
 
-/** sum / count to the nearest integer, ties to even. */
-export function roundedMean(count: number, low: number, high: number): number {
-  const sum = (BigInt(high) << 32n) | BigInt(low);
-  const members = BigInt(count);
-  const quotient = sum / members;
-  const rest = sum % members;
-  const up = 2n * rest > members || (2n * rest === members && quotient % 2n === 1n);
-  return Number(quotient) + (up ? 1 : 0);
+/** The key of the mean of `count` members, from the sums of their limbs: three words (count, low, high) a plane. */
+export function meanKey(totals: Uint32Array, unit: number, planes: number): number {
+  const count = BigInt(totals[0]);
+  let sum = 0n;
+  for (let plane = 0; plane < planes; plane++) {
+    const limbs = (BigInt(totals[plane * 3 + 2]) << 32n) | BigInt(totals[plane * 3 + 1]);
+    sum += (limbs - count * BigInt(ZERO_LIMB)) << BigInt(24 * plane);
+  }
+  return keyOfQuotient(sum << BigInt(unit), count, 'nearest');
 }
+
+/** A key in whole units of 2^(largest - 150), towards zero. */
+const coarse = (key: number, largest: number) => Number(integerOfKey(key) / (1n << BigInt(largest)));
 
 /**
  * CPU twin of shaders/kmeans-update.wgsl: moves centroids to their members' means, in place.
  *
  * @example
- * kmeansUpdate({ totals: Uint32Array.of(2, 25, 0), centroids, done, iterations, remaining }, 1, 1, 0);
- * // 25 / 2 is a tie: the centroid moves to the even 12
+ * kmeansUpdate({ totals, centroids, thresholds, done, iterations, remaining }, [[127, 1, 127]], 1, 16, 0);
  */
 export function kmeansUpdate(
   state: KmeansState,
-  segments: number,
+  scales: readonly Scale[],
+  planes: number,
   clusters: number,
   tolerance: number,
 ): KmeansState {
-  const { totals, centroids, done, iterations, remaining } = state;
-  for (let segment = 0; segment < segments; segment++) {
+  const { totals, centroids, thresholds, done, iterations, remaining } = state;
+  for (const [segment, [unit, own, largest]] of scales.entries()) {
     if (done[segment] !== 0) continue;
     let moved = 0;
-    for (let at = segment * clusters; at < (segment + 1) * clusters; at++) {
-      const [count, low, high] = totals.subarray(at * 3, at * 3 + 3);
-      if (count === 0) continue;
-      const after = roundedMean(count, low, high);
-      moved = Math.max(moved, Math.abs(after - centroids[at]));
+    const first = segment * clusters;
+    for (let at = first; at < first + clusters; at++) {
+      const words = totals.subarray(at * planes * 3, (at * planes + own) * 3);
+      if (words[0] === 0) continue;
+      const after = meanKey(words, unit, own);
+      if (after !== centroids[at]) {
+        const apart = Math.abs(coarse(after, largest) - coarse(centroids[at], largest));
+        moved = Math.max(moved, 1, apart);
+      }
       centroids[at] = after;
-      totals.fill(0, at * 3, at * 3 + 3);
+      words.fill(0);
+    }
+    for (let at = first; at + 1 < first + clusters; at++) {
+      thresholds[at] = midpointKey(centroids[at], centroids[at + 1]);
     }
     iterations[segment] += 1;
     if (moved <= tolerance) {

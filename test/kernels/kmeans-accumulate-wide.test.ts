@@ -21,18 +21,23 @@ test.each(cases)(
 
 test('sums pass 32 bits exactly', () => {
   const totals = accumulateOnCpu({ clusters: 2, lanes: 64, sizes: [300_000], most: 300_000 });
-  expect(totals[2] + totals[5]).toBeGreaterThan(0);
+  expect(totals[2] + totals[8]).toBeGreaterThan(0);
 });
 
 test.each([
   ['ties go up', 'x > tile_thresholds', 'x >= tile_thresholds'],
   ['the last element is dropped', 'at < chunk.z', 'at + 1u < chunk.z'],
-  ['carries are lost', 'if (before + x < before)', 'if (before + x < 0u)'],
+  ['a plane is added twice', 'i32(scale.x + 24u * params.plane)', 'i32(scale.x)'],
+  ['carries are lost', 'if (before + limb < before)', 'if (before + limb < 0u)'],
 ])('a wrong variant is caught: %s', async (name, right, wrong) => {
   const { declaration } = kmeansAccumulateWide;
-  const source = declaration.wgsl[0].replace(right, wrong);
-  expect(source).not.toBe(declaration.wgsl[0]);
-  const broken = defineKernel({ ...declaration, name: `kmeans-accumulate-wide ${name}`, wgsl: [source] });
+  const source = declaration.wgsl[1].replace(right, wrong);
+  expect(source).not.toBe(declaration.wgsl[1]);
+  const broken = defineKernel({
+    ...declaration,
+    name: `kmeans-accumulate-wide ${name}`,
+    wgsl: [declaration.wgsl[0], source],
+  });
   const spec: AccumulateCase = { clusters: 20, lanes: 64, sizes: [70_001], most: 65536 };
   expect(await accumulateOnGpu(gpu.runtime, broken, spec)).not.toEqual(accumulateOnCpu(spec));
 });

@@ -23,14 +23,19 @@ test.each(cases)(
 );
 
 test.each([
-  ['ties go up', /x > vec4u\(thresholds\[j\]\)/, 'x >= vec4u(thresholds[j])'],
+  ['ties go up', /x > vec4u\(own\[j\]\)/, 'x >= vec4u(own[j])'],
   ['the last vector is dropped', /\(chunk\.z \+ 3u\) \/ 4u/, 'chunk.z / 4u'],
+  ['a plane is added twice', 'i32(scale.x + 24u * params.plane)', 'i32(scale.x)'],
   ['carries are lost', /high \+ select\(0u, 1u, before \+ low < before\)\);/, 'high);'],
 ])('a wrong variant is caught: %s', async (_, right, wrong) => {
   const { declaration } = kmeansAccumulate;
-  const source = declaration.wgsl[0].replace(right, wrong);
-  expect(source).not.toBe(declaration.wgsl[0]);
-  const broken = defineKernel({ ...declaration, name: `kmeans-accumulate ${_}`, wgsl: [source] });
+  const source = declaration.wgsl[1].replace(right, wrong);
+  expect(source).not.toBe(declaration.wgsl[1]);
+  const broken = defineKernel({
+    ...declaration,
+    name: `kmeans-accumulate ${_}`,
+    wgsl: [declaration.wgsl[0], source],
+  });
   // Many chunks flush into one total, so that its low word wraps there as well.
   const spec: AccumulateCase = { clusters: 8, lanes: 64, sizes: [70_001], most: 1024 };
   expect(await accumulateOnGpu(gpu.runtime, broken, spec)).not.toEqual(accumulateOnCpu(spec));

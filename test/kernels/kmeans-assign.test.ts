@@ -2,15 +2,23 @@ import { expect, test } from 'vitest';
 import { defineKernel } from '../../src/gpu/kernel.ts';
 import { kmeansAssign } from '../../src/kernels/kmeans-assign.ts';
 import { kmeansAssign as twin } from '../../src/reference/kmeans-assign.ts';
-import { chunkTable, guardedWords, layChunks, tiedCentroids, tiedElements } from '../support/kmeans.ts';
+import {
+  chunkTable,
+  guardedWords,
+  layChunks,
+  thresholdsBetween,
+  tiedCentroids,
+  tiedElements,
+} from '../support/kmeans.ts';
 import { useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
 
 function inputs(clusters: number, sizes: number[], most: number) {
   const { chunks, elements } = layChunks(sizes, most);
-  const fixed = tiedElements(chunks, elements, clusters);
-  return { chunks, elements, fixed, centroids: tiedCentroids(sizes.length, clusters, 3 * clusters) };
+  const keys = tiedElements(chunks, elements, clusters);
+  const thresholds = thresholdsBetween(tiedCentroids(sizes.length, clusters, 3 * clusters), clusters);
+  return { chunks, elements, keys, thresholds };
 }
 
 async function run(
@@ -21,13 +29,13 @@ async function run(
   lanes: number,
 ) {
   const { runtime } = gpu;
-  const { chunks, elements, fixed, centroids } = inputs(clusters, sizes, most);
+  const { chunks, elements, keys, thresholds } = inputs(clusters, sizes, most);
   return runtime.scope(async (scope) => {
     const compiled = await kernel.create(runtime.device, { WORKGROUP_SIZE: lanes });
     const codes = guardedWords(runtime, new Uint32Array(elements / 4));
     const buffers = {
-      fixed: scope.upload(fixed),
-      centroids: scope.upload(centroids),
+      keys: scope.upload(keys),
+      thresholds: scope.upload(thresholds),
       chunks: scope.upload(chunkTable(chunks)),
       codes: codes.slice,
     };
@@ -37,8 +45,8 @@ async function run(
 }
 
 function expected(clusters: number, sizes: number[], most: number): Uint8Array {
-  const { chunks, fixed, centroids } = inputs(clusters, sizes, most);
-  return twin(fixed, centroids, clusters, chunks);
+  const { chunks, keys, thresholds } = inputs(clusters, sizes, most);
+  return twin(keys, thresholds, clusters, chunks);
 }
 
 test.each([

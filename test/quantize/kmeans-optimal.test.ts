@@ -3,100 +3,132 @@ import { describe, expect, test } from 'vitest';
 import { float16ToFloat32 } from '../../src/io/index.ts';
 import { readModelFile } from '../../src/model/file.ts';
 import type { Model } from '../../src/model/graph.ts';
-import { kmeans } from '../../src/quantize/kmeans.ts';
-import { type Bins, optimalRuns, runMeans, windowedRuns } from '../../src/quantize/kmeans-dp.ts';
+import { type KmeansOptions, kmeans, kmeansDequantize } from '../../src/quantize/kmeans.ts';
+import { optimalRuns, runCosts } from '../../src/quantize/kmeans-dp.ts';
+import { KMEANS_INITS } from '../../src/quantize/kmeans-init.ts';
+import { atMost, exactError, exactOptimum, isOptimal } from '../support/optimum.ts';
 import { sampled, seeded, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
 
-/** The least squared error of sorted values in k runs, by the plain O(k n^2) recurrence. */
-function bruteForce(values: readonly number[], k: number): number {
-  const n = values.length;
-  const cost = (from: number, to: number) => {
-    const run = values.slice(from, to);
-    const mean = run.reduce((a, b) => a + b, 0) / run.length;
-    return run.reduce((total, x) => total + (x - mean) ** 2, 0);
-  };
-  const costs = values.map((_, from) => values.map((__, last) => (last < from ? 0 : cost(from, last + 1))));
-  let best = Array.from({ length: n + 1 }, (_, end) => (end === 0 ? 0 : costs[0][end - 1]));
-  for (let row = 1; row < k; row++) {
-    const before = best;
-    best = before.map((error, end) => {
-      let least = error;
-      for (let begin = 1; begin < end; begin++)
-        least = Math.min(least, before[begin] + costs[begin][end - 1]);
-      return least;
-    });
-  }
-  return best[n];
-}
-
-const optimalMeans = (bins: Bins, clusters: number) => runMeans(bins, optimalRuns(bins, clusters));
-
-/** The squared error of the nearest of `means`. */
-function errorOf(values: ArrayLike<number>, means: ArrayLike<number>): number {
-  let error = 0;
-  for (let i = 0; i < values.length; i++) {
-    let least = Number.POSITIVE_INFINITY;
-    for (let c = 0; c < means.length; c++) least = Math.min(least, (values[i] - means[c]) ** 2);
-    error += least;
-  }
-  return error;
-}
-
-/** The exact optimum over all distinct values, in float64. */
-function exact(weights: Float32Array, k: number): number {
+/** The least squared error of k centroids over sorted distinct values, in float64, by divide and conquer: another way. */
+function leastError(weights: Float32Array, k: number): number {
   const counts = new Map<number, number>();
   for (const value of weights.slice().sort()) counts.set(value, (counts.get(value) ?? 0) + 1);
-  const scale = 2 ** 20;
-  const bins = {
-    counts: Float64Array.from(counts.values()),
-    sums: Float64Array.from(counts, ([value, count]) => value * count * scale),
-  };
-  const means = optimalMeans(bins, k);
-  let error = 0;
-  for (const [value, count] of counts) {
-    error +=
-      count *
-      errorOf(
-        [value],
-        means.map((mean) => mean / scale),
-      );
+  const size = counts.size;
+  const center = weights.reduce((a, b) => a + b, 0) / weights.length;
+  const [w, s, q] = [0, 1, 2].map(() => new Float64Array(size + 1));
+  for (const [i, [value, count]] of [...counts].entries()) {
+    w[i + 1] = w[i] + count;
+    s[i + 1] = s[i] + count * (value - center);
+    q[i + 1] = q[i] + count * (value - center) ** 2;
   }
-  return error;
+  const cost = (from: number, to: number) => q[to] - q[from] - (s[to] - s[from]) ** 2 / (w[to] - w[from]);
+  let best = Float64Array.from({ length: size + 1 }, (_, end) => (end === 0 ? 0 : cost(0, end)));
+  for (let row = 1; row < Math.min(k, size); row++) {
+    const next = new Float64Array(size + 1).fill(Number.POSITIVE_INFINITY);
+    const fill = (low: number, high: number, from: number, to: number): void => {
+      if (low > high) return;
+      const end = (low + high) >>> 1;
+      let where = Math.max(from, row);
+      for (let begin = where; begin <= Math.min(to, end - 1); begin++) {
+        const value = best[begin] + cost(begin, end);
+        if (value < next[end]) [next[end], where] = [value, begin];
+      }
+      fill(low, end - 1, from, where);
+      fill(end + 1, high, where, to);
+    };
+    fill(row + 1, size, row, size - 1);
+    best = next;
+  }
+  return best[size];
 }
 
-test('the dynamic programme equals brute force', () => {
-  for (let round = 0; round < 60; round++) {
-    const random = seeded(round);
-    const size = random.integer(1, 40);
-    const values = Array.from({ length: size }, () => random.integer(0, round % 2 ? 30 : 1000)).sort(
-      (a, b) => a - b,
-    );
-    const k = random.integer(1, 9);
-    const means = optimalMeans(
-      { counts: new Float64Array(size).fill(1), sums: Float64Array.from(values) },
-      k,
-    );
-    expect(means.length).toBe(Math.min(k, size));
-    expect(errorOf(values, means)).toBeCloseTo(bruteForce(values, k), 6);
-  }
-});
+/** Kinds of small tensors: ties, outliers of every size, offsets, scales side by side, the ends of float32. */
+const KINDS: [string, (random: ReturnType<typeof seeded>, i: number) => number][] = [
+  ['a few integers, many ties', (random) => random.integer(-6, 6)],
+  ['bands of equal distance', (random, i) => (i % 8) * 4 + random.integer(0, 3) / 16],
+  ['an outlier 1e3 times the spread', (random, i) => (i === 7 ? 1e3 : random.normal())],
+  ['an outlier 1e7 times the spread', (random, i) => (i === 7 ? -1e7 : random.normal())],
+  ['outliers to 1e38', (random, i) => (i % 9 === 0 ? random.normal() * 10 ** (i % 38) : random.normal())],
+  [
+    'the largest floats beside small ones',
+    (random, i) => [3.4028234663852886e38, -3.4028234663852886e38, random.normal()][i % 3],
+  ],
+  ['subnormals', (random) => random.integer(-99, 99) * 2 ** -149],
+  [
+    'subnormals beside normal numbers',
+    (random, i) => (i % 2 ? random.integer(-9, 9) * 2 ** -149 : random.normal() * 1e-30),
+  ],
+  ['an offset of 1e6', (random) => 1e6 + random.normal()],
+  ['an offset of -1e30', (random) => -1e30 * (1 + random.integer(0, 40) * 2 ** -23)],
+  ['every scale', (random) => random.normal() * 2 ** random.integer(-140, 120)],
+  ['all positive scales', (random) => Math.abs(random.normal()) * 10 ** random.integer(-20, 20)],
+];
 
-test('windows that hold everything give the optimum, narrow ones the best within', () => {
-  const random = seeded(2);
-  const bins = {
-    counts: new Float64Array(50).fill(1),
-    sums: Float64Array.from({ length: 50 }, () => random.integer(0, 999)).sort(),
-  };
-  const windows = Array.from({ length: 6 }, () => [1, 49] as const);
-  expect(windowedRuns(bins, windows)).toEqual(optimalRuns(bins, 7));
-  expect([
-    ...windowedRuns(bins, [
-      [10, 10],
-      [30, 30],
-    ]),
-  ]).toEqual([0, 10, 30]);
+describe.each(KINDS)('%s: as the recurrence in integers', (_, value) => {
+  test('the runs', () => {
+    for (let round = 0; round < 12; round++) {
+      const random = seeded(100 + round);
+      const size = random.integer(2, 48);
+      const values = Float32Array.from({ length: size }, (__, i) => value(random, i)).sort();
+      const distinct = values.filter((x, i) => i === 0 || x !== values[i - 1]);
+      const counts = Float64Array.from(distinct, (x) => values.filter((y) => y === x).length);
+      const clusters = random.integer(1, 12);
+      const costs = runCosts({ values: distinct, counts });
+      const begins = optimalRuns(costs, clusters);
+      expect(begins.length).toBe(Math.min(clusters, distinct.length));
+      const means = Float32Array.from(begins, (begin, run) =>
+        costs.mean(begin, begins[run + 1] ?? costs.size),
+      );
+      const meanings = values.map((x) => means[begins.findLastIndex((begin) => distinct[begin] <= x)]);
+      const least = exactOptimum(values, clusters);
+      expect(isOptimal(exactError(values, meanings), least, meanings, 10n ** 12n)).toBe(true);
+    }
+  });
+
+  test('kmeans, by every path', async () => {
+    for (let round = 0; round < 3; round++) {
+      const random = seeded(200 + round);
+      const weights = Float32Array.from({ length: 60 }, (__, i) => value(random, i));
+      const clusters = [2, 5, 13][round];
+      const least = exactOptimum(weights, clusters);
+      for (const sorted of [true, false]) {
+        const options = { clusters, init: 'optimal', tuning: { sorted } } as const;
+        const { codebook, codes } = await kmeans(gpu.runtime, weights, options);
+        const meanings = Float32Array.from(codes, (code) => codebook[code]);
+        expect(isOptimal(exactError(weights, meanings), least, meanings, 10n ** 12n)).toBe(true);
+      }
+    }
+  });
+
+  test('as many clusters as distinct values lose nothing, from every start', async () => {
+    const random = seeded(300);
+    const weights = Float32Array.from({ length: 40 }, (__, i) => value(random, i));
+    const clusters = Math.max(2, new Set(weights).size);
+    for (const init of KMEANS_INITS) {
+      const { codebook, codes } = await kmeans(gpu.runtime, weights, { clusters, init });
+      expect(Float32Array.from(codes, (code) => codebook[code])).toEqual(weights.map((x) => x + 0));
+    }
+  });
+
+  test('never above Lloyd from any start, and a codebook a group never above one for all', async () => {
+    const random = seeded(400);
+    const weights = Float32Array.from({ length: 96 }, (__, i) => value(random, i));
+    const error = async (options: KmeansOptions) => {
+      const result = await kmeans(gpu.runtime, weights, options);
+      return exactError(weights, await kmeansDequantize(gpu.runtime, result));
+    };
+    const optimum = await error({ clusters: 5, init: 'optimal' });
+    for (const init of KMEANS_INITS) expect(atMost(optimum, await error({ clusters: 5, init }))).toBe(true);
+    let before = optimum;
+    for (const groupSize of [48, 24, 12, 6]) {
+      const granularity = { kind: 'perGroup', groupSize } as const;
+      const own = await error({ clusters: 5, init: 'optimal', granularity });
+      expect(atMost(own, before)).toBe(true);
+      before = own;
+    }
+  });
 });
 
 describe('optimal', () => {
@@ -132,17 +164,18 @@ describe('optimal', () => {
     },
   ];
   test.each(sampled('distributions', cases, 8).map(({ name }) => name))(
-    '%s: close to the exact optimum and never above Lloyd',
+    '%s: the optimum, and never above Lloyd',
     async (name) => {
       const { weights } = cases.find((one) => one.name === name)!;
+      // Centroids are float32 numbers, up to half their spacing away from the means.
+      const spacing = weights.reduce((most, x) => Math.max(most, Math.abs(x)), 0) * 2 ** -23;
+      const rounding = (weights.length * spacing ** 2) / 4;
       for (const clusters of [2, 5, 16, 64]) {
         const result = await kmeans(gpu.runtime, weights, { clusters, init: 'optimal' });
-        const floor =
-          1e-9 * weights.length * weights.reduce((most, x) => Math.max(most, Math.abs(x)), 0) ** 2 * 2 ** -24;
-        expect(result.inertia).toBeLessThanOrEqual(exact(weights, clusters) * 1.001 + floor);
+        expect(result.inertia).toBeLessThanOrEqual(leastError(weights, clusters) * (1 + 1e-9) + rounding);
         for (const init of ['linear', 'quantile', 'random', 'kmeans++'] as const) {
           const { inertia } = await kmeans(gpu.runtime, weights, { clusters, init, maxIterations: 60 });
-          expect(result.inertia).toBeLessThanOrEqual(inertia * (1 + 1e-9) + floor);
+          expect(result.inertia).toBeLessThanOrEqual(inertia);
         }
       }
     },
@@ -155,13 +188,13 @@ describe('optimal', () => {
   const choices = layers.flatMap(([name, { data }]) =>
     [2, 4, 6].map((bits) => ({ name, bits, weights: float16ToFloat32(data as Uint16Array) })),
   );
-  test('on the layers of the VGG: within 0.1 % of the exact optimum and never above Lloyd', async () => {
+  test('on the layers of the VGG: the optimum, and never above Lloyd', async () => {
     expect(layers.length).toBe(9);
     for (const { name, bits, weights } of sampled('layers of the VGG', choices, 4)) {
       const { inertia } = await kmeans(gpu.runtime, weights, { bits, init: 'optimal' });
-      const least = exact(weights, 2 ** bits);
-      expect(inertia, `${name}, ${bits} bits`).toBeLessThanOrEqual(least * 1.001);
-      expect(inertia, `${name}, ${bits} bits`).toBeGreaterThanOrEqual(least * (1 - 1e-6));
+      const least = leastError(weights, 2 ** bits);
+      expect(inertia, `${name}, ${bits} bits`).toBeLessThanOrEqual(least * (1 + 1e-9));
+      expect(inertia, `${name}, ${bits} bits`).toBeGreaterThanOrEqual(least * (1 - 1e-9));
       for (const init of ['linear', 'quantile', 'kmeans++'] as const) {
         const lloyd = await kmeans(gpu.runtime, weights, { bits, init, maxIterations: 60 });
         expect(inertia, `${name}, ${bits} bits, ${init}`).toBeLessThanOrEqual(lloyd.inertia);

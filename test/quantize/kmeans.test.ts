@@ -24,13 +24,17 @@ const LAB = Float32Array.of(
   ...[0.0883, -0.4741, -0.1592, -0.0777, -0.3946, -0.2128, 0.2675, 0.0611, -0.1933, -0.435, 0.2928, -0.1087],
 );
 
+/** Every weight at a nearest centroid, every centroid the float32 nearest to its members' mean. */
 function expectFixedPoint(weights: Float32Array, { codebook, codes, clusters }: KmeansResult): void {
-  const scale = 2 ** Math.ceil(Math.log2(weights.reduce((most, x) => Math.max(most, Math.abs(x)), 0)));
+  for (const [i, weight] of weights.entries()) {
+    const own = Math.abs(weight - codebook[codes[i]]);
+    for (const centroid of codebook) expect(Math.abs(weight - centroid)).toBeGreaterThanOrEqual(own);
+  }
   for (let c = 0; c < clusters; c++) {
     const members = weights.filter((_, i) => codes[i] === c);
     if (members.length === 0) continue;
     const mean = members.reduce((total, x) => total + x, 0) / members.length;
-    expect(Math.abs(codebook[c] - mean)).toBeLessThanOrEqual(scale * 2 ** -23);
+    expect(codebook[c]).toBe(Math.fround(mean));
   }
 }
 
@@ -57,9 +61,8 @@ describe('Lloyd', () => {
     const { make, init, clusters, count } = spec;
     const weights = make(count);
     const result = await kmeans(gpu.runtime, weights, { clusters, init, seed: 5, maxIterations: 20 });
-    const segment = inspectSegment(weights, clusters);
-    const initial = initialCentroids(segment, clusters, init, 5);
-    const twin = kmeansLloyd(weights, segment.exponent, initial, 20, 0);
+    const initial = initialCentroids(inspectSegment(weights, clusters), clusters, init, 5);
+    const twin = kmeansLloyd(weights, initial, 20);
     expect(result.codes).toEqual(twin.codes);
     expect(result.codebook).toEqual(twin.codebook);
     expect(result.iterations).toBe(twin.iterations);
@@ -77,8 +80,9 @@ describe('Lloyd', () => {
         { workgroupSize: 256, chunkElements: 4096 },
         { slabElements: 8192, chunkElements: 1000 },
         { wide: true },
-        { binned: true },
-        { binned: false },
+        { sorted: true },
+        { sorted: false },
+        { sorted: false, wide: true },
       ] as const) {
         expect(await kmeans(gpu.runtime, weights, { ...options, tuning })).toEqual(first);
       }

@@ -1,8 +1,10 @@
 import type { Runtime } from '../../src/gpu/runtime.ts';
 import type { kmeansAccumulate as Narrow } from '../../src/kernels/kmeans-accumulate.ts';
 import type { kmeansAccumulateWide as Wide } from '../../src/kernels/kmeans-accumulate-wide.ts';
+import { keyOf } from '../../src/quantize/kmeans-keys.ts';
+import { midpointKey } from '../../src/reference/float-keys.ts';
 import { kmeansAccumulate } from '../../src/reference/kmeans-accumulate.ts';
-import type { Chunk } from '../../src/reference/kmeans-fix.ts';
+import type { Chunk, Scale } from '../../src/reference/kmeans-keys.ts';
 import { guardedOutput, seeded } from './runtime.ts';
 
 /** A guarded buffer that starts out holding `words` instead of guard words. */
@@ -29,15 +31,41 @@ export function layChunks(sizes: readonly number[], most: number): { chunks: Chu
   return { chunks, elements: at };
 }
 
-/** Fixed-point elements on a coarse grid, so that many lie exactly between centroids; 0 between the segments. */
+/** Magnitudes and signs of every kind: both zeros, subnormals, powers of two and their neighbours, the largest float. */
+export function edgeValues(seed: number, count: number, exponents: readonly [number, number]): Float32Array {
+  const random = seeded(seed);
+  const words = Uint32Array.from({ length: count }, () => {
+    const biased = random.integer(...exponents);
+    const significand = random.pick([0, 1, 0x7fffff, random.integer(0, 0x7fffff)]);
+    return ((random.integer(0, 1) << 31) | (biased << 23) | significand) >>> 0;
+  });
+  return new Float32Array(words.buffer);
+}
+
+/** What sums of the keys of `edgeValues` with those exponents need. */
+export const edgeScale = ([low, high]: readonly [number, number]): Scale => {
+  const unit = Math.max(1, low);
+  const largest = Math.max(1, high);
+  return [unit, Math.ceil((largest + 24 - unit) / 24), largest];
+};
+
+/** Keys of multiples of 2^-15: many lie exactly between centroids; 0 between the segments. */
 export function tiedElements(chunks: readonly Chunk[], elements: number, seed: number): Uint32Array {
   const random = seeded(seed);
-  const fixed = new Uint32Array(elements);
+  const keys = new Uint32Array(elements);
   for (const [, first, end] of chunks) {
-    for (let at = first; at < end; at++) fixed[at] = 2 ** 24 + random.integer(-500, 500) * 2 ** 15;
+    for (let at = first; at < end; at++) keys[at] = tiedKey(random.integer(-500, 500));
   }
-  return fixed;
+  return keys;
 }
+
+const tiedKey = (multiple: number) => keyOf(multiple * 2 ** -15);
+
+/** Cuts {@link tiedElements} in two planes: bits from 2^-15 to 2^-9, and what is above. */
+export const TIED_SCALE: Scale = [118, 2, 121];
+
+/** All of them in one plane. */
+export const ONE_PLANE: Scale = [126, 1, 121];
 
 /** Ascending centroids for every segment, on the grid of {@link tiedElements}, some of them equal. */
 export function tiedCentroids(segments: number, clusters: number, seed: number): Uint32Array {
@@ -45,11 +73,19 @@ export function tiedCentroids(segments: number, clusters: number, seed: number):
   const centroids = new Uint32Array(segments * clusters);
   for (let segment = 0; segment < segments; segment++) {
     const own = centroids.subarray(segment * clusters, (segment + 1) * clusters);
-    for (let c = 0; c < clusters; c++) own[c] = 2 ** 24 + random.integer(-500, 500) * 2 ** 15;
+    for (let c = 0; c < clusters; c++) own[c] = tiedKey(random.integer(-500, 500));
     own.sort();
   }
   return centroids;
 }
+
+/** The thresholds between centroids; above the last of each segment the largest word. */
+export const thresholdsBetween = (centroids: Uint32Array, clusters: number) =>
+  centroids.map((key, at) => ((at + 1) % clusters === 0 ? 2 ** 32 - 1 : midpointKey(key, centroids[at + 1])));
+
+/** Four words a segment. */
+export const scaleTable = (scales: readonly Scale[]) =>
+  Uint32Array.from(scales.flatMap((scale) => [...scale, 0]));
 
 type Kernel = typeof Narrow | typeof Wide;
 
@@ -63,14 +99,17 @@ export interface AccumulateCase {
 
 function accumulateInputs({ clusters, sizes, most }: AccumulateCase) {
   const { chunks, elements } = layChunks(sizes, most);
-  const fixed = tiedElements(chunks, elements, clusters);
-  const centroids = tiedCentroids(sizes.length, clusters, 7 * clusters);
-  // The second segment is done, and must keep the totals it has.
+  const keys = tiedElements(chunks, elements, clusters);
+  const thresholds = thresholdsBetween(tiedCentroids(sizes.length, clusters, 7 * clusters), clusters);
+  // The second segment is done, and must keep the totals it has; the third has one plane only.
   const done = Uint32Array.from(sizes, (_, segment) => (segment === 1 ? 1 : 0));
-  const totals = new Uint32Array(sizes.length * clusters * 3);
-  if (sizes.length > 1) totals.fill(5, clusters * 3, 2 * clusters * 3);
-  return { chunks, fixed, centroids, done, totals };
+  const scales = sizes.map((_, segment): Scale => (segment === 2 ? ONE_PLANE : TIED_SCALE));
+  const totals = new Uint32Array(sizes.length * clusters * PLANES * 3);
+  if (sizes.length > 1) totals.fill(5, clusters * PLANES * 3, 2 * clusters * PLANES * 3);
+  return { chunks, keys, thresholds, done, scales, totals };
 }
+
+const PLANES = 2;
 
 /** Totals that a kernel adds up, for a case that its twin can repeat. */
 export async function accumulateOnGpu(
@@ -79,7 +118,7 @@ export async function accumulateOnGpu(
   spec: AccumulateCase,
 ): Promise<Uint32Array> {
   const { clusters, lanes } = spec;
-  const { chunks, fixed, centroids, done, totals } = accumulateInputs(spec);
+  const { chunks, keys, thresholds, done, scales, totals } = accumulateInputs(spec);
   const THRESHOLDS = `${[1, 3, 7, 15].find((count) => clusters <= count + 1)}u`;
   return runtime.scope(async (scope) => {
     const specialization: Record<string, number | string> = kernel.declaration.constants
@@ -88,19 +127,26 @@ export async function accumulateOnGpu(
     const compiled = await kernel.create(runtime.device, specialization);
     const output = guardedWords(runtime, totals);
     const buffers = {
-      fixed: scope.upload(fixed),
-      centroids: scope.upload(centroids),
+      keys: scope.upload(keys),
+      thresholds: scope.upload(thresholds),
+      scales: scope.upload(scaleTable(scales)),
       done: scope.upload(done),
       chunks: scope.upload(chunkTable(chunks)),
       totals: output.slice,
     };
-    runtime.submit([scope.keep(compiled.bind(buffers, { chunkCount: chunks.length, clusters }))]);
+    runtime.submit(
+      Array.from({ length: PLANES }, (_, plane) =>
+        scope.keep(compiled.bind(buffers, { chunkCount: chunks.length, clusters, planes: PLANES, plane })),
+      ),
+    );
     return output.read();
   });
 }
 
 /** What the twin adds up. */
 export function accumulateOnCpu(spec: AccumulateCase): Uint32Array {
-  const { chunks, fixed, centroids, done, totals } = accumulateInputs(spec);
-  return kmeansAccumulate(fixed, centroids, spec.clusters, done, chunks, totals);
+  const { chunks, keys, thresholds, done, scales, totals } = accumulateInputs(spec);
+  for (let plane = 0; plane < PLANES; plane++)
+    kmeansAccumulate(keys, thresholds, spec.clusters, scales, done, chunks, totals, PLANES, plane);
+  return totals;
 }

@@ -1,6 +1,7 @@
 import type { Tensor } from '../../src/gpu/tensor.ts';
 import { buildExecutor } from '../../src/model/executor.ts';
 import type { GraphNode, Model } from '../../src/model/graph.ts';
+import { decodeCodebook } from '../../src/model/layer-codes.ts';
 import type { LowerOptions } from '../../src/model/lower.ts';
 import { lowerFloat } from '../../src/model/lower-float.ts';
 import { lowerInt8 } from '../../src/model/lower-int8.ts';
@@ -206,7 +207,7 @@ function expectedFloats(
 ): Float32Array {
   const clustered = codebookOf(layer, precision).get(LAYER);
   const weights = clustered
-    ? Float32Array.from(clustered.codes, (code) => clustered.codebook[code])
+    ? decodeCodebook(clustered)
     : (model.parameters.get(`${LAYER}.weight`)!.data as Float32Array);
   return conv2d(
     Float32Array.from(pixels, (pixel) => pixel / 255),

@@ -3,6 +3,7 @@ import type { Runtime } from '../gpu/runtime.ts';
 import { type CompareRowName, type Comparison, compareModel, labSizeBytes } from '../model/compare.ts';
 import { type ConvLayer, fuseGraph } from '../model/fuse.ts';
 import type { Model } from '../model/graph.ts';
+import { decodeCodebook } from '../model/layer-codes.ts';
 import { foldedWeights, quantizeModel } from '../model/precision.ts';
 import { kmeansBatch } from '../quantize/kmeans.ts';
 import { affordableCalibration, affordableImages, measureSpeeds } from './budget.ts';
@@ -126,7 +127,7 @@ async function layerSection(runtime: Runtime, model: Model): Promise<LabSection>
     const panels = convs.map(({ name }) => {
       const layer = quantized.layers.get(name);
       if (layer?.method !== 'kmeans') throw new Error(`${name} was not clustered`);
-      return { title: name, values: Float32Array.from(layer.codes, (code) => layer.codebook[code]) };
+      return { title: name, values: decodeCodebook(layer) };
     });
     histograms.push({ bits, panels });
   }

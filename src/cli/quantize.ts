@@ -2,7 +2,14 @@ import { check } from '../gpu/errors.ts';
 import { labSizeBytes } from '../model/compare.ts';
 import { writeModelFile } from '../model/file.ts';
 import { type ConvLayer, fuseGraph } from '../model/fuse.ts';
-import { foldedWeights, isQuantized, type QuantizedModel, quantizeModel } from '../model/precision.ts';
+import { decodeCodebook } from '../model/layer-codes.ts';
+import {
+  foldedWeights,
+  isQuantized,
+  type LinearLayer,
+  type QuantizedModel,
+  quantizeModel,
+} from '../model/precision.ts';
 import { requantizeRules } from '../quantize/requantize.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';
@@ -110,10 +117,9 @@ export function layerErrors(quantized: QuantizedModel): LayerError[] {
     if (!layer) return [];
     const exact = layer.method === 'kmeans' ? conv.weight : foldedWeights(conv);
     const row = layer.method === 'linear' ? layer.codes.length / layer.scale.length : 0;
+    const decoded = layer.method === 'kmeans' ? decodeCodebook(layer) : null;
     const meaning = (i: number) =>
-      layer.method === 'kmeans'
-        ? layer.codebook[layer.codes[i]]
-        : layer.codes[i] * layer.scale[Math.floor(i / row)];
+      decoded ? decoded[i] : layer.codes[i] * (layer as LinearLayer).scale[Math.floor(i / row)];
     let signal = 0;
     let noise = 0;
     for (let i = 0; i < exact.length; i++) {

@@ -60,10 +60,9 @@ async function quantized(
   if (method === 'kmeans') {
     const clustered = await kmeans(runtime, values, {
       bits,
-      // One optimum for the tensor is quick; hundreds of channels start from their quantiles instead.
-      ...(perChannel
-        ? { granularity: { kind: 'perAxis', axis: 0 }, shape: dims, init: 'quantile', maxIterations: 30 }
-        : { init: 'optimal' }),
+      // The optimum for both: only then do more codebooks never fit worse than one.
+      init: 'optimal',
+      ...(perChannel && { granularity: { kind: 'perAxis', axis: 0 }, shape: dims }),
     });
     const { codebook, clusters, groups } = clustered;
     const widest = indexOfLargest(groups, (g) => codebook[(g + 1) * clusters - 1] - codebook[g * clusters]);

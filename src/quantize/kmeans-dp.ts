@@ -1,3 +1,5 @@
+import type { Pause } from './pause.ts';
+
 /** Distinct numbers, ascending, and how often each occurs. */
 export interface Points {
   values: Float32Array;
@@ -115,6 +117,8 @@ const COARSE = 1024;
 const ENDS = 64;
 /** Prices guessed from the last one's runs before every price is the one at which the brackets are equal. */
 const GUESSES = 5;
+/** Ends between two pauses: some milliseconds. */
+const STRETCH = 2 ** 14;
 /** Relative error of the sums above, with room to spare. */
 const ROUNDING = 1e-13;
 
@@ -134,14 +138,16 @@ const ROUNDING = 1e-13;
  * centroids to change places, each would move nearer to the points that change hands.
  *
  * @example
- * optimalRuns(runCosts({ values: Float32Array.of(0, 1, 20), counts: Float64Array.of(1, 1, 2) }), 2); // [0, 2]
+ * const points = { values: Float32Array.of(0, 1, 20), counts: Float64Array.of(1, 1, 2) };
+ * await optimalRuns(runCosts(points), 2, createPause()); // [0, 2]
  */
-export function optimalRuns(costs: RunCosts, runs: number): Uint32Array {
+export async function optimalRuns(costs: RunCosts, runs: number, pause: Pause): Promise<Uint32Array> {
   const all = Uint32Array.from({ length: costs.size + 1 }, (_, i) => i);
   let price = (2 * costs.error(0, costs.size)) / runs ** 3;
   const coarse = Math.max(COARSE, 16 * runs);
-  if (costs.size > 4 * coarse) price = search(costs, coarseStops(costs.size, coarse), runs, price).price;
-  return search(costs, all, runs, price).begins;
+  if (costs.size > 4 * coarse)
+    ({ price } = await search(costs, coarseStops(costs.size, coarse), runs, price, pause));
+  return (await search(costs, all, runs, price, pause)).begins;
 }
 
 function coarseStops(size: number, count: number): Uint32Array {
@@ -152,12 +158,13 @@ function coarseStops(size: number, count: number): Uint32Array {
 }
 
 /** The best partition whose runs begin and end at `stops`, and the price that led to it. */
-function search(
+async function search(
   costs: RunCosts,
   stops: Uint32Array,
   runs: number,
   start: number,
-): { begins: Uint32Array; price: number } {
+  pause: Pause,
+): Promise<{ begins: Uint32Array; price: number }> {
   const size = stops.length - 1;
   if (runs >= size) return { begins: stops.slice(0, size), price: start };
   let fewer: Partition = { begins: Uint32Array.of(0), error: costs.error(0, stops[size]) };
@@ -169,7 +176,7 @@ function search(
     const even = (fewer.error - more.error) / (more.begins.length - fewer.begins.length);
     const guessed = step < GUESSES && price > low && price < high;
     if (!guessed) price = even;
-    const found = cheapest(costs, stops, price);
+    const found = await cheapest(costs, stops, price, pause);
     const own = found.begins.length;
     if (own === runs) return { begins: found.begins, price };
     const value = found.error + price * own;
@@ -186,7 +193,12 @@ function search(
 }
 
 /** The partition that is cheapest when every run costs `price` besides its error. */
-function cheapest({ error }: RunCosts, stops: Uint32Array, price: number): Partition {
+async function cheapest(
+  { error }: RunCosts,
+  stops: Uint32Array,
+  price: number,
+  pause: Pause,
+): Promise<Partition> {
   const size = stops.length - 1;
   const best = new Float64Array(size + 1);
   const from = new Uint32Array(size + 1);
@@ -197,7 +209,7 @@ function cheapest({ error }: RunCosts, stops: Uint32Array, price: number): Parti
   let tail = 1;
   since[0] = 1;
   const upTo = (start: number, end: number) => best[start] + error(stops[start], stops[end]);
-  for (let end = 1; end <= size; end++) {
+  const extend = (end: number) => {
     while (head + 1 < tail && since[head + 1] <= end) head += 1;
     from[end] = starts[head];
     best[end] = upTo(starts[head], end) + price;
@@ -221,7 +233,7 @@ function cheapest({ error }: RunCosts, stops: Uint32Array, price: number): Parti
       worse += reach;
     }
     if (better > size && worse < size && upTo(end, size) < upTo(last, size)) better = size;
-    if (better > size) continue;
+    if (better > size) return;
     while (better - worse > 1) {
       const middle = (worse + better) >>> 1;
       if (upTo(end, middle) < upTo(last, middle)) better = middle;
@@ -230,6 +242,10 @@ function cheapest({ error }: RunCosts, stops: Uint32Array, price: number): Parti
     starts[tail] = end;
     since[tail] = better;
     tail += 1;
+  };
+  for (let end = 1; end <= size; ) {
+    await pause();
+    for (const last = Math.min(size, end + STRETCH); end <= last; end++) extend(end);
   }
   let count = 0;
   for (let end = size; end > 0; end = from[end]) count += 1;

@@ -10,6 +10,7 @@ import type { KmeansInit } from './kmeans-init.ts';
 import { thresholdsOf, valueOfKey } from './kmeans-keys.ts';
 import type { Segment } from './kmeans-segments.ts';
 import { sortedStep } from './kmeans-sorted.ts';
+import type { Pause } from './pause.ts';
 
 /** Sizes that change no result, only speed and memory; tests make them small. */
 export interface KmeansTuning {
@@ -138,6 +139,7 @@ export async function iterate(
   initial: Float32Array,
   clusters: number,
   options: { init: KmeansInit; maxIterations: number; tolerance: number; tuning: KmeansTuning },
+  pause: Pause,
 ): Promise<{ centroids: Float32Array; iterations: Uint32Array; codes: Uint8Array[] }> {
   const { device } = runtime;
   const count = segments.length;
@@ -155,7 +157,7 @@ export async function iterate(
 
   const state = { planes, scales, thresholds, done, totals };
   const step = worthSorting(runtime, segments, options)
-    ? await sortedStep(runtime, scope, segments, state, clusters)
+    ? await sortedStep(runtime, scope, segments, state, clusters, pause)
     : await directStep(runtime, scope, slabs, state, clusters, options.tuning);
   const size = [32, 64, 128, 256].find((lanes) => lanes >= clusters) as number;
   const update = await kmeansUpdate.create(device, { WORKGROUP_SIZE: size });
@@ -171,6 +173,7 @@ export async function iterate(
     runtime.submit(Array.from({ length: steps }, () => step).flat());
     taken += steps;
     const [left] = new Uint32Array(await runtime.read(remaining));
+    await pause();
     if (left === 0) break;
   }
 
@@ -183,6 +186,7 @@ export async function iterate(
     codes.push(new Uint8Array(await runtime.read(output)));
     output.destroy();
     call.destroy();
+    await pause();
   }
   return {
     centroids: Float32Array.from(new Uint32Array(await runtime.read(centroids)), valueOfKey),

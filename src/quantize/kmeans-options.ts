@@ -25,6 +25,8 @@ export interface KmeansOptions {
   granularity?: KmeansGranularity;
   /** Shape of the weights, which `perAxis` needs; a Tensor brings its own. */
   shape?: readonly number[];
+  /** Stops the work within one batch of dispatches; its reason is thrown, and nothing stays allocated. */
+  signal?: AbortSignal;
   /** Sizes that change no result. */
   tuning?: KmeansTuning;
 }
@@ -40,13 +42,14 @@ export interface KmeansSettings {
   maxIterations: number;
   tolerance: number;
   granularity: KmeansGranularity;
+  signal?: AbortSignal;
   tuning: KmeansTuning;
 }
 
 /** Checks options and fills in the defaults. */
 export function resolveOptions(options: Omit<KmeansOptions, 'shape'>): KmeansSettings {
   const { bits, init = 'kmeans++', seed = 0, maxIterations = 300, tolerance = 0 } = options ?? {};
-  const { granularity = 'perTensor', tuning = {} } = options ?? {};
+  const { granularity = 'perTensor', tuning = {}, signal } = options ?? {};
   check(
     bits !== undefined || options?.clusters !== undefined,
     'kmeans needs bits (1 to 8) or clusters (2 to 256)',
@@ -80,7 +83,13 @@ export function resolveOptions(options: Omit<KmeansOptions, 'shape'>): KmeansSet
     maxIterations,
   );
   check(tolerance >= 0 && tolerance <= 1, 'tolerance must be a number from 0 to 1', tolerance);
-  return { clusters, init, seed, maxIterations, tolerance, granularity, tuning };
+  check(
+    signal === undefined || typeof signal?.throwIfAborted === 'function',
+    'signal must be an AbortSignal',
+    signal,
+    'pass the signal of an AbortController',
+  );
+  return { clusters, init, seed, maxIterations, tolerance, granularity, signal, tuning };
 }
 
 /** The weights as float32, whatever they came as. */

@@ -4,6 +4,7 @@ import { kmeansTotals } from '../kernels/kmeans-totals.ts';
 import { keysOf, signedLimb } from './kmeans-keys.ts';
 import type { LloydState } from './kmeans-lloyd.ts';
 import type { Segment } from './kmeans-segments.ts';
+import type { Pause } from './pause.ts';
 
 /** Elements of a block: BLOCK of shaders/kmeans-totals.wgsl. */
 const BLOCK = 64;
@@ -62,6 +63,7 @@ export async function sortedStep(
   segments: readonly Segment[],
   state: LloydState,
   clusters: number,
+  pause: Pause,
 ): Promise<Call[]> {
   const { planes, thresholds, scales, done, totals } = state;
   const spans = new Uint32Array(segments.length * 4);
@@ -75,6 +77,7 @@ export async function sortedStep(
   const sorted = new Uint32Array(elements);
   const prefixes = new Uint32Array(blocks * planes * 2);
   for (const [index, segment] of segments.entries()) {
+    await pause();
     const [first, , firstBlock] = spans.subarray(index * 4);
     const keys = sortedKeys(segment);
     sorted.set(keys, first);

@@ -21,6 +21,7 @@ import {
   type Segment,
   splitGroups,
 } from './kmeans-segments.ts';
+import { createPause, type Pause } from './pause.ts';
 
 export type { KmeansGranularity, KmeansInit, KmeansOptions, KmeansTuning, KmeansWeights };
 
@@ -55,7 +56,7 @@ export interface KmeansResult {
  * @param weights n float32 values in any order, or a float32 or float16 tensor
  * @returns codes (n), codebook (groups x clusters) and how well they fit
  * @throws LloydError for no weights, a NaN or infinite one (with its index), bits or clusters out of range, an unknown
- *   init, or a shape that does not fit
+ *   init, or a shape that does not fit; the reason of `signal`, once it has fired
  * @example
  * const { codebook, codes } = await kmeans(runtime, weights, { bits: 4, init: 'optimal' });
  * codebook[codes[0]]; // what weights[0] became
@@ -87,6 +88,8 @@ export async function kmeansBatch(
 ): Promise<KmeansResult[]> {
   const settings = resolveOptions(options);
   const { clusters } = settings;
+  const pause = createPause(settings.signal);
+  await pause();
   const inputs = tensors.map(({ weights, shape }, index) => {
     const name = tensors.length === 1 ? 'weights' : `weights of tensor ${index}`;
     const values = toFloat32(weights, name);
@@ -100,7 +103,7 @@ export async function kmeansBatch(
   );
   const solved: Solved[] = [];
   for (const part of partition(runtime, segments, settings))
-    solved.push(...(await solve(runtime, part, settings)));
+    solved.push(...(await solve(runtime, part, settings, pause)));
   let first = 0;
   return inputs.map(({ values, grouping }) => {
     const own = solved.slice(first, first + grouping.groups);
@@ -186,15 +189,17 @@ async function solve(
   runtime: Runtime,
   segments: readonly Segment[],
   settings: KmeansSettings,
+  pause: Pause,
 ): Promise<Solved[]> {
   const { clusters, init, seed, tuning } = settings;
   return runtime.scope(async (scope) => {
     const slabs = await uploadSlabs(runtime, scope, segments, tuning);
     const initial = new Float32Array(segments.length * clusters);
     for (const [index, segment] of segments.entries()) {
+      await pause();
       const own =
         init === 'optimal'
-          ? optimalCentroids(segment, clusters)
+          ? await optimalCentroids(segment, clusters, pause)
           : initialCentroids(segment, clusters, init, seed);
       initial.set(own, index * clusters);
     }
@@ -206,6 +211,7 @@ async function solve(
       initial,
       clusters,
       settings,
+      pause,
     );
     return segments.map((_, index) => ({
       codebook: centroids.slice(index * clusters, (index + 1) * clusters),

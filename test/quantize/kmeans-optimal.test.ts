@@ -6,6 +6,7 @@ import type { Model } from '../../src/model/graph.ts';
 import { type KmeansOptions, kmeans, kmeansDequantize } from '../../src/quantize/kmeans.ts';
 import { optimalRuns, runCosts } from '../../src/quantize/kmeans-dp.ts';
 import { KMEANS_INITS } from '../../src/quantize/kmeans-init.ts';
+import { createPause } from '../../src/quantize/pause.ts';
 import { atMost, exactError, exactOptimum, isOptimal } from '../support/optimum.ts';
 import { sampled, seeded, useRuntime } from '../support/runtime.ts';
 
@@ -67,7 +68,7 @@ const KINDS: [string, (random: ReturnType<typeof seeded>, i: number) => number][
 ];
 
 describe.each(KINDS)('%s: as the recurrence in integers', (_, value) => {
-  test('the runs', () => {
+  test('the runs', async () => {
     for (let round = 0; round < 12; round++) {
       const random = seeded(100 + round);
       const size = random.integer(2, 48);
@@ -76,7 +77,7 @@ describe.each(KINDS)('%s: as the recurrence in integers', (_, value) => {
       const counts = Float64Array.from(distinct, (x) => values.filter((y) => y === x).length);
       const clusters = random.integer(1, 12);
       const costs = runCosts({ values: distinct, counts });
-      const begins = optimalRuns(costs, clusters);
+      const begins = await optimalRuns(costs, clusters, createPause());
       expect(begins.length).toBe(Math.min(clusters, distinct.length));
       const means = Float32Array.from(begins, (begin, run) =>
         costs.mean(begin, begins[run + 1] ?? costs.size),

@@ -282,6 +282,51 @@ describe('bad input', () => {
     await expect(kmeans(gpu.runtime, values, options)).rejects.toHaveProperty('name', 'LloydError');
   });
 
+  test.each(KMEANS_INITS)(
+    '%s: NaN and infinities, by their index, in every group and batch',
+    async (init) => {
+      for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+        const values = seeded(2).floats(5000);
+        values[4321] = bad;
+        const rule = new RegExp(`weights.* must be finite; received "${bad} at index 4321"`);
+        const batch = [{ weights }, { weights: values }];
+        for (const granularity of ['perTensor', { kind: 'perGroup', groupSize: 100 }] as const) {
+          await expect(kmeans(gpu.runtime, values, { bits: 2, init, granularity })).rejects.toThrow(rule);
+          await expect(kmeansBatch(gpu.runtime, batch, { bits: 2, init, granularity })).rejects.toThrow(rule);
+        }
+        const half = {
+          dtype: 'float16',
+          dims: [2],
+          data: Uint16Array.of(0x3c00, 0xfc00 + (bad ? 0 : 1)),
+        } as const;
+        await expect(kmeans(gpu.runtime, half, { bits: 2, init })).rejects.toThrow(/finite.* at index 1/);
+      }
+    },
+  );
+
+  test('a signal stops it with its reason, before and while it works, and what comes after works', async () => {
+    const many = seeded(12).floats(300_000);
+    for (const init of KMEANS_INITS) {
+      const controller = new AbortController();
+      const reason = new Error(`enough of ${init}`);
+      const options = { bits: 8, init, signal: controller.signal, tuning: { sorted: false } } as const;
+      const running = kmeans(gpu.runtime, many, options);
+      setTimeout(() => controller.abort(reason), 5);
+      await expect(running).rejects.toBe(reason);
+      await expect(kmeans(gpu.runtime, weights, options)).rejects.toBe(reason);
+    }
+    await expect(kmeans(gpu.runtime, weights, { bits: 2, signal: AbortSignal.abort() })).rejects.toThrow(
+      expect.objectContaining({ name: 'AbortError' }),
+    );
+    const signal = new AbortController().signal;
+    expect(await kmeans(gpu.runtime, weights, { bits: 2, signal })).toEqual(
+      await kmeans(gpu.runtime, weights, { bits: 2 }),
+    );
+    await expect(kmeans(gpu.runtime, weights, { bits: 2, signal: {} as never })).rejects.toThrow(
+      /signal must be an AbortSignal/,
+    );
+  });
+
   test('other dtypes, and a codebook that does not fit', async () => {
     const tensor = { dtype: 'int8', dims: [2], data: Int8Array.of(1, 2) } as const;
     await expect(kmeans(gpu.runtime, tensor, { bits: 2 })).rejects.toThrow(/float32 .* or float16/);

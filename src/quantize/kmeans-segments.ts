@@ -22,6 +22,8 @@ export interface Segment {
   max: number;
   /** Ascending distinct values where there are no more of them than clusters, else null. */
   distinct: Float32Array | null;
+  /** Centroids to start from, ascending, in place of those that `init` chooses. */
+  start?: Float32Array;
   /** Their keys, ascending, once somebody has sorted them. */
   sorted?: Uint32Array;
 }

@@ -48,7 +48,7 @@ export interface KmeansResult {
  * centroid to the float32 nearest to the mean of its members (ties to even), and that is all that is ever rounded,
  * whatever finite values lie side by side. The same input gives the same bits in every run, on every adapter. A weight
  * exactly between two centroids takes the lower code; a centroid that loses all its members stays where it is; -0
- * counts as 0.
+ * counts as 0. From any start the codebooks of all groups together fit no worse than one for the whole tensor would.
  *
  * Source: S. P. Lloyd, Least squares quantization in PCM (1982); for `'optimal'` X. Wu, Optimal quantization by
  * matrix searching (1991); for `'kmeans++'` D. Arthur & S. Vassilvitskii (2007).
@@ -101,9 +101,8 @@ export async function kmeansBatch(
   const segments = inputs.flatMap(({ values, grouping }) =>
     splitGroups(values, grouping).map((group) => inspectSegment(group, clusters)),
   );
-  const solved: Solved[] = [];
-  for (const part of partition(runtime, segments, settings))
-    solved.push(...(await solve(runtime, part, settings, pause)));
+  const solved = await solveAll(runtime, segments, settings, pause);
+  if (settings.init !== 'optimal') await improveGroups(runtime, inputs, segments, solved, settings, pause);
   let first = 0;
   return inputs.map(({ values, grouping }) => {
     const own = solved.slice(first, first + grouping.groups);
@@ -163,6 +162,76 @@ interface Solved {
   iterations: number;
 }
 
+interface Input {
+  values: Float32Array;
+  grouping: Grouping;
+}
+
+/**
+ * Where the codebooks of a tensor's groups fit worse than one codebook for all does, starts those groups again from that
+ * one which it fits better: other starts than the optimum find some fixed point or other, and a group has every choice
+ * that the tensor has.
+ */
+async function improveGroups(
+  runtime: Runtime,
+  inputs: readonly Input[],
+  segments: readonly Segment[],
+  solved: Solved[],
+  settings: KmeansSettings,
+  pause: Pause,
+): Promise<void> {
+  const grouped = inputs.filter(({ grouping }) => grouping.groups > 1);
+  const tensors = grouped.map(({ values }) => inspectSegment(values, settings.clusters));
+  const wholes = await solveAll(runtime, tensors, settings, pause);
+  const again: { index: number; segment: Segment }[] = [];
+  let first = 0;
+  for (const input of inputs) {
+    const whole = wholes[grouped.indexOf(input)];
+    if (whole) {
+      const shared = splitGroups(meanings(whole), input.grouping);
+      const errors = shared.map((values, group) => ({
+        index: first + group,
+        own: squaredError(segments[first + group].values, meanings(solved[first + group])),
+        shared: squaredError(segments[first + group].values, values),
+      }));
+      if (sum(errors.map(({ own }) => own)) > sum(errors.map((error) => error.shared))) {
+        for (const { index, own, shared: other } of errors)
+          if (other < own) again.push({ index, segment: { ...segments[index], start: whole.codebook } });
+      }
+      await pause();
+    }
+    first += input.grouping.groups;
+  }
+  const restarted = again.map(({ segment }) => segment);
+  const better = await solveAll(runtime, restarted, settings, pause);
+  for (const [i, { index }] of again.entries()) solved[index] = better[i];
+}
+
+const meanings = ({ codes, codebook }: Solved) => Float32Array.from(codes, (code) => codebook[code]);
+
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+
+function squaredError(values: Float32Array, others: Float32Array): number {
+  let error = 0;
+  for (let i = 0; i < values.length; i++) {
+    const apart = values[i] - others[i];
+    error += apart * apart;
+  }
+  return error;
+}
+
+async function solveAll(
+  runtime: Runtime,
+  segments: readonly Segment[],
+  settings: KmeansSettings,
+  pause: Pause,
+): Promise<Solved[]> {
+  const solved: Solved[] = [];
+  for (const part of partition(runtime, segments, settings))
+    solved.push(...(await solve(runtime, part, settings, pause)));
+  return solved;
+}
+
 /** Runs of segments whose totals fit one buffer. */
 function* partition(
   { device }: Runtime,
@@ -200,7 +269,7 @@ async function solve(
       const own =
         init === 'optimal'
           ? await optimalCentroids(segment, clusters, pause)
-          : initialCentroids(segment, clusters, init, seed);
+          : (segment.start ?? initialCentroids(segment, clusters, init, seed));
       initial.set(own, index * clusters);
     }
     const { centroids, iterations, codes } = await iterate(

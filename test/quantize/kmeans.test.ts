@@ -152,7 +152,7 @@ describe('groups', () => {
     group: number,
     codes: ArrayLike<number>,
   ) => {
-    const alone = await kmeans(gpu.runtime, values, { bits: 2 });
+    const alone = await kmeans(gpu.runtime, values, { bits: 2, init: 'optimal' });
     expect(Array.from(codes)).toEqual([...alone.codes]);
     expect(result.codebook.slice(group * 4, group * 4 + 4)).toEqual(alone.codebook);
   };
@@ -160,6 +160,7 @@ describe('groups', () => {
   test('perGroup clusters runs of groupSize, the last one shorter', async () => {
     const result = await kmeans(gpu.runtime, weights, {
       bits: 2,
+      init: 'optimal',
       granularity: { kind: 'perGroup', groupSize: 37 },
     });
     expect([result.groups, result.groupStride]).toEqual([15, 37]);
@@ -172,6 +173,7 @@ describe('groups', () => {
   test.each([0, 1, 2, -1])('perAxis %i clusters each slice', async (axis) => {
     const result = await kmeans(gpu.runtime, weights, {
       bits: 2,
+      init: 'optimal',
       shape,
       granularity: { kind: 'perAxis', axis },
     });
@@ -191,6 +193,27 @@ describe('groups', () => {
     expect(decoded).toEqual(
       Float32Array.from(result.codes, (code, i) => result.codebook[group(i) * 4 + code]),
     );
+  });
+
+  test.each(KMEANS_INITS)('%s: more codebooks never fit worse than one', async (init) => {
+    for (let round = 0; round < 12; round++) {
+      const random = seeded(500 + round);
+      const scales = Array.from({ length: 8 }, () => 10 ** random.integer(-3, round % 3));
+      const own = Float32Array.from({ length: 8 * 48 }, (_, i) =>
+        round % 2 ? random.normal() * scales[Math.floor(i / 48)] : random.integer(-9, 9) * 0.25,
+      );
+      const options = { clusters: random.integer(2, 9), init, seed: round, shape: [8, 48] };
+      const limits = round % 4 === 0 ? { maxIterations: random.integer(1, 3) } : {};
+      const one = await kmeans(gpu.runtime, own, { ...options, ...limits });
+      for (const granularity of [
+        { kind: 'perAxis', axis: 0 },
+        { kind: 'perAxis', axis: 1 },
+        { kind: 'perGroup', groupSize: 50 },
+      ] as const) {
+        const more = await kmeans(gpu.runtime, own, { ...options, ...limits, granularity });
+        expect(more.inertia).toBeLessThanOrEqual(one.inertia * (1 + 1e-12));
+      }
+    }
   });
 
   test('a batch gives what each tensor gives alone', async () => {

@@ -130,6 +130,9 @@ export const commands: readonly Command[] = [
       ['--held <n>', 'Test images that --within measures accuracy on', '1000'],
       ['--observe <momentum>', 'Move the activations’ ranges as they train (0.01); linear', '0'],
       ['--learned-step', 'Train the step sizes too (LSQ); linear'],
+      ['--teacher <file>', 'An fp32 network whose logits are learned from (distillation)'],
+      ['--teacher-share <part>', "Of the loss from the teacher's logits; the rest is from the labels", '1'],
+      ['--temperature <t>', "What both networks' logits are divided by", '4'],
       ['--calibration <n>', 'Training images that fix the activation ranges (linear)', '256'],
       ['--images <n>', 'Training images', 'all'],
       [

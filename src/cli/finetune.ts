@@ -10,6 +10,7 @@ import {
   finetune,
   type RecoveredWidth,
   recoverAccuracy,
+  type Teacher,
 } from '../train/index.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';
@@ -40,6 +41,8 @@ interface Request {
   within: number | undefined;
   held: number;
   calibration: number;
+  /** A network to learn from, and how. */
+  teacher?: { path: string } & Pick<Teacher, 'share' | 'temperature'>;
   training: TrainingOptions;
 }
 
@@ -49,6 +52,7 @@ export async function run(context: Context): Promise<void> {
   const request = readRequest(context);
   const { method, widths, within, training } = request;
   const loaded = await loadFloatModel(files, text(options.weights));
+  const taught = request.teacher && (await loadFloatModel(files, request.teacher.path));
   if (training.resume !== undefined) await files.reads(training.resume);
   const stem = join(dirname(loaded.path), basename(loaded.path, extname(loaded.path)));
   const outputs: Output[] = [];
@@ -56,14 +60,18 @@ export async function run(context: Context): Promise<void> {
     outputs.push(await files.claim('--out', text(options.out) ?? `${stem}-${method}${bits}-qat.safetensors`));
   }
   const input = { file: await portablePath(loaded.path), sha256: loaded.sha256 };
+  const { path: _, ...ways } = request.teacher ?? { path: undefined };
+  const teacher = taught && { file: await portablePath(taught.path), sha256: taught.sha256, ...ways };
   const work: Work = {
     request,
     loaded,
+    teacher: taught && { model: taught.network, ...ways },
     outputs,
     common: async () => ({
       adapter: (await context.runtime()).adapter,
       method,
       input,
+      ...(teacher && { teacher }),
       commit: await findCommit(),
       date: new Date().toISOString(),
     }),
@@ -110,13 +118,26 @@ function readRequest(context: Context): Request {
       if (options[flag] !== undefined) throw new LloydError(`--within takes no --${flag}`, options[flag]);
     }
   }
-  return { method, widths, own, within, held, calibration, training };
+  return { method, widths, own, within, held, calibration, teacher: readTeacher(context), training };
+}
+
+function readTeacher({ options }: Context): Request['teacher'] {
+  const path = text(options.teacher);
+  const share = positive('--teacher-share', options.teacherShare);
+  const temperature = positive('--temperature', options.temperature);
+  check(share === undefined || share <= 1, '--teacher-share must be above 0 and at most 1', share);
+  if (path !== undefined) return { path, share, temperature };
+  for (const [flag, value] of Object.entries({ '--teacher-share': share, '--temperature': temperature })) {
+    check(value === undefined, `${flag} says how to learn from a teacher`, value, 'name one with --teacher');
+  }
+  return undefined;
 }
 
 /** What both ways of fine-tuning need. */
 interface Work {
   request: Request;
   loaded: Awaited<ReturnType<typeof loadFloatModel>>;
+  teacher?: Teacher;
   /** One a width. */
   outputs: readonly Output[];
   common(): Promise<object>;
@@ -127,7 +148,10 @@ interface Work {
 }
 
 /** One width, for as many steps as asked for. */
-async function tune(context: Context, { request, loaded, outputs, common, begin }: Work): Promise<void> {
+async function tune(
+  context: Context,
+  { request, loaded, teacher, outputs, common, begin }: Work,
+): Promise<void> {
   const { method, own, calibration: count, training } = request;
   const [bits] = request.widths;
   const [out] = outputs;
@@ -142,7 +166,7 @@ async function tune(context: Context, { request, loaded, outputs, common, begin 
       const calibration = data.images.subarray(0, Math.min(count, data.count) * perImage);
       const quantized = await quantizeModel(runtime, loaded.network, { method, bits, calibration });
       context.signal.throwIfAborted();
-      return finetune(runtime, quantized, data, { ...own, ...settings });
+      return finetune(runtime, quantized, data, { ...own, teacher, ...settings });
     },
     encode: (model, step) =>
       writeModelFile(model, { sourceSha256: loaded.sha256, trainedSteps: String(step) }),
@@ -158,7 +182,7 @@ async function tune(context: Context, { request, loaded, outputs, common, begin 
 /** `--within`: each width epoch by epoch, until it is as good as asked for; each is written once it is done. */
 async function recover(
   context: Context,
-  { request, loaded, outputs, common, begin }: Work,
+  { request, loaded, teacher, outputs, common, begin }: Work,
   within: number,
 ): Promise<void> {
   const { widths: bits, own, held: heldCount, training } = request;
@@ -181,7 +205,7 @@ async function recover(
   };
   let writing = Promise.resolve();
   const recovered = recoverAccuracy(runtime, loaded.network, data, {
-    ...{ ...own, ...settings, signal: context.signal, onStep: progress.report },
+    ...{ ...own, teacher, ...settings, signal: context.signal, onStep: progress.report },
     ...{ bits, held, threshold: within / 100, maxEpochs: epochs ?? 5 },
     onWidth(result) {
       // What an interruption leaves of a width is not what was asked for.

@@ -51,10 +51,14 @@ describe('training from the command line', () => {
       ['linear', '4'],
     ]) {
       const tuned = join(folder, `${method}.safetensors`);
+      const report = join(folder, `${method}.json`);
       const result = await lloyd(
-        ...['finetune', '--weights', out, '--method', method, '--bits', bits, '-o', tuned],
+        ...['finetune', '--weights', out, '--method', method, '--bits', bits, '-o', tuned, '--json', report],
         ...['--steps', '2', '--batch', '10', '--images', '20', '--calibration', '20'],
+        ...(method === 'linear' ? ['--teacher', out, '--teacher-share', '0.5'] : []),
       );
+      const { teacher, input } = JSON.parse(await readFile(report, 'utf8'));
+      expect(teacher).toEqual(method === 'linear' ? { ...input, share: 0.5 } : undefined);
       expect(result.said).toMatch(/step 2 of 2/);
       expect(result.code).toBe(0);
       const model = readModelFile(await readFile(tuned));

@@ -1,6 +1,10 @@
 // The end of every int8 convolution and matrix product: an accumulator vector to packed int8, int32 or f32. Needs
 // lib/requantize.wgsl, and of the kernel: const OUTPUT, params.{output_words, zero_point, low, high}, multipliers and
 // output.
+//
+//   OUTPUT 0  code = requantize(acc), from low to high
+//   OUTPUT 1  acc, as it is
+//   OUTPUT 2  clamp(f32(acc) * scale, low, high); here low and high are the bits of two f32
 
 fn dot_int(a: u32, b: vec4u) -> vec4i {
   return vec4i(dot4I8Packed(a, b.x), dot4I8Packed(a, b.y), dot4I8Packed(a, b.z), dot4I8Packed(a, b.w));
@@ -29,7 +33,7 @@ fn store_scaled(pixel: u32, vector: u32, accumulator: vec4i, m: array<vec2u, 4>)
       if (channel < params.output_words) {
         var word = bitcast<u32>(accumulator[lane]);
         if (OUTPUT == 2u) {
-          word = bitcast<u32>(f32(accumulator[lane]) * scales[lane]);
+          word = bitcast<u32>(clamp(f32(accumulator[lane]) * scales[lane], bitcast<f32>(params.low), bitcast<f32>(params.high)));
         }
         output[at + channel] = word;
       }

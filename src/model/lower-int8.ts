@@ -19,6 +19,7 @@ import type { ImageShape } from './graph.ts';
 import { affineCodes } from './layer-codes.ts';
 import {
   codeBounds,
+  floatBoundWords,
   type LoweredModel,
   type LowerOptions,
   type Operand,
@@ -127,7 +128,8 @@ function convSteps(
     POOL: layer.pool ? '1u' : '0u',
     OUTPUT: float ? '2u' : '0u',
     WEIGHT_BITS: `${bits}u`,
-    REQUANTIZE: rule,
+    // Floats are not requantized: one pipeline serves every rule.
+    REQUANTIZE: float ? '0u' : rule,
   };
   const channels = layout.tileCount * layout.tileChannels;
   const operands: Record<Int8Buffer, Operand> = {
@@ -163,7 +165,7 @@ function convSteps(
     tileCount: layout.tileCount,
     padWord: (zeroByte * 0x01010101) >>> 0,
     zeroPoint: output.zeroPoint,
-    ...codeBounds(layer, output),
+    ...(float ? floatBoundWords(layer) : codeBounds(layer, output)),
   });
   return dispatches.map(({ buffers, ...dispatch }, index) => ({
     ...dispatch,

@@ -82,4 +82,11 @@ export const floatBounds = ({ low, high }: Clamp): Clamp => ({
 export function codeBounds({ low, high }: Clamp, { scale, zeroPoint }: ActivationQparams): Clamp {
   const code = (value: number) => Math.max(-128, Math.min(127, roundHalfToEven(value / scale) + zeroPoint));
   return { low: low === -Infinity ? -128 : code(low), high: high === Infinity ? 127 : code(high) };
+/** Those of float outputs of an integer kernel, whose params are i32: the bits of the float bounds. */
+export function floatBoundWords(clamp: Clamp): Clamp {
+  const { low, high } = floatBounds(clamp);
+  const [lowWord, highWord] = new Int32Array(Float32Array.of(low, high).buffer);
+  return { low: lowWord, high: highWord };
+}
+
 }

@@ -69,8 +69,11 @@ function inputsOf({ geometry, bits, zeroPoint }: Case) {
   return { input, weight, bias, folded: foldZeroPoint(weight, bias, zeroPoint) };
 }
 
-/** The kernel itself, its epilogue leaving int32 sums, or int8 codes by `rule`. */
-async function run(kase: Case, rule?: (typeof requantizeRules)[number]) {
+/** What float outputs are clamped to; some are beyond either. */
+const [FLOAT_LOW, FLOAT_HIGH] = [-100, 3000];
+
+/** The kernel itself, its epilogue leaving int32 sums, int8 codes by a rule, or floats. */
+async function run(kase: Case, form?: (typeof requantizeRules)[number] | 'float') {
   const { geometry, bits, pool, size, zeroPoint } = kase;
   const { input, weight, folded } = inputsOf(kase);
   const { batch, height, width, inChannels, outChannels, kernel, pads, groups } = geometry;
@@ -82,7 +85,10 @@ async function run(kase: Case, rule?: (typeof requantizeRules)[number]) {
   const bias = new Int32Array(channels);
   bias.set(folded);
   const multipliers = new Uint32Array(channels * 2);
+  const rule = form === 'float' ? undefined : form;
+  const [low, high] = new Int32Array(Float32Array.of(FLOAT_LOW, FLOAT_HIGH).buffer);
   if (rule) multipliers.set(prepareMultipliers(rule, 0.5, scalesOf(outChannels), 64));
+  else for (const [c, s] of scalesOf(channels).entries()) new Float32Array(multipliers.buffer)[c * 2] = s;
   const outputWords = rule ? Math.ceil(outChannels / 4) : outChannels;
   const pixels = (batch * outHeight * outWidth) / (pool ? 4 : 1);
   const { output } = await dispatch(
@@ -111,15 +117,15 @@ async function run(kase: Case, rule?: (typeof requantizeRules)[number]) {
       tileCount: layout.tileCount,
       padWord: ((zeroPoint & 255) * 0x01010101) >>> 0,
       zeroPoint: rule ? 3 : 0,
-      low: rule ? 3 : -128,
-      high: 127,
+      low: form === 'float' ? low : rule ? 3 : -128,
+      high: form === 'float' ? high : 127,
     },
     {
       LANES: '4u',
       TILE_VECTORS: '4u',
       WORKGROUP_SIZE: size,
       POOL: pool ? '1u' : '0u',
-      OUTPUT: rule ? '0u' : '1u',
+      OUTPUT: form === 'float' ? '2u' : rule ? '0u' : '1u',
       WEIGHT_BITS: `${bits}u`,
       REQUANTIZE: rule ? await requantizeConstant(context.runtime, rule) : '0u',
     },
@@ -164,6 +170,21 @@ describe('conv2d-int8-winograd', () => {
         requantizeReference(rule, sum, { ...settings, weightScale: scales[i % 20] }),
       );
       expect(firstDifference(new Int8Array(await run(kase, rule)), want)).toBe(-1);
+    },
+  );
+
+  test.each([false, true])(
+    'leaves floats within the bounds of a fused activation (pool %s)',
+    async (pool) => {
+      const geometry = { ...cases[0].geometry, groups: 1, inChannels: 32, outChannels: 20 };
+      const kase: Case = { geometry, bits: 8, pool, size: 16, zeroPoint: 7 };
+      const scales = scalesOf(20);
+      const want = Float32Array.from(accumulators(kase), (sum, i) =>
+        Math.min(FLOAT_HIGH, Math.max(FLOAT_LOW, sum * scales[i % 20])),
+      );
+      expect(want).toContain(FLOAT_LOW);
+      expect(want).toContain(FLOAT_HIGH);
+      expect(firstDifference(new Float32Array(await run(kase, 'float')), want)).toBe(-1);
     },
   );
 

@@ -18,6 +18,7 @@ describe('matvec-int8', () => {
     vectors: number,
     splits: number,
     size: number,
+    bounds?: readonly [number, number],
   ) => {
     const r = seeded(K + N + bits);
     const [low, high] = [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1];
@@ -34,6 +35,7 @@ describe('matvec-int8', () => {
     for (let m = 0; m < rows; m++) input.set(a.subarray(m * K, (m + 1) * K), m * words * 4);
     const padded = new Int32Array(channels);
     padded.set(bias);
+    const [lowWord, highWord] = new Int32Array(Float32Array.from(bounds ?? [0, 0]).buffer);
     const { output } = await dispatch(
       context.runtime,
       matvecInt8Kernel,
@@ -41,7 +43,7 @@ describe('matvec-int8', () => {
         input,
         weights: packTiles(b, layout, bits),
         bias: padded,
-        multipliers: new Uint32Array(channels * 2),
+        multipliers: new Float32Array(channels * 2).fill(0.25),
       },
       { output: (splits > 1 ? splits * rows * channels : rows * N) * 4 },
       {
@@ -51,14 +53,14 @@ describe('matvec-int8', () => {
         tileCount: layout.tileCount,
         splits,
         zeroPoint: 0,
-        low: -128,
-        high: 127,
+        low: lowWord,
+        high: highWord,
       },
       {
         TILE_VECTORS: `${vectors}u`,
         WORKGROUP_SIZE: `${size}u`,
         WEIGHT_BITS: `${bits}u`,
-        OUTPUT: '1u',
+        OUTPUT: bounds ? '2u' : '1u',
         SPLIT: splits > 1 ? '1u' : '0u',
       },
     );
@@ -66,6 +68,13 @@ describe('matvec-int8', () => {
     for (let n = 0; n < N; n++) for (let k = 0; k < K; k++) columns[k * N + n] = b[n * K + k];
     const sums = new Int32Array(output);
     const want = (plus: Int32Array) => matvecAccumulators(a, columns, plus, 0, [rows, K, N]);
+    if (bounds) {
+      const floats = Float32Array.from(want(bias), (sum) =>
+        Math.min(bounds[1], Math.max(bounds[0], sum / 4)),
+      );
+      for (const end of bounds) expect(floats).toContain(end);
+      return firstDifference(new Float32Array(output), floats);
+    }
     if (splits === 1) return firstDifference(sums, want(bias));
     const added = Int32Array.from({ length: rows * N }, (_, i) => {
       const at = Math.floor(i / N) * channels + (i % N);
@@ -85,6 +94,10 @@ describe('matvec-int8', () => {
       expect(await run(rows, K, N, bits, vectors, splits, size)).toBe(-1);
     },
   );
+
+  test('leaves floats within the bounds of a fused activation', async () => {
+    expect(await run(2, 300, 70, 8, 16, 1, 256, [0, 6000])).toBe(-1);
+  });
 
   test('serves few rows only, and gives the same codes as tiles and registers', async () => {
     const { runtime } = context;

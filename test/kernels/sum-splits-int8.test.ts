@@ -19,6 +19,7 @@ async function run(
   }: { splits: number; pixels: number; vectors: number; words: number; pool: boolean },
   specialization: Record<string, string>,
   multipliers: Uint32Array,
+  [low, high]: readonly number[] = [-100, 120],
 ) {
   const r = seeded(splits + pixels + vectors);
   const partial = Int32Array.from({ length: splits * pixels * vectors * 4 }, () => r.integer(-4096, 4096));
@@ -35,8 +36,8 @@ async function run(
       vectorCount: vectors,
       outputWords: words,
       zeroPoint: 3,
-      low: -100,
-      high: 120,
+      low,
+      high,
     },
     { POOL: pool ? '1u' : '0u', WORKGROUP_SIZE: 32 as never, ...specialization },
   );
@@ -63,6 +64,20 @@ describe('sum-splits-int8', () => {
         ),
       ).toBe(0);
     }
+  });
+
+  test('leaves floats within the bounds of a fused activation', async () => {
+    const shape = { splits: 3, pixels: 60, vectors: 3, words: 10, pool: true };
+    const scales = Float32Array.from({ length: 24 }, (_, i) => (i % 2 ? 0 : 2 ** -(i >> 2)));
+    const bounds = [0, 600];
+    const words = new Int32Array(Float32Array.from(bounds).buffer);
+    const { output, sums } = await run(shape, { OUTPUT: '2u' }, new Uint32Array(scales.buffer), [...words]);
+    const want = Float32Array.from(
+      [...sums].flatMap((sum, i) => (i % 12 < 10 ? [sum * scales[(i % 12) * 2]] : [])),
+      (value) => Math.min(bounds[1], Math.max(bounds[0], value)),
+    );
+    for (const end of bounds) expect(want).toContain(end);
+    expect(firstDifference(new Float32Array(output), want)).toBe(-1);
   });
 
   test.each(requantizeRules)('requantizes by %s on ties', async (rule) => {

@@ -55,6 +55,9 @@ const named: ConvGeometry[] = [
 }));
 cases.push(...named.map((geometry, i) => ({ geometry, pool: i === 1, seed: 1000 + i })));
 
+/** What float outputs are clamped to: some are below, some between, some above. */
+const FLOAT_BOUNDS = [-30, 500] as const;
+
 function makeCase({ geometry, seed }: Case) {
   const r = seeded(seed);
   const { batch, height, width, inChannels, outChannels, kernel, groups } = geometry;
@@ -161,48 +164,61 @@ export function testConv2dInt8(
         const channels = layout.tileCount * layout.tileChannels;
         const padded = new Int32Array(channels);
         padded.set(bias);
-        const kernel = await kernelUnderTest.create(runtime.device, {
-          ...specialization,
-          OUTPUT: '1u',
-          WEIGHT_BITS: width,
-        });
-        const output = guardedOutput(runtime, want.byteLength);
-        const call = kernel.bind(
-          {
-            input: runtime.upload(input),
-            weights: runtime.upload(packTiles(weight, layout, bits)),
-            bias: runtime.upload(padded),
-            multipliers: runtime.upload(new Uint32Array(channels * 2)),
-            output: output.slice,
-          },
-          {
-            inputHeight: 7,
-            inputWidth: 6,
-            inputWords: inChannels / 4,
-            outputHeight: 7,
-            outputWidth: 6,
-            outputWords: 20,
-            kernelHeight: 3,
-            kernelWidth: 3,
-            strideHeight: 1,
-            strideWidth: 1,
-            dilationHeight: 1,
-            dilationWidth: 1,
-            padTop: 1,
-            padLeft: 1,
-            groupWords: inChannels / 4,
-            groupTiles: layout.groupTiles,
-            pixelCount: 42,
-            tileCount: layout.tileCount,
-            padWord: 0,
-            zeroPoint: 0,
-            low: -128,
-            high: 127,
-          },
+        // Sums as they are; once also as floats, which a fused activation bounds. Powers of two round nothing.
+        const floats = Float32Array.from(want, (sum, i) =>
+          Math.min(FLOAT_BOUNDS[1], Math.max(FLOAT_BOUNDS[0], sum * 2 ** -(i % 20))),
         );
-        runtime.submit([call]);
-        const actual = new Int32Array(await output.read());
-        expect(firstDifference(actual, want), JSON.stringify(kernel.specialization)).toBe(-1);
+        const multipliers = new Float32Array(channels * 2);
+        for (let c = 0; c < 20; c++) multipliers[c * 2] = 2 ** -c;
+        const [low, high] = new Int32Array(Float32Array.from(FLOAT_BOUNDS).buffer);
+        for (const [OUTPUT, expected, bounds] of [
+          ['1u', want, { low: -128, high: 127 }],
+          ['2u', floats, { low, high }],
+        ] as const) {
+          if (OUTPUT === '2u' && (bits !== 8 || tileVectors !== tiles[0].tileVectors)) continue;
+          const kernel = await kernelUnderTest.create(runtime.device, {
+            ...specialization,
+            OUTPUT,
+            WEIGHT_BITS: width,
+          });
+          const output = guardedOutput(runtime, want.byteLength);
+          const call = kernel.bind(
+            {
+              input: runtime.upload(input),
+              weights: runtime.upload(packTiles(weight, layout, bits)),
+              bias: runtime.upload(padded),
+              multipliers: runtime.upload(multipliers),
+              output: output.slice,
+            },
+            {
+              inputHeight: 7,
+              inputWidth: 6,
+              inputWords: inChannels / 4,
+              outputHeight: 7,
+              outputWidth: 6,
+              outputWords: 20,
+              kernelHeight: 3,
+              kernelWidth: 3,
+              strideHeight: 1,
+              strideWidth: 1,
+              dilationHeight: 1,
+              dilationWidth: 1,
+              padTop: 1,
+              padLeft: 1,
+              groupWords: inChannels / 4,
+              groupTiles: layout.groupTiles,
+              pixelCount: 42,
+              tileCount: layout.tileCount,
+              padWord: 0,
+              zeroPoint: 0,
+              ...bounds,
+            },
+          );
+          runtime.submit([call]);
+          const bytes = await output.read();
+          const actual = OUTPUT === '1u' ? new Int32Array(bytes) : new Float32Array(bytes);
+          expect(firstDifference(actual, expected), JSON.stringify(kernel.specialization)).toBe(-1);
+        }
       }
     },
   );

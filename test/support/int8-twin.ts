@@ -24,7 +24,10 @@ export function int8Logits(quantized: QuantizedModel, images: Uint8Array): Float
       const channels = scales.length;
       if (layer === last && requantize !== 'lab') {
         const scale = scales.map((s) => Math.fround(Math.fround(x.scale) * s));
-        return Float32Array.from(accumulators, (a, i) => Math.fround(Math.fround(a) * scale[i % channels]));
+        const { low, high } = layer;
+        return Float32Array.from(accumulators, (a, i) =>
+          Math.min(high, Math.max(low, Math.fround(Math.fround(a) * scale[i % channels]))),
+        );
       }
       const result = Int8Array.from(accumulators, (a, i) =>
         requantizeReference(requantize, a, {

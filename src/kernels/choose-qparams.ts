@@ -14,8 +14,8 @@ export const chooseQparamsKernel = defineKernel({
   name: 'choose-qparams',
   wgsl: [exactFloat, source],
   bindings: {
-    minimum: { access: 'read', type: 'f32' },
-    maximum: { access: 'read', type: 'f32' },
+    minimum: { access: 'read', type: 'u32' },
+    maximum: { access: 'read', type: 'u32' },
     scale: { access: 'write', type: 'u32' },
     zeroPoint: { access: 'write', type: 'i32' },
   },

@@ -1,7 +1,7 @@
 import { roundHalfToEven } from './round.ts';
 
-/** A range narrower than this is widened to it, so that no scale is 0 (MIT 6.5940's floor). */
-const SMALLEST_RANGE = Math.fround(5e-7);
+/** No scale is smaller than the smallest normal f32: adapters may take what is for zero. */
+const SMALLEST_SCALE = 2 ** -126;
 
 /** Codes from `quantMin` to `quantMax`; symmetric ranges put 0 at code 0, or at the middle code of unsigned ones. */
 export interface CodeRange {
@@ -19,9 +19,10 @@ export interface Qparams {
 /**
  * Chooses scale and zero point from each range; the CPU twin of `shaders/choose-qparams.wgsl`, step by step in f32.
  *
- * Symmetric: `scale = max(|min|, |max|, 5e-7) / (quantMax - z)` with z = 0, or the middle code of an unsigned range.
- * Asymmetric: the range is widened to hold 0 (as in ONNX DynamicQuantizeLinear), `scale = max(max - min, 5e-7) /
- * (quantMax - quantMin)`, `z = clamp(rne(quantMin - min / scale))`.
+ * Symmetric: `scale = max(|min|, |max|) / (quantMax - z)` with z = 0, or the middle code of an unsigned range.
+ * Asymmetric: the range is widened to hold 0 (as in ONNX DynamicQuantizeLinear), `scale = (max - min) /
+ * (quantMax - quantMin)`, `z = clamp(rne(quantMin - min / scale))`. A scale is at least 2^-126; a range that is 0 alone
+ * has the scale 1, as in ONNX Runtime.
  *
  * @param minimum smallest value of each range, finite
  * @param maximum largest value of each range, finite
@@ -38,15 +39,16 @@ export function chooseQparams(
   const middle = quantMin >= 0 ? (quantMax + 1) >> 1 : 0;
   for (let i = 0; i < minimum.length; i++) {
     if (symmetric) {
-      const largest = Math.max(Math.abs(minimum[i]), Math.abs(maximum[i]), SMALLEST_RANGE);
-      scale[i] = Math.fround(largest) / (quantMax - middle);
+      const largest = Math.fround(Math.max(Math.abs(minimum[i]), Math.abs(maximum[i])));
+      scale[i] = largest === 0 ? 1 : Math.max(Math.fround(largest / (quantMax - middle)), SMALLEST_SCALE);
       zeroPoint[i] = middle;
     } else {
       const low = Math.fround(Math.min(minimum[i], 0));
       const high = Math.fround(Math.max(maximum[i], 0));
-      // Halves are exact, and half the width of any two f32 is still an f32.
-      const halfWidth = Math.max(Math.fround(high / 2 - low / 2), SMALLEST_RANGE / 2);
-      scale[i] = halfWidth / ((quantMax - quantMin) / 2);
+      // Halved, so that the width of no two f32 overflows; only halves of the smallest f32 are not exact.
+      const halfWidth = Math.fround(Math.fround(high / 2) - Math.fround(low / 2));
+      const step = Math.fround(halfWidth / ((quantMax - quantMin) / 2));
+      scale[i] = low === high ? 1 : Math.max(step, SMALLEST_SCALE);
       const lowest = roundHalfToEven(Math.fround(quantMin - Math.fround(low / scale[i])));
       zeroPoint[i] = Math.min(Math.max(lowest, quantMin), quantMax);
     }

@@ -33,7 +33,7 @@ function ranges(count: number, seed: number) {
   const minimum = new Float32Array(count);
   const maximum = new Float32Array(count);
   for (let i = 0; i < count; i++) {
-    const size = 2 ** random.integer(-24, 24);
+    const size = 2 ** (i % 5 ? random.integer(-24, 24) : random.integer(-150, 110));
     // Widths that are whole codes put the zero point on ties.
     const [a, b] =
       i % 2 ? [random.normal(), random.normal()] : [-random.integer(0, 255) / 2, random.integer(0, 255) / 2];
@@ -49,6 +49,12 @@ function ranges(count: number, seed: number) {
     [5, 5],
     [-5, -5],
     [0, 1e-7],
+    [0, 1e-45],
+    [-1e-45, -0],
+    [-1e-36, 2e-36],
+    [-3e-37, 1e-44],
+    [0, 1.17549435e-38 * 127],
+    [-1.17549435e-38, 1.17549435e-38 * 254],
   ];
   for (const [i, [low, high]] of specials.slice(0, count).entries()) [minimum[i], maximum[i]] = [low, high];
   return [minimum, maximum] as const;
@@ -88,14 +94,18 @@ describe('choose-qparams', () => {
       'float64 throughout': (low, high, { quantMin, quantMax }) => {
         const scale = Array.from(
           low,
-          (_, i) => Math.max(Math.max(high[i], 0) - Math.min(low[i], 0), 5e-7) / (quantMax - quantMin),
+          (_, i) => (Math.max(high[i], 0) - Math.min(low[i], 0)) / (quantMax - quantMin) || 1,
         );
         const zeroPoint = Int32Array.from(scale, (s, i) => Math.round(quantMin - Math.min(low[i], 0) / s));
         return { scale: Float32Array.from(scale), zeroPoint };
       },
       'range not widened': (low, high, r) => {
         const q = chooseQparams(low, high, r);
-        return { ...q, scale: q.scale.map((_, i) => Math.max(high[i] - low[i], 5e-7) / 255) };
+        return { ...q, scale: q.scale.map((_, i) => Math.max(high[i] - low[i], 2 ** -126) / 255) };
+      },
+      'a floor of 5e-7': (low, high, r) => {
+        const q = chooseQparams(low, high, r);
+        return { ...q, scale: q.scale.map((s) => Math.max(s, 5e-7 / 255)) };
       },
     };
     for (const [name, twin] of Object.entries(wrongs))

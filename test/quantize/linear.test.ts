@@ -130,8 +130,20 @@ describe('linearQuantize', () => {
       expect((await linearDequantize(gpu.runtime, q)).subarray(0, 24).every((x) => x === 0)).toBe(true);
     }
     const { scale, codes } = await linearQuantize(gpu.runtime, values, { bits: 8, shape: [6, 8], axis: 0 });
-    expect(scale[0]).toBe(Math.fround(5e-7 / 127));
+    expect(scale[0]).toBe(1);
     expect([...codes.subarray(0, 8)]).toEqual(new Array(8).fill(0));
+  });
+
+  test('tiny channels keep every bit of their codes', async () => {
+    const ordinary = seeded(8).floats(64);
+    const expected = await linearQuantize(gpu.runtime, ordinary, { bits: 8 });
+    for (const power of [-24, -60, -100, -118]) {
+      const tiny = ordinary.map((x) => x * 2 ** power);
+      for (const scheme of ['symmetric', 'asymmetric'] as const) await expectPlain(tiny, { bits: 8, scheme });
+      const { codes, scale } = await linearQuantize(gpu.runtime, tiny, { bits: 8 });
+      expect(codes).toEqual(expected.codes);
+      expect(scale[0]).toBe(expected.scale[0] * 2 ** power);
+    }
   });
 
   test('given scales and zero points are used', async () => {

@@ -1,5 +1,7 @@
+import { fitScales } from '../quantize/bias-scale.ts';
+import { roundHalfToEven } from '../reference/round.ts';
 import type { ConvLayer } from './fuse.ts';
-import type { CodebookLayer, LinearLayer } from './precision.ts';
+import type { ActivationQparams, CodebookLayer, LinearLayer } from './precision.ts';
 
 /** Which of its layer's codebooks element `index` has. */
 export function groupOf(index: number, { groups = 1, groupStride = 1 }: CodebookLayer): number {
@@ -18,6 +20,31 @@ export function affineCodes({ scale }: ConvLayer): LinearLayer {
     method: 'linear',
     bits: 8,
     codes: Int8Array.from(scale, (factor) => Math.sign(factor) * 127),
-    scale: scale.map((factor) => Math.max(Math.abs(factor), 5e-7) / 127),
+    scale: scale.map((factor) => Math.abs(factor) / 127 || 1),
   };
+}
+
+/** A layer's codes by scales at which its biases fit int32: see {@link fitScales}. */
+export function fitCodes(
+  weights: LinearLayer,
+  { shift, affine }: ConvLayer,
+  input: ActivationQparams,
+): LinearLayer {
+  const { codes, scale } = weights;
+  const fitted = fitScales({
+    codes,
+    scale,
+    bias: shift,
+    inputScale: input.scale,
+    inputZeroPoint: input.zeroPoint,
+    inputRange: [-128, 127],
+    keepDead: !affine,
+  });
+  if (fitted === scale) return weights;
+  const row = codes.length / scale.length;
+  const recoded = codes.map((code, i) => {
+    const channel = Math.floor(i / row);
+    return roundHalfToEven((code * scale[channel]) / fitted[channel]);
+  });
+  return { ...weights, codes: recoded, scale: fitted };
 }

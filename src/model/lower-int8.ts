@@ -16,7 +16,7 @@ import { containerBits } from '../quantize/weight-layout.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import { type ConvLayer, fuseGraph } from './fuse.ts';
 import type { ImageShape } from './graph.ts';
-import { affineCodes } from './layer-codes.ts';
+import { affineCodes, fitCodes } from './layer-codes.ts';
 import {
   codeBounds,
   floatBoundWords,
@@ -108,19 +108,20 @@ function convSteps(
   batch: number,
   { kernels, choose }: LowerOptions,
 ): Step[] {
-  const weights = layer.affine ? affineCodes(layer) : quantized.layers.get(layer.name);
+  const coded = layer.affine ? affineCodes(layer) : quantized.layers.get(layer.name);
   check(
-    weights?.method === 'linear',
+    coded?.method === 'linear',
     `${layer.name}: an integer-only model has linear weights in every layer`,
-    weights?.method,
+    coded?.method,
   );
   const geometry = convGeometry(layer, batch);
+  const input = qparams(layer.input);
+  const weights = fitCodes(coded, layer, input);
   const choice =
     choose?.int8(layer) ??
     chooseInt8(runtime, geometry.pixelCount, weightShape(layer), kernels, { plane: geometry });
   const { codes, layout } = layoutFor(layer, weights.codes, choice.tileVectors);
   const bits = containerBits(weights.bits);
-  const input = qparams(layer.input);
   const output = float ? { scale: 1, zeroPoint: 0 } : qparams(layer.output);
   const bias = integerBias(layer, weights, input);
   const zeroByte = input.zeroPoint & 255;

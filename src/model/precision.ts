@@ -1,5 +1,6 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
+import { fitScales } from '../quantize/bias-scale.ts';
 import { type KmeansGranularity, type KmeansInit, kmeansBatch } from '../quantize/kmeans.ts';
 import { linearQuantize } from '../quantize/linear.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
@@ -144,23 +145,55 @@ export async function quantizeModel(
     'pass calibration: a Uint8Array of NHWC pixels, 100 training images or more',
   );
   if (options.activations) checkMap(options.activations, 'activations');
-  const layers = new Map<string, LinearLayer>();
-  for (const layer of convs) {
-    const { name } = layer;
-    const folded = foldedWeights(layer);
-    const shape = [layer.outputShape.channels, folded.length / layer.outputShape.channels];
-    const width = bitsByName.get(name)!;
-    const { codes, scale } = await linearQuantize(runtime, folded, {
-      bits: width,
-      shape,
-      axis: 0,
-      scheme: 'symmetric',
-    });
-    layers.set(name, { method, bits: width, codes: codes as Int8Array, scale });
-  }
   const activations =
     options.activations ?? (await calibrate(runtime, model, options.calibration!, options.observer));
+  const layers = new Map<string, LinearLayer>();
+  for (const layer of convs) {
+    const input = activations.get(layer.input);
+    check(input, 'every activation needs its scale and zero point', `none for ${layer.input}`);
+    const bits = bitsByName.get(layer.name)!;
+    layers.set(layer.name, await quantizeLayer(runtime, layer, bits, input, requantize === 'lab'));
+  }
   return { ...common, layers, activations };
+}
+
+/** A layer's folded weights by scales at which its biases fit; `lab` with its floor of 5e-7 under a channel's range. */
+async function quantizeLayer(
+  runtime: Runtime,
+  layer: ConvLayer,
+  bits: number,
+  input: ActivationQparams,
+  lab: boolean,
+): Promise<LinearLayer> {
+  const folded = foldedWeights(layer);
+  const channels = layer.outputShape.channels;
+  const options = { bits, shape: [channels, folded.length / channels], axis: 0 } as const;
+  const quantize = async (scale?: Float32Array) => {
+    const { codes, scale: used } = await linearQuantize(runtime, folded, { ...options, scale });
+    return { method: 'linear', bits, codes: codes as Int8Array, scale: used } as const;
+  };
+  const coded = await quantize(lab ? labScales(folded, channels, bits) : undefined);
+  const fitted = fitScales({
+    codes: coded.codes,
+    scale: coded.scale,
+    bias: layer.shift,
+    inputScale: input.scale,
+    inputZeroPoint: input.zeroPoint,
+    inputRange: [-128, 127],
+    keepDead: lab,
+  });
+  return fitted === coded.scale ? coded : quantize(fitted);
+}
+
+/** MIT 6.5940's scales: max(|w|, 5e-7) / quantMax, a channel each. */
+function labScales(weights: Float32Array, channels: number, bits: number): Float32Array {
+  const row = weights.length / channels;
+  return Float32Array.from({ length: channels }, (_, channel) => {
+    let largest = Math.fround(5e-7);
+    for (let i = channel * row; i < (channel + 1) * row; i++)
+      largest = Math.max(largest, Math.abs(weights[i]));
+    return largest / (2 ** (bits - 1) - 1);
+  });
 }
 
 /** A convolution's weights with its folded batch norm multiplied in, OIHW. */

@@ -92,6 +92,23 @@ export function accumulatorBound(input: AccumulatorInput): AccumulatorBound {
   return { worst, channel: worstChannel, fits, splits: fits ? [terms] : splitsOf(input, spans, terms) };
 }
 
+/**
+ * The least and the most that a channel's products can add up to, without its bias.
+ *
+ * @example
+ * accumulatorReach({ weights: [1, -2], channels: 1, inputRange: [0, 255], inputZeroPoint: 0 }, 0); // [-510, 255]
+ */
+export function accumulatorReach(
+  input: Omit<AccumulatorInput, 'bias' | 'spread'>,
+  channel: number,
+): [number, number] {
+  const { weights, channels, inputRange, inputZeroPoint } = input;
+  const terms = weights.length / channels;
+  const [low, high] = inputRange;
+  const span = { low: low - inputZeroPoint, high: high - inputZeroPoint, factor: 1, bias: false };
+  return reachOf(input, span, channel, channel * terms, (channel + 1) * terms);
+}
+
 /** The least and the most that the codes from `begin` to `end` of a channel can add up to. */
 function reachOf(
   { weights, weightZeroPoint = 0 }: AccumulatorInput,

@@ -1,7 +1,8 @@
 // A moving-average observer: moves a tensor's range towards the extremes of a batch, and chooses the qparams of it.
 //
 //   range = (1 - momentum) * range + momentum * (minimum, maximum)
-//   low = min(range.x, 0), high = max(range.y, 0), scale = max(high - low, 5e-7) / (quant_max - quant_min)
+//   low = min(range.x, 0), high = max(range.y, 0), scale = max((high - low) / (quant_max - quant_min), 2^-126),
+//   or 2^-20 where low = high, as in calibration (src/model/calibrate.ts)
 //   zero_point = clamp(rne(quant_min - low / scale), quant_min, quant_max)
 //
 // buffer   shape  dtype
@@ -31,7 +32,8 @@ fn main() {
   range[0] = moved;
   let low = min(moved.x, 0.0);
   let high = max(moved.y, 0.0);
-  let scale = max(high - low, 5e-7) / (params.quant_max - params.quant_min);
+  let step = max((high - low) / (params.quant_max - params.quant_min), 0x1p-126f);
+  let scale = select(step, 0x1p-20f, low == high);
   let zero_point = round(params.quant_min - low / scale);
   qparams[0] = vec2f(scale, clamp(zero_point, params.quant_min, params.quant_max));
 }

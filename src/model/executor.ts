@@ -1,9 +1,9 @@
 import { type Call, recordCalls } from '../gpu/call.ts';
 import { TEXELS } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import { roundHalfToEven } from '../reference/round.ts';
 import { type Arena, placeTensors } from './arena.ts';
 import type { ImageShape } from './graph.ts';
+import { type Images, imageBytes } from './image-values.ts';
 import type { LoweredModel, Step } from './lower.ts';
 
 /** One dispatch of a compiled session, as data. */
@@ -27,10 +27,10 @@ export interface Executor {
   calls: Call[];
   plan: PlanEntry[];
   /** The call that loads this chunk, and its bytes in the form that call reads. */
-  entry(chunk: Uint8Array | Float32Array): { call: Call; data: Uint8Array | Float32Array };
+  entry(chunk: Images): { call: Call; data: Images };
   /** Copies of activations for kernels that read textures. */
   stagedBytes: number;
-  write(data: Uint8Array | Float32Array): void;
+  write(data: Images): void;
   profile(images: Uint8Array): Promise<{ layer: string; kernel: string; milliseconds: number }[] | null>;
   destroy(): void;
 }
@@ -41,7 +41,7 @@ export async function buildExecutor(
   lowered: LoweredModel,
   keep: ReadonlySet<string>,
 ): Promise<Executor> {
-  const { uint8, float32 } = lowered.inputs;
+  const { uint8, float32, qparams } = lowered.inputs;
   const arena = placeTensors(runtime, [float32 ?? uint8, ...lowered.steps], keep);
   const prepare = async (step: Step): Promise<Call> => {
     const compiled = await step.kernel.create(runtime.device, step.specialization);
@@ -60,7 +60,7 @@ export async function buildExecutor(
   const imageBuffer = arena.buffer(uint8.operands.input).buffer;
   const steps = [uint8, ...lowered.steps];
   const plan = steps.map((step, index) => describe(step, index, index ? calls[index - 1] : entry8, arena));
-  const write = (data: Uint8Array | Float32Array) => {
+  const write = (data: Images) => {
     // writeBuffer takes whole words; a ragged tail of up to three bytes is copied into one.
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     const whole = bytes.length - (bytes.length % 4);
@@ -78,11 +78,8 @@ export async function buildExecutor(
     stagedBytes: calls.reduce((sum, { stage }) => sum + (stage?.bytes ?? 0), 0),
     write,
     entry(chunk) {
-      if (chunk instanceof Uint8Array) return { call: entry8, data: chunk };
-      if (entry32) return { call: entry32, data: chunk };
-      // Scale 1/255 and zero point -128 make rounding to the nearest pixel the input's quantization.
-      const pixel = (x: number) => Math.max(0, Math.min(255, roundHalfToEven(Math.fround(x * 255))));
-      return { call: entry8, data: Uint8Array.from(chunk, pixel) };
+      if (qparams) return { call: entry8, data: imageBytes(chunk, qparams) };
+      return { call: chunk instanceof Float32Array && entry32 ? entry32 : entry8, data: chunk };
     },
     async profile(images) {
       write(images);

@@ -62,7 +62,7 @@ export function lowerFloat(
   const last = layers.at(-1)!;
   return {
     batch,
-    inputs: { uint8: entry('1u'), float32: entry('2u') },
+    inputs: { uint8: entry('1u'), float32: entry('2u'), qparams: null },
     steps,
     logits: {
       tensor: last.output,

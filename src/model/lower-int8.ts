@@ -83,6 +83,7 @@ export async function lowerInt8(
         shape: input,
       },
       float32: null,
+      qparams: qparams(input.name),
     },
     steps,
     logits: {
@@ -114,9 +115,9 @@ function convSteps(
     `${layer.name}: an integer-only model has linear weights in every layer`,
     coded?.method,
   );
-  const geometry = convGeometry(layer, batch);
   const input = qparams(layer.input);
   const weights = fitCodes(coded, layer, input);
+  const geometry = convGeometry(layer, batch);
   const choice =
     choose?.int8(layer) ??
     chooseInt8(runtime, geometry.pixelCount, weightShape(layer), kernels, { plane: geometry });

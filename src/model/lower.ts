@@ -27,8 +27,11 @@ export interface Step {
 /** A model lowered to dispatches for one batch size. */
 export interface LoweredModel {
   batch: number;
-  /** How images enter: the first step for each input type, all writing the same tensor. */
-  inputs: { uint8: Step; float32: Step | null };
+  /**
+   * How images enter: the first step for each input type, all writing the same tensor. An integer model has a scale and
+   * zero point by which images of either type become the bytes that `uint8` reads.
+   */
+  inputs: { uint8: Step; float32: Step | null; qparams: ActivationQparams | null };
   steps: Step[];
   /** The tensor holding the output: pixels of one image, each of `stride` values of which `channels` count. */
   logits: {
@@ -70,7 +73,8 @@ export interface Clamp {
   high: number;
 }
 
-const FINITE = 3.4028234663852886e38;
+/** The largest float32. */
+export const FINITE = 3.4028234663852886e38;
 
 /** Bounds of f32 outputs: an infinite one would not be a constant that WGSL takes. */
 export const floatBounds = ({ low, high }: Clamp): Clamp => ({
@@ -78,10 +82,6 @@ export const floatBounds = ({ low, high }: Clamp): Clamp => ({
   high: Math.min(high, FINITE),
 });
 
-/** Bounds of int8 outputs: the codes of the float bounds, saturated. */
-export function codeBounds({ low, high }: Clamp, { scale, zeroPoint }: ActivationQparams): Clamp {
-  const code = (value: number) => Math.max(-128, Math.min(127, roundHalfToEven(value / scale) + zeroPoint));
-  return { low: low === -Infinity ? -128 : code(low), high: high === Infinity ? 127 : code(high) };
 /** Those of float outputs of an integer kernel, whose params are i32: the bits of the float bounds. */
 export function floatBoundWords(clamp: Clamp): Clamp {
   const { low, high } = floatBounds(clamp);
@@ -89,4 +89,8 @@ export function floatBoundWords(clamp: Clamp): Clamp {
   return { low: lowWord, high: highWord };
 }
 
+/** Bounds of int8 outputs: the codes of the float bounds, saturated. */
+export function codeBounds({ low, high }: Clamp, { scale, zeroPoint }: ActivationQparams): Clamp {
+  const code = (value: number) => Math.max(-128, Math.min(127, roundHalfToEven(value / scale) + zeroPoint));
+  return { low: low === -Infinity ? -128 : code(low), high: high === Infinity ? 127 : code(high) };
 }

@@ -60,7 +60,10 @@ export interface QuantizeModelOptions {
   maxIterations?: number;
   /** k-means: which weights of a layer share a codebook; all of them unless given. Output channels are axis 0. */
   granularity?: KmeansGranularity;
-  /** Images that fix the activations' ranges; `linear` needs them, or `activations`. */
+  /**
+   * Images that fix the activations' ranges, the input's among them; `linear` needs them, or `activations`. Give them as
+   * the network will be run: pixels, or floats of its own range.
+   */
   calibration?: Images;
   /** The activations' qparams of an earlier calibration of the same model, instead of images. */
   activations?: ReadonlyMap<string, ActivationQparams>;
@@ -75,8 +78,9 @@ export interface QuantizeModelOptions {
  * `kmeans` (Han et al., Deep Compression, 2016): one codebook a layer or several, biases and batch norm stay float.
  * `linear` (Jacob et al., 2018): batch norm folded, symmetric per-channel weights, int8 activations, int32 biases.
  *
- * @throws LloydError for bits out of range, an unknown layer name, NaN or infinite weights, missing images,
- *   or a parameter that is not what the graph says (by name).
+ * @throws LloydError for bits out of range, an unknown layer name, a NaN or an infinity among the parameters or images
+ *   (naming the parameter, or the image), a negative variance, missing images, or a parameter that is not what the
+ *   graph says (by name).
  * @example
  * const int8 = await quantizeModel(runtime, model, { method: 'linear', bits: 8, calibration: images });
  * const palette = await quantizeModel(runtime, model, { method: 'kmeans', bits: 4 });

@@ -5,6 +5,7 @@ import type { KernelPreference } from '../quantize/kernel-choice.ts';
 import { checkNetwork } from './check-network.ts';
 import { buildExecutor, type PlanEntry } from './executor.ts';
 import type { Model } from './graph.ts';
+import { checkFiniteImages, type Images } from './image-values.ts';
 import { lowerModel } from './lower-model.ts';
 import { isQuantized, type QuantizedModel } from './precision.ts';
 import { type TuneOptions, tuneKernels } from './tune.ts';
@@ -18,13 +19,16 @@ export interface Session {
   /** Bytes of GPU memory: weights as they are stored there, activations, staging. */
   readonly gpuBytes: { weights: number; activations: number; staging: number; total: number };
   /**
-   * The whole output, flat, of any number of images: a classifier's logits, or all of an image's pixels.
+   * The whole output, flat, of any number of images: a classifier's logits, or all of an image's pixels. The images are
+   * read before this returns: their array may be filled again at once.
    *
-   * @param images NHWC; Uint8Array of pixels 0-255, or Float32Array 0-1. A last partial batch is fine.
+   * @param images NHWC; Uint8Array of pixels 0-255, which stand for 0 to 1, or Float32Array as the network takes them,
+   *   all finite. An integer model saturates what is outside its calibrated range. A last partial batch is fine.
    * @returns images x classes floats, row-major; an output of several pixels, flattened by the network or not, is NHWC.
-   * @throws LloydError when the length is not a whole number of images, or the device is lost.
+   * @throws LloydError when the length is not a whole number of images, for a NaN or an infinity (naming the image), or
+   *   when the device is lost.
    */
-  run(images: Uint8Array | Float32Array): Promise<Float32Array>;
+  run(images: Images): Promise<Float32Array>;
   /** The dispatches in order. */
   plan(): PlanEntry[];
   /** Milliseconds of GPU time for each dispatch of one batch; null without `timestamp-query`. */
@@ -88,8 +92,9 @@ export async function compile(
   );
   const logitBuffer = executor.arena.buffer({ tensor: logits.tensor, byteLength: logitBytes }).buffer;
   let busy: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
 
-  const enqueue = (images: Uint8Array | Float32Array, first: number, count: number, slot: GPUBuffer) => {
+  const enqueue = (images: Images, first: number, count: number, slot: GPUBuffer) => {
     const { device } = runtime;
     const chunk = images.subarray(first * pixelsPerImage, (first + count) * pixelsPerImage);
     const { call, data } = executor.entry(chunk);
@@ -111,7 +116,7 @@ export async function compile(
     }
     slot.unmap();
   };
-  const runAll = async (images: Uint8Array | Float32Array) => {
+  const runAll = async (images: Images) => {
     const total = images.length / pixelsPerImage;
     const result = new Float32Array(total * classes);
     let pending: { mapped: Promise<unknown>; slot: GPUBuffer; first: number; count: number } | undefined;
@@ -150,7 +155,7 @@ export async function compile(
     run(images) {
       check(
         images instanceof Uint8Array || images instanceof Float32Array,
-        'images must be a Uint8Array of pixels 0-255 or a Float32Array 0-1, NHWC',
+        'images must be a Uint8Array of pixels 0-255 or a Float32Array as the network takes them, NHWC',
         Object.prototype.toString.call(images),
       );
       check(
@@ -158,9 +163,14 @@ export async function compile(
         `images must hold whole images of ${input.height} x ${input.width} x ${input.channels} values`,
         images.length,
       );
-      // Calls queue up: the staging buffers serve one caller at a time.
-      const result = busy.then(() => runAll(images));
-      busy = result.catch(() => undefined);
+      checkFiniteImages('images', images, pixelsPerImage);
+      // Calls queue up: the staging buffers serve one caller at a time. One batch is written at once where nobody
+      // waits; whatever is read later is copied, because the caller's array may be filled again.
+      const alone = waiting === 0 && images.length <= batch * pixelsPerImage;
+      const kept = alone ? images : images.slice();
+      const result = alone ? runAll(kept) : busy.then(() => runAll(kept));
+      waiting++;
+      busy = result.catch(() => undefined).then(() => waiting--);
       return result;
     },
     plan: () => executor.plan,

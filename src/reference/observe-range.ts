@@ -20,7 +20,8 @@ export function observeRange(
 ): ObservedRange {
   const [low, high] = before.map((end, i) => end + momentum * (seen[i] - end));
   const bottom = Math.min(low, 0);
-  const scale = Math.max(Math.max(high, 0) - bottom, 5e-7) / (quantMax - quantMin);
+  const top = Math.max(high, 0);
+  const scale = top > bottom ? Math.max((top - bottom) / (quantMax - quantMin), 2 ** -126) : 2 ** -20;
   const zeroPoint = Math.min(quantMax, Math.max(quantMin, roundHalfToEven(quantMin - bottom / scale)));
   return { range: [low, high], scale, zeroPoint };
 }

@@ -14,6 +14,7 @@ describe('observe-range', () => {
     { before: [0, 0], seen: [0, 0], momentum: 0.5 },
     { before: [0, 4], seen: [0, 2], momentum: 0 },
     { before: [-1, 1], seen: [3, 5], momentum: 1 },
+    { before: [0, 1e-9], seen: [-1e-10, 2e-9], momentum: 0.5 },
     ...Array.from({ length: 20 }, () => {
       const low = () => -Math.fround(random.next() * 3);
       const high = () => Math.fround(random.next() * 9);

@@ -57,7 +57,8 @@ function linearModel(terms: number, code: number, bits: number, zeroPoint: numbe
 describe('compile', () => {
   test('refuses a layer whose sum could leave int32, naming it and where to split', async () => {
     const session = await compile(gpu.runtime, linearModel(66_309, 127, 8, -128), { batch: 1 });
-    const white = new Uint8Array(66_309).fill(255);
+    // 255 steps of 0.1: every code at the end of its range.
+    const white = new Float32Array(66_309).fill(25.5);
     expect((await session.run(white))[0]).toBe(
       Math.fround(Math.fround(255 * 127 * 66_309) * Math.fround(Math.fround(0.1) * Math.fround(0.01))),
     );
@@ -71,7 +72,7 @@ describe('compile', () => {
 
   test('counts what narrow weights are multiplied by while they add up', async () => {
     const session = await compile(gpu.runtime, linearModel(130_500, -8, 4, 0), { batch: 1 });
-    const [logit] = await session.run(new Uint8Array(130_500));
+    const [logit] = await session.run(new Float32Array(130_500).fill(-12.8));
     expect(logit).toBe(
       Math.fround(Math.fround(-128 * -8 * 130_500) * Math.fround(Math.fround(0.1) * Math.fround(0.01))),
     );

@@ -6,15 +6,21 @@ import { rescaleReference } from '../../src/reference/concat-int8.ts';
 import { conv2dAccumulators } from '../../src/reference/conv2d-int8.ts';
 import { maxPool2dInt8 } from '../../src/reference/max-pool2d-int8.ts';
 import type { AveragePoolShape } from '../../src/reference/pool-windows.ts';
+import { quantizeLinear } from '../../src/reference/quantize-linear.ts';
 import { requantizeReference, roundHalfEven } from '../../src/reference/requantize.ts';
 
 /** The logits of an integer-only model, layer by layer by the CPU twins of its kernels. */
-export function int8Logits(quantized: QuantizedModel, images: Uint8Array): Float32Array {
+export function int8Logits(quantized: QuantizedModel, images: Uint8Array | Float32Array): Float32Array {
   const { model, activations, requantize } = quantized;
   const { input } = model.graph;
   const layers = fuseGraph(model);
   const batch = images.length / (input.height * input.width * input.channels);
-  const codes = new Map<string, Int8Array>([[input.name, Int8Array.from(images, (pixel) => pixel - 128)]]);
+  const floats = images instanceof Float32Array ? images : Float32Array.from(images, (pixel) => pixel / 255);
+  const { scale: step, zeroPoint } = activations.get(input.name)!;
+  const layout = { axisSize: 1, axisStride: floats.length };
+  const codes = new Map<string, Int8Array>([
+    [input.name, Int8Array.from(quantizeLinear(floats, [step], [zeroPoint], layout, -128, 127))],
+  ]);
   const last = layers.at(-1)!;
   for (const layer of layers) {
     const y = { ...activations.get(layer.output)!, ...bounds(layer, activations.get(layer.output)!) };
@@ -40,8 +46,8 @@ export function int8Logits(quantized: QuantizedModel, images: Uint8Array): Float
       codes.set(layer.output, layer.pool ? maxPool2dInt8(result, fusedPool(layer, batch)) : result);
     } else codes.set(layer.output, plain(quantized, layer, y, codes, batch));
   }
-  const { scale, zeroPoint } = activations.get(last.output)!;
-  return Float32Array.from(codes.get(last.output)!, (code) => Math.fround((code - zeroPoint) * scale));
+  const y = activations.get(last.output)!;
+  return Float32Array.from(codes.get(last.output)!, (code) => Math.fround((code - y.zeroPoint) * y.scale));
 }
 
 type Output = ActivationQparams & { low: number; high: number };

@@ -82,12 +82,12 @@ function checkLayer(
 function checkQparams(name: string, qparams: ActivationQparams): void {
   const { scale, zeroPoint } = qparams ?? {};
   check(
-    Number.isFinite(scale) &&
-      scale > 0 &&
+    Number.isFinite(Math.fround(scale)) &&
+      Math.fround(scale) > 0 &&
       Number.isInteger(zeroPoint) &&
       zeroPoint >= -128 &&
       zeroPoint <= 127,
-    `${name}: an activation's scale must be above 0 and its zero point an integer from -128 to 127`,
+    `${name}: an activation's scale must be a float32 above 0 and its zero point an integer from -128 to 127`,
     [scale, zeroPoint],
   );
 }

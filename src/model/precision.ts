@@ -5,6 +5,7 @@ import { type KmeansGranularity, type KmeansInit, kmeansBatch } from '../quantiz
 import { linearQuantize } from '../quantize/linear.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import { calibrate, type Images, type Observer } from './calibrate.ts';
+import { checkValues } from './check-values.ts';
 import { type ConvLayer, fuseGraph, hasWeights } from './fuse.ts';
 import type { Model } from './graph.ts';
 import { checkMap } from './parameters.ts';
@@ -92,6 +93,7 @@ export async function quantizeModel(
 ): Promise<QuantizedModel> {
   const { method, bits, layers: plan = {}, requantize = 'ort-f32' } = options;
   check(method === 'kmeans' || method === 'linear', "method must be 'kmeans' or 'linear'", method);
+  checkValues(model);
   const convs = fuseGraph(model).filter(hasWeights);
   const names = convs.map((layer) => layer.name);
   for (const name of Object.keys(plan)) {

@@ -3,6 +3,7 @@ import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { KernelPreference } from '../quantize/kernel-choice.ts';
 import { checkNetwork } from './check-network.ts';
+import { checkValues } from './check-values.ts';
 import { buildExecutor, type PlanEntry } from './executor.ts';
 import type { Model } from './graph.ts';
 import { checkFiniteImages, type Images } from './image-values.ts';
@@ -56,8 +57,8 @@ export interface CompileOptions {
  * Compiles a model, quantized or not, into a session: kernels chosen for the adapter, buffers placed by lifetime, bind
  * groups made, one encoder and one submit a forward pass.
  *
- * @throws LloydError when a parameter is not what the graph says (by name), a layer has no kernel, an accumulator could
- *   overflow, or a limit of the adapter is exceeded.
+ * @throws LloydError when a parameter is not what the graph says (by name), is NaN or infinite or a negative variance, a
+ *   layer has no kernel, an accumulator could overflow, or a limit of the adapter is exceeded.
  * @example
  * const session = await compile(runtime, quantized, { batch: 32 });
  * const logits = await session.run(pixels); // Uint8Array, N x 32 x 32 x 3
@@ -73,6 +74,8 @@ export async function compile(
   checkNetwork(model);
   check(Number.isInteger(batch) && batch >= 1, 'batch must be a positive integer', batch);
   check(!(tune && float16), 'float16 is not tuned', 'both', 'leave one of them out');
+  if (isQuantized(model)) checkValues(model.model, model.layers);
+  else checkValues(model);
   const options = tune === true ? {} : tune;
   const choose = options ? await tuneKernels(runtime, model, batch, options, kernels) : undefined;
   const lowered = await lowerModel(runtime, model, batch, { kernels, float16, choose });

@@ -1,0 +1,71 @@
+import { check, LloydError } from '../gpu/errors.ts';
+import { fuseGraph } from './fuse.ts';
+import type { GraphNode, Model } from './graph.ts';
+import { parameter } from './parameters.ts';
+import type { QuantizedModel } from './precision.ts';
+
+const FIELDS: Partial<Record<GraphNode['op'], readonly string[]>> = {
+  conv2d: ['weight', 'bias'],
+  linear: ['weight', 'bias'],
+  batchNorm: ['weight', 'bias', 'running_mean', 'running_var'],
+};
+
+/**
+ * Refuses parameters with which no network computes: a NaN or an infinity, a negative variance, a batch norm that
+ * overflows. Clamps turn their results into plausible logits. Weights that codes stand for are not looked at, the codes'
+ * scales and centroids are.
+ *
+ * @param layers what a quantized network has instead of weights
+ * @throws LloydError naming the parameter and the place in it.
+ */
+export function checkValues(network: Model, layers: QuantizedModel['layers'] = new Map()): void {
+  for (const { op, name, ...node } of network.graph.nodes) {
+    for (const field of FIELDS[op] ?? []) {
+      if (field === 'weight' && layers.has(name)) continue;
+      const data = parameter(network, `${name}.${field}`);
+      if (data) checkFinite(`${name}.${field}`, data);
+    }
+    const variance = op === 'batchNorm' && parameter(network, `${name}.running_var`);
+    if (!variance) continue;
+    const { epsilon = 1e-5 } = node as { epsilon?: number };
+    const bad = variance.findIndex((value) => value < 0 || !(value + epsilon > 0));
+    check(
+      bad < 0,
+      `${name}.running_var: a variance must not be negative, nor zero without an epsilon`,
+      `${variance[bad]} at index ${bad}, epsilon ${epsilon}`,
+      'load the statistics again',
+    );
+  }
+  for (const layer of fuseGraph(network)) {
+    if (layer.kind !== 'conv2d') continue;
+    const folded = `${layer.name}: with its batch norm folded in, its`;
+    checkFinite(`${folded} scale`, layer.scale);
+    checkFinite(`${folded} bias`, layer.shift);
+  }
+  checkLayers(layers);
+}
+
+function checkLayers(layers: QuantizedModel['layers']): void {
+  for (const [name, layer] of layers) {
+    if (layer.method === 'kmeans') {
+      checkFinite(`${name}: codebook`, layer.codebook);
+      continue;
+    }
+    checkFinite(`${name}: scale`, layer.scale);
+    const bad = layer.scale.findIndex((scale) => !(scale > 0));
+    check(bad < 0, `${name}: scale must be positive`, `${layer.scale[bad]} at index ${bad}`);
+  }
+}
+
+function checkFinite(name: string, values: Float32Array): void {
+  // A product with 0 is 0 for every finite number and NaN for the rest.
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i] * 0;
+  if (sum === 0) return;
+  const index = values.findIndex((value) => !Number.isFinite(value));
+  throw new LloydError(
+    `${name} must be finite`,
+    `${values[index]} at index ${index}`,
+    'load it again, or train with a lower learning rate',
+  );
+}

@@ -10,7 +10,7 @@
 // One thread adds one vector; neighbouring threads take neighbouring vectors, so every access is coalesced.
 //
 // ReLU is low = 0, ReLU6 also high = 6; without one, low and high are the ends of finite f32. Zeros in padding stay
-// zeros, because every clamp in use contains 0. One rounding, the adapter's own for f32 addition.
+// zeros, because every clamp in use contains 0. A NaN stays one (lib/keep-nan.wgsl). One rounding, the adapter's own for f32 addition.
 
 override WORKGROUP_SIZE: u32 = 64u;
 
@@ -33,5 +33,5 @@ fn main(
 ) {
   let index = (workgroup.x + workgroup.y * grid.x) * WORKGROUP_SIZE + lane;
   if (index >= params.count) { return; }
-  output[index] = clamp(a[index] + b[index], vec4f(params.low), vec4f(params.high));
+  output[index] = clamp_or_nan(a[index] + b[index], params.low, params.high);
 }

@@ -12,7 +12,8 @@
 // One thread writes one value: inputs of any number of channels begin anywhere in a vector of four, and neighbouring
 // threads still read and write neighbouring values.
 //
-// ReLU is low = 0, ReLU6 also high = 6; without one, low and high are the ends of finite f32. Nothing is rounded.
+// ReLU is low = 0, ReLU6 also high = 6; without one, low and high are the ends of finite f32. Nothing is rounded; a NaN stays one
+// (lib/keep-nan.wgsl).
 
 override WORKGROUP_SIZE: u32 = 64u;
 
@@ -43,7 +44,7 @@ fn main(
   let channel = index % params.width;
   var value = 0.0;
   if (channel < params.channels) {
-    value = clamp(input[pixel * params.input_stride + channel], params.low, params.high);
+    value = clamp_or_nan(vec4f(input[pixel * params.input_stride + channel]), params.low, params.high).x;
   }
   output[pixel * params.output_stride + params.start + channel] = value;
 }

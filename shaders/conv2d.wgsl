@@ -85,16 +85,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
     let vector = min(tile * TILE_VECTORS + v, params.output_vectors - 1u);
     for (var i = 0u; i < TILE_PIXELS; i++) {
       let value = total[i * TILE_VECTORS + v] * scale[vector] + shift[vector];
-      total[i * TILE_VECTORS + v] = clamp(value, vec4f(params.low), vec4f(params.high));
+      total[i * TILE_VECTORS + v] = clamp_or_nan(value, params.low, params.high);
     }
   }
   // As in conv2d-int8: a window's maximum ends up in its first pixel.
   if (POOL == 1u) {
     for (var i = 0u; i < (TILE_PIXELS - 1u) * TILE_VECTORS; i++) {
-      total[i] = max(total[i], total[i + TILE_VECTORS]);
+      total[i] = max_or_nan(total[i], total[i + TILE_VECTORS]);
     }
     for (var i = 0u; i < (TILE_PIXELS - 2u) * TILE_VECTORS; i++) {
-      total[i] = max(total[i], total[i + 2u * TILE_VECTORS]);
+      total[i] = max_or_nan(total[i], total[i + 2u * TILE_VECTORS]);
     }
   }
   for (var v = 0u; v < TILE_VECTORS; v++) {

@@ -10,7 +10,8 @@
 // of one pixel, so loads are coalesced; windows that overlap are served by the cache.
 //
 // Cells outside the image never win. A window with no cell inside gives the lowest finite f32. There is no rounding,
-// but an adapter may flush subnormals and return either zero of -0 and +0; NaN is unspecified, as WGSL's max() is.
+// but an adapter may flush subnormals and return either zero of -0 and +0. A window with a NaN gives a NaN
+// (lib/keep-nan.wgsl).
 
 override WORKGROUP_SIZE: u32 = 64u;
 
@@ -65,7 +66,7 @@ fn main(
         continue;
       }
       let at = ((image * params.height + u32(y)) * params.width + u32(x)) * params.channel_vectors + vector;
-      largest = max(largest, input[at]);
+      largest = max_or_nan(largest, input[at]);
     }
   }
   output[index] = largest;

@@ -1,5 +1,5 @@
 // What the f32 convolutions without private arrays share: buffers, parameters, the four taps and the epilogue of a
-// thread's 4 pixels. Needs lib/conv-pixel.wgsl. With POOL the 4 pixels are one window.
+// thread's 4 pixels. Needs lib/conv-pixel.wgsl and lib/keep-nan.wgsl. With POOL the 4 pixels are one window.
 
 const POOL: u32 = 0u;
 const OUTSIDE: u32 = 0xffffffffu;
@@ -27,7 +27,7 @@ fn fetch(offset: u32, at: u32) -> vec4f {
 }
 
 fn finish(sum: vec4f, vector: u32) -> vec4f {
-  return clamp(sum * scale[vector] + shift[vector], vec4f(params.low), vec4f(params.high));
+  return clamp_or_nan(sum * scale[vector] + shift[vector], params.low, params.high);
 }
 
 fn store(first: u32, vector: u32, s0: vec4f, s1: vec4f, s2: vec4f, s3: vec4f) {
@@ -37,8 +37,8 @@ fn store(first: u32, vector: u32, s0: vec4f, s1: vec4f, s2: vec4f, s3: vec4f) {
   let stride = params.output_vectors;
   if (POOL == 1u) {
     if (first < params.pixel_count) {
-      let top = max(finish(s0, vector), finish(s1, vector));
-      output[first / 4u * stride + vector] = max(top, max(finish(s2, vector), finish(s3, vector)));
+      let top = max_or_nan(finish(s0, vector), finish(s1, vector));
+      output[first / 4u * stride + vector] = max_or_nan(top, max_or_nan(finish(s2, vector), finish(s3, vector)));
     }
     return;
   }

@@ -1,6 +1,7 @@
 // The body of the float convolutions for GPUs: an implicit GEMM whose tiles are staged in workgroup memory, with the
-// affine epilogue, clamp and 2x2 max-pool of conv2d. Needs lib/conv-pixel.wgsl, lib/implicit-gemm.wgsl and of the
-// kernel: alias Real (f32 or f16), const CHUNKED, POOL, the bindings input, scale, shift (vec4f) and output, and
+// affine epilogue, clamp and 2x2 max-pool of conv2d. Needs lib/conv-pixel.wgsl, lib/implicit-gemm.wgsl,
+// lib/keep-nan.wgsl and of the kernel: alias Real (f32 or f16), const CHUNKED, POOL, the bindings input, scale, shift
+// (vec4f) and output, and
 //
 //   fn prepare_weights(thread: u32)                  called once by every thread, ends with a barrier if it needs one
 //   fn weight_vector(vector: u32) -> vec4<Real>      four output channels: [tile][ky][kx][channel][TILE_VECTORS]
@@ -151,8 +152,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
         if (CHUNKED == 0u) {
           sum = vec4f(part[index]);
         }
-        let value = clamp(sum * scale[vector] + shift[vector], vec4f(params.low), vec4f(params.high));
-        best = select(max(best, value), value, r == 0u);
+        let value = clamp_or_nan(sum * scale[vector] + shift[vector], params.low, params.high);
+        best = select(max_or_nan(best, value), value, r == 0u);
         if (POOL == 0u && quad + r < params.pixel_count) {
           output[(quad + r) * params.output_vectors + vector] = value;
         }

@@ -1,10 +1,11 @@
 import source from '../../shaders/add.wgsl?raw';
+import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Adds two f32 tensors and clamps; see shaders/add.wgsl. */
 export const add = defineKernel({
   name: 'add',
-  wgsl: [source],
+  wgsl: [keepNan, source],
   bindings: {
     a: { access: 'read', type: 'vec4f' },
     b: { access: 'read', type: 'vec4f' },

@@ -1,10 +1,11 @@
 import source from '../../shaders/concat.wgsl?raw';
+import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Copies one f32 tensor into its channels of a concatenation; see shaders/concat.wgsl. */
 export const concat = defineKernel({
   name: 'concat',
-  wgsl: [source],
+  wgsl: [keepNan, source],
   bindings: {
     input: { access: 'read', type: 'f32' },
     output: { access: 'write', type: 'f32' },

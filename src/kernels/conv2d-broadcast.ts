@@ -1,6 +1,7 @@
 import source from '../../shaders/conv2d-broadcast.wgsl?raw';
 import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
+import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dKernel } from './conv2d.ts';
@@ -10,7 +11,7 @@ const { bindings, params, check } = conv2dKernel.declaration;
 /** f32 convolution whose subgroups load weights together, epilogue fused; shapes in `shaders/conv2d-broadcast.wgsl`. */
 export const conv2dBroadcastKernel = defineKernel({
   name: 'conv2d-broadcast',
-  wgsl: [broadcast, convPixel, convParams, source],
+  wgsl: [broadcast, keepNan, convPixel, convParams, source],
   bindings,
   params,
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64] } },

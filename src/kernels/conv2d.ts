@@ -1,13 +1,14 @@
 import source from '../../shaders/conv2d.wgsl?raw';
 import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
+import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { checkWindow } from '../gpu/window.ts';
 
 /** f32 convolution with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/conv2d.wgsl`. */
 export const conv2dKernel = defineKernel({
   name: 'conv2d',
-  wgsl: [convPixel, convParams, source],
+  wgsl: [keepNan, convPixel, convParams, source],
   bindings: {
     input: { access: 'read', type: 'vec4f' },
     weights: { access: 'read', type: 'vec4f' },

@@ -1,3 +1,4 @@
+import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import source from '../../shaders/max-pool2d.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { checkWindow } from '../gpu/window.ts';
@@ -5,7 +6,7 @@ import { checkWindow } from '../gpu/window.ts';
 /** Max pooling of f32 NHWC, channels padded to a multiple of 4; shapes in `shaders/max-pool2d.wgsl`. */
 export const maxPool2dKernel = defineKernel({
   name: 'max-pool2d',
-  wgsl: [source],
+  wgsl: [keepNan, source],
   bindings: {
     input: { access: 'read', type: 'vec4f' },
     output: { access: 'write', type: 'vec4f' },

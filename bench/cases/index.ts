@@ -11,6 +11,7 @@ import { matmulCases } from './matmul.ts';
 import { mergeCases } from './merge.ts';
 import { normalizationCases } from './normalization.ts';
 import { operatorCases } from './operators.ts';
+import { plannedCases } from './planned.ts';
 import { poolCases } from './pool.ts';
 import { trainingCases } from './training.ts';
 import { vggCases } from './vgg.ts';
@@ -28,6 +29,7 @@ export function benchCases(size: Size): BenchCase[] {
     ...poolCases(size),
     ...mergeCases(size),
     ...operatorCases(size),
+    ...plannedCases(size),
     ...gradientCases(size),
     ...depthwiseCases(size),
     ...normalizationCases(size),

@@ -46,6 +46,8 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'dequantize-linear-onnx': 'dequantize-linear-onnx',
   'distillation-loss': 'distillation-loss',
   'dynamic-quantize-params': 'dynamic-quantize-params',
+  'element-wise': 'element-wise',
+  'element-wise-integer': 'element-wise-integer',
   'fake-quantize': 'fake-quantize',
   'fake-quantize-gradient': 'fake-quantize-gradient',
   'kmeans-accumulate': 'kmeans',

@@ -41,6 +41,8 @@ import { dequantizeLinearKernel } from './dequantize-linear.ts';
 import { dequantizeLinearOnnx } from './dequantize-linear-onnx.ts';
 import { distillationLossKernel } from './distillation-loss.ts';
 import { dynamicQuantizeParams } from './dynamic-quantize-params.ts';
+import { elementWise } from './element-wise.ts';
+import { elementWiseInteger } from './element-wise-integer.ts';
 import { fakeQuantizeKernel } from './fake-quantize.ts';
 import { fakeQuantizeGradientKernel } from './fake-quantize-gradient.ts';
 import { kmeansAccumulate } from './kmeans-accumulate.ts';
@@ -117,6 +119,8 @@ export const kernels = {
   dequantizeLinearOnnx,
   distillationLoss: distillationLossKernel,
   dynamicQuantizeParams,
+  elementWise,
+  elementWiseInteger,
   fakeQuantize: fakeQuantizeKernel,
   fakeQuantizeGradient: fakeQuantizeGradientKernel,
   kmeansAccumulate,

@@ -1,12 +1,12 @@
 import type { DType, Tensor, TensorData } from '../gpu/tensor.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import { floatToHalfReference } from '../reference/quantize-linear-onnx.ts';
-import type { OperatorName } from './run-operator.ts';
+import type { QuantizedOperator } from './quantized-operators.ts';
 import { CODE_RANGE, sizeOf } from './tensors.ts';
 
 /** One seeded call of an operator. */
 export interface ConformanceCase {
-  operator: OperatorName;
+  operator: QuantizedOperator;
   name: string;
   inputs: (Tensor | null)[];
   attributes: Record<string, number | string | number[]>;
@@ -16,7 +16,7 @@ export interface ConformanceCase {
 }
 
 /** What cases vary by, and how many make a thorough run. */
-export const caseCounts: Record<OperatorName, number> = {
+export const caseCounts: Record<QuantizedOperator, number> = {
   QuantizeLinear: 162,
   DequantizeLinear: 162,
   DynamicQuantizeLinear: 24,
@@ -29,7 +29,7 @@ export const caseCounts: Record<OperatorName, number> = {
 };
 
 /** Operators whose output depends on the requantization rule. */
-export const requantizing: readonly OperatorName[] = [
+export const requantizing: readonly QuantizedOperator[] = [
   'QLinearConv',
   'QLinearMatMul',
   'QLinearAdd',
@@ -101,7 +101,7 @@ function scales(random: Random, index: number, dims: readonly number[], center: 
 }
 
 /** The cases of one operator: the same for the same seed, whatever `index` was made before. */
-export function conformanceCase(operator: OperatorName, index: number): ConformanceCase {
+export function conformanceCase(operator: QuantizedOperator, index: number): ConformanceCase {
   const random = seeded(0x1107d + index * 7919 + operator.length * 104729);
   const made = makers[operator](random, index);
   return { operator, name: `${operator} ${index} ${describe(made)}`, ...made };
@@ -161,7 +161,7 @@ function matmulShapes(random: Random, index: number) {
   return { M, K, N, a: [...aBatch, M, K], b: [...bBatch, K, N] };
 }
 
-const makers: Record<OperatorName, (random: Random, index: number) => Made> = {
+const makers: Record<QuantizedOperator, (random: Random, index: number) => Made> = {
   QuantizeLinear(random, index) {
     const dtype = (['int8', 'uint8', 'int4', 'uint4', 'int16', 'uint16', 'int2', 'uint2', 'int8'] as const)[
       index % 9
@@ -328,6 +328,9 @@ function linearShapes(
 }
 
 /** The rule names a case is run by: every one for a requantizing operator, else the single `exact`. */
-export function rulesOf(operator: OperatorName, rules: readonly RequantizeRule[]): readonly RequantizeRule[] {
+export function rulesOf(
+  operator: QuantizedOperator,
+  rules: readonly RequantizeRule[],
+): readonly RequantizeRule[] {
   return requantizing.includes(operator) ? rules : ['ort-f32'];
 }

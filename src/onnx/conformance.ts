@@ -3,7 +3,8 @@ import type { Tensor } from '../gpu/tensor.ts';
 import { type RequantizeRule, requantizeRules } from '../quantize/requantize.ts';
 import { operatorReference } from '../reference/onnx-operators.ts';
 import { caseCounts, conformanceCase, requantizing, rulesOf } from './conformance-cases.ts';
-import { type OperatorName, operators, runOperator } from './run-operator.ts';
+import { type QuantizedOperator, quantizedOperators } from './quantized-operators.ts';
+import { runOperator } from './run-operator.ts';
 
 /** Options of {@link runConformance}. */
 export interface ConformanceOptions {
@@ -15,7 +16,7 @@ export interface ConformanceOptions {
 
 /** One operator by one rule, compared with its CPU twin element by element. */
 export interface ConformanceRow {
-  operator: OperatorName;
+  operator: QuantizedOperator;
   /** `exact` where the operator does not requantize. */
   rule: RequantizeRule | 'exact';
   /** Output elements compared. */
@@ -40,6 +41,7 @@ export async function runConformance(
   runtime: Runtime,
   { quick = false, onProgress }: ConformanceOptions = {},
 ): Promise<ConformanceRow[]> {
+  const operators = Object.keys(quantizedOperators) as QuantizedOperator[];
   const counts = operators.map((operator) => Math.ceil(caseCounts[operator] / (quick ? 12 : 1)));
   const total = counts.reduce(
     (sum, count, i) => sum + count * rulesOf(operators[i], requantizeRules).length,

@@ -2,11 +2,11 @@ import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { checkRule, type RequantizeRule } from '../quantize/requantize.ts';
-import { runConvInteger, runQLinearConv } from './conv.ts';
-import { runQLinearAdd, runQLinearConcat } from './element-wise.ts';
-import { runMatMulInteger, runQLinearMatMul } from './matmul.ts';
-import { runDequantizeLinear, runDynamicQuantizeLinear, runQuantizeLinear } from './quantize.ts';
-import type { Attributes, Inputs } from './tensors.ts';
+import { execute } from './execute.ts';
+import { type PlannedOperator, plannedOperators, planOperator } from './operators.ts';
+import { type QuantizedOperator, quantizedOperators } from './quantized-operators.ts';
+import type { Attributes, Inputs, OnnxTensor } from './tensors.ts';
+import { checkTensor } from './value.ts';
 
 /** Options of {@link runOperator}. */
 export interface OperatorOptions {
@@ -14,23 +14,20 @@ export interface OperatorOptions {
   requantize?: RequantizeRule;
   /** `wrap`, with `requantize: 'lab'`, lets QuantizeLinear wrap to int8 before the clamp, as the lab's code does. */
   overflow?: 'saturate' | 'wrap';
+  /** The opset whose definition holds, 9 to 23; the newest unless given. The quantized operators have one each. */
+  opset?: number;
+  /** How many outputs the node has, where that's a choice: Split's parts, MaxPool's indices, Dropout's mask. */
+  outputs?: number;
 }
 
-/** Operators that {@link runOperator} knows. */
-export const operators = [
-  'QuantizeLinear',
-  'DequantizeLinear',
-  'DynamicQuantizeLinear',
-  'ConvInteger',
-  'MatMulInteger',
-  'QLinearConv',
-  'QLinearMatMul',
-  'QLinearAdd',
-  'QLinearConcat',
-] as const;
-
 /** One of {@link operators}. */
-export type OperatorName = (typeof operators)[number];
+export type OperatorName = QuantizedOperator | PlannedOperator;
+
+/** Operators that {@link runOperator} knows. */
+export const operators: readonly OperatorName[] = [
+  ...(Object.keys(quantizedOperators) as QuantizedOperator[]),
+  ...(Object.keys(plannedOperators) as PlannedOperator[]),
+];
 
 /**
  * Runs one operator by ONNX's semantics: its inputs in ONNX's order, its attributes by ONNX's names.
@@ -58,13 +55,27 @@ export type OperatorName = (typeof operators)[number];
  * ]);
  * console.log(y.dtype, y.data); // int8 [-7, 3, 3, 13]
  */
+export function runOperator(
+  runtime: Runtime,
+  opType: QuantizedOperator,
+  inputs: Inputs,
+  attributes?: Attributes,
+  options?: OperatorOptions,
+): Promise<Tensor[]>;
+export function runOperator(
+  runtime: Runtime,
+  opType: OperatorName,
+  inputs: Inputs,
+  attributes?: Attributes,
+  options?: OperatorOptions,
+): Promise<OnnxTensor[]>;
 export async function runOperator(
   runtime: Runtime,
   opType: OperatorName,
   inputs: Inputs,
   attributes: Attributes = {},
-  { requantize = 'ort-f32', overflow = 'saturate' }: OperatorOptions = {},
-): Promise<Tensor[]> {
+  { requantize = 'ort-f32', overflow = 'saturate', opset, outputs }: OperatorOptions = {},
+): Promise<OnnxTensor[]> {
   check(
     typeof attributes === 'object' && attributes !== null && !Array.isArray(attributes),
     `${opType}: attributes must be an object`,
@@ -78,26 +89,13 @@ export async function runOperator(
     "overflow: 'wrap' is for QuantizeLinear with requantize: 'lab'",
     `${opType} with ${requantize}`,
   );
-  switch (opType) {
-    case 'QuantizeLinear':
-      return runQuantizeLinear(runtime, inputs, attributes, wrap);
-    case 'DequantizeLinear':
-      return runDequantizeLinear(runtime, inputs, attributes);
-    case 'DynamicQuantizeLinear':
-      return runDynamicQuantizeLinear(runtime, inputs, attributes);
-    case 'ConvInteger':
-      return runConvInteger(runtime, inputs, attributes);
-    case 'MatMulInteger':
-      return runMatMulInteger(runtime, inputs, attributes);
-    case 'QLinearConv':
-      return runQLinearConv(runtime, inputs, attributes, requantize);
-    case 'QLinearMatMul':
-      return runQLinearMatMul(runtime, inputs, attributes, requantize);
-    case 'QLinearAdd':
-      return runQLinearAdd(runtime, inputs, attributes, requantize);
-    case 'QLinearConcat':
-      return runQLinearConcat(runtime, inputs, attributes, requantize);
-    default:
-      check(false, `the operator must be one of ${operators.join(', ')}`, opType);
+  check(operators.includes(opType), `the operator must be one of ${operators.join(', ')}`, opType);
+  if (opType in quantizedOperators) {
+    const run = quantizedOperators[opType as QuantizedOperator];
+    return run(runtime, inputs, attributes, { requantize, wrap });
   }
+  check(Array.isArray(inputs), `${opType}: inputs must be an array of tensors and nulls`, inputs);
+  for (const [i, tensor] of inputs.entries()) if (tensor) checkTensor(`${opType}: input ${i}`, tensor);
+  const plan = planOperator({ operator: opType, opset, outputs, inputs, attributes });
+  return execute(runtime, plan, inputs, opType);
 }

@@ -2,10 +2,27 @@ import { check } from '../gpu/errors.ts';
 import type { DType, Tensor, TensorData } from '../gpu/tensor.ts';
 
 /** Attribute values by ONNX's names; lists may be typed arrays. */
-export type AttributeValue = number | string | readonly number[] | Int32Array;
+export type AttributeValue =
+  | number
+  | string
+  | readonly number[]
+  | readonly string[]
+  | Int32Array
+  | Float32Array
+  | BigInt64Array
+  | OnnxTensor;
 export type Attributes = Record<string, AttributeValue | undefined>;
 /** Inputs by position; null, undefined or a short list leaves an optional one out. */
-export type Inputs = readonly (Tensor | null | undefined)[];
+export type Inputs = readonly (OnnxTensor | null | undefined)[];
+
+/** A tensor of 64-bit integers; operators compute them as int32, so each must fit it. */
+export interface Int64Tensor {
+  dtype: 'int64';
+  dims: readonly number[];
+  data: BigInt64Array;
+}
+/** A tensor of any dtype that an operator takes. */
+export type OnnxTensor = Tensor | Int64Tensor;
 
 const ARRAYS: Record<DType, readonly (abstract new (...args: never[]) => TensorData)[]> = {
   float32: [Float32Array],
@@ -49,7 +66,8 @@ export function inputReader(operator: string, inputs: Inputs, names: readonly st
     inputs.length,
   );
   const optional = (name: string, dtypes: readonly DType[]): Tensor | null => {
-    const tensor: Tensor | null | undefined = inputs[names.indexOf(name)];
+    // Of another dtype than those asked for it is refused below.
+    const tensor = inputs[names.indexOf(name)] as Tensor | null | undefined;
     if (tensor === null || tensor === undefined) return null;
     const label = `${operator}: ${name}`;
     const { dtype, dims, data } = tensor;
@@ -122,7 +140,7 @@ export function listAttribute(
 ): readonly number[] {
   const value = attributes[name];
   if (value === undefined) return fallback;
-  const list = typeof value === 'object' ? Array.from(value) : [];
+  const list = Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as number[]) : [];
   check(
     list.length === length && list.every((v) => Number.isInteger(v) && v >= minimum),
     `${operator}: ${name} must be ${length} integers of at least ${minimum}`,

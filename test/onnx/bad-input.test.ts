@@ -46,7 +46,13 @@ describe('bad input is refused by name, and nothing is dispatched', () => {
   const as = (dtype: string, tensor: Tensor): Tensor => ({ ...tensor, dtype: dtype as DType });
 
   const cases: [string, OperatorName, Inputs, Attributes, RegExp, OperatorOptions?][] = [
-    ['an unknown operator', 'Conv' as OperatorName, [], {}, /operator must be one of .*received "Conv"/],
+    [
+      'an unknown operator',
+      'Convolve' as OperatorName,
+      [],
+      {},
+      /operator must be one of .*received "Convolve"/,
+    ],
     [
       'an unknown rule',
       'QLinearConv',

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { Tensor } from '../../src/gpu/tensor.ts';
 import { countMismatches, runConformance } from '../../src/onnx/conformance.ts';
 import { type ConformanceCase, caseCounts, conformanceCase } from '../../src/onnx/conformance-cases.ts';
-import { type OperatorName, operators, runOperator } from '../../src/onnx/run-operator.ts';
+import { type QuantizedOperator, quantizedOperators } from '../../src/onnx/quantized-operators.ts';
+import { runOperator } from '../../src/onnx/run-operator.ts';
 import type { RequantizeRule } from '../../src/quantize/requantize.ts';
 import { operatorReference, type TwinTensor } from '../../src/reference/onnx-operators.ts';
 import { roundHalfEven } from '../../src/reference/requantize.ts';
@@ -10,8 +11,9 @@ import { runOnnxRuntime } from '../support/onnx-runtime.ts';
 import { sampled, THOROUGH, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
+const operators = Object.keys(quantizedOperators) as QuantizedOperator[];
 
-const OUTPUTS: Partial<Record<OperatorName, (inputs: (Tensor | null)[]) => Tensor['dtype'][]>> = {
+const OUTPUTS: Partial<Record<QuantizedOperator, (inputs: (Tensor | null)[]) => Tensor['dtype'][]>> = {
   QuantizeLinear: (inputs) => [inputs[2]?.dtype ?? 'uint8'],
   DequantizeLinear: (inputs) => [inputs[1]!.dtype],
   DynamicQuantizeLinear: () => ['uint8', 'float32', 'uint8'],
@@ -20,7 +22,7 @@ const OUTPUTS: Partial<Record<OperatorName, (inputs: (Tensor | null)[]) => Tenso
   QLinearAdd: (inputs) => [inputs[0]!.dtype],
   QLinearConcat: (inputs) => [inputs[1]!.dtype],
 };
-const OPSETS: Partial<Record<OperatorName, number>> = {
+const OPSETS: Partial<Record<QuantizedOperator, number>> = {
   QuantizeLinear: 21,
   DequantizeLinear: 21,
   DynamicQuantizeLinear: 11,

@@ -3,19 +3,28 @@ import type { DType, Tensor } from '../../src/gpu/tensor.ts';
 /** ONNX models in protobuf's wire format, enough to ask ONNX Runtime for one operator's outputs or a network's. */
 
 /** TensorProto.DataType. */
-export const ONNX_TYPES: Partial<Record<DType, number>> = {
+export const ONNX_TYPES: Partial<Record<DType | 'int64', number>> = {
   float32: 1,
   uint8: 2,
   int8: 3,
   uint16: 4,
   int16: 5,
   int32: 6,
+  int64: 7,
+  bool: 9,
   float16: 10,
+  uint32: 12,
   uint4: 21,
   int4: 22,
 };
 
-export type Attributes = Record<string, number | string | readonly number[]>;
+export type Attributes = Record<string, number | string | readonly number[] | readonly string[] | Tensor>;
+
+/** Attributes of ONNX that hold a float, or floats, whatever their value. */
+const FLOATS = [
+  ...['alpha', 'beta', 'gamma', 'epsilon', 'momentum', 'ratio', 'value', 'min', 'max', 'value_float'],
+  ...['cubic_coeff_a', 'extrapolation_value', 'value_floats', 'scales'],
+];
 
 export interface NodeModel {
   opType: string;
@@ -107,11 +116,21 @@ const encodeNode = ({ opType, domain = '', inputs, outputs, attributes }: OnnxNo
 const isFourBit = (dtype: DType) => dtype === 'int4' || dtype === 'uint4';
 const widened = (dtype: DType): DType => (dtype === 'int4' ? 'int8' : dtype === 'uint4' ? 'uint8' : dtype);
 
-function attribute(name: string, value: number | string | readonly number[]): Uint8Array[] {
-  if (typeof value === 'string') return [text(1, name), text(4, value), integer(20, 3)];
-  if (typeof value === 'number') return [text(1, name), integer(3, value), integer(20, 2)];
-  return [text(1, name), ...value.map((v) => integer(8, v)), integer(20, 7)];
+function attribute(name: string, value: Attributes[string]): Uint8Array[] {
+  const own = text(1, name);
+  const float = FLOATS.includes(name);
+  if (typeof value === 'string') return [own, text(4, value), integer(20, 3)];
+  if (typeof value === 'number')
+    return float ? [own, float32(2, value), integer(20, 1)] : [own, integer(3, value), integer(20, 2)];
+  if ('dtype' in value) return [own, bytes(5, initializer('', value)), integer(20, 4)];
+  const list = Array.from(value as ArrayLike<number | string>);
+  if (typeof list[0] === 'string') return [own, ...list.map((v) => text(9, String(v))), integer(20, 8)];
+  if (float) return [own, ...list.map((v) => float32(7, Number(v))), integer(20, 6)];
+  return [own, ...list.map((v) => integer(8, Number(v))), integer(20, 7)];
 }
+
+const float32 = (tag: number, value: number) =>
+  join([Uint8Array.from(varint((tag << 3) | 5)), new Uint8Array(Float32Array.of(value).buffer)]);
 
 function valueInfo(name: string, dtype: DType, dims?: readonly number[]): Uint8Array[] {
   const shape = dims

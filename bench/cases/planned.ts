@@ -1,0 +1,94 @@
+import { executeTwin } from '../../src/onnx/execute-twin.ts';
+import type { PlannedOperator } from '../../src/onnx/operators.ts';
+import { planOperator } from '../../src/onnx/operators.ts';
+import type { Operand, Plan } from '../../src/onnx/plan.ts';
+import type { Attributes, OnnxTensor } from '../../src/onnx/tensors.ts';
+import { isFloat, toWords } from '../../src/onnx/value.ts';
+import { seeded } from '../random.ts';
+import type { BenchCase, Size } from '../types.ts';
+import { kernelCase, repeated } from './kernel-case.ts';
+
+/** An operator whose plan is one dispatch of the kernel that is timed. */
+interface PlannedCase {
+  kernel: string;
+  shape: string;
+  batch: number;
+  operator: PlannedOperator;
+  inputs(): (OnnxTensor | null)[];
+  attributes?: Attributes;
+  /** Which step of the plan. */
+  step?: number;
+  /** Where arithmetic bounds it. */
+  operations?: number;
+}
+
+const floats = (seed: number, ...dims: number[]): OnnxTensor => {
+  const count = dims.reduce((a, b) => a * b, 1);
+  return { dtype: 'float32', dims, data: repeated((n) => seeded(seed).floats(n), count) };
+};
+const integers = (seed: number, ...dims: number[]): OnnxTensor => {
+  const count = dims.reduce((a, b) => a * b, 1);
+  return { dtype: 'int32', dims, data: Int32Array.from(repeated((n) => seeded(seed).int8s(n), count)) };
+};
+
+/** A picture's activation, N x C x H x H, and a smaller one for what is bound by arithmetic. */
+const SHAPES: Record<Size, readonly [N: number, C: number, H: number]> = {
+  tiny: [2, 6, 5],
+  quick: [2, 64, 32],
+  standard: [32, 64, 32],
+  gpu: [250, 64, 32],
+};
+
+/** Kernels of float and integer ONNX operators of any shape. */
+export function plannedCases(size: Size): BenchCase[] {
+  const [N, C, H] = SHAPES[size];
+  const shape = `(N=${N},H=${H},C=${C})`;
+  const common = { shape, batch: N };
+  const cases: PlannedCase[] = [
+    {
+      ...common,
+      kernel: 'element-wise',
+      operator: 'Mul',
+      inputs: () => [floats(60, N, C, H, H), floats(61, C, 1, 1)],
+    },
+    {
+      ...common,
+      kernel: 'element-wise-integer',
+      operator: 'Add',
+      inputs: () => [integers(62, N, C, H, H), integers(63, C, 1, 1)],
+    },
+  ];
+  return cases.map(plannedCase);
+}
+
+function plannedCase(made: PlannedCase): BenchCase {
+  return kernelCase(`${made.kernel}${made.shape}`, 'fp32', made.batch, () => {
+    const { operator, attributes = {}, step: index = 0 } = made;
+    const inputs = made.inputs();
+    const plan: Plan = planOperator({ operator, inputs, attributes });
+    const step = plan.steps[index];
+    const names = new Map<string, string>();
+    const contentOf = (name: string, operand: Operand) => {
+      const key = JSON.stringify(operand, (_, value) => (ArrayBuffer.isView(value) ? name : value));
+      const before = names.get(key);
+      names.set(key, name);
+      if (before) return before;
+      if ('input' in operand) return toWords(operator, inputs[operand.input]!);
+      if ('constant' in operand) return operand.constant;
+      return plan.outputs[0].dims.reduce((a, b) => a * b, 4);
+    };
+    const buffers = Object.fromEntries(
+      Object.entries(step.buffers).map(([name, operand]) => [name, contentOf(name, operand)]),
+    );
+    const twin = () => executeTwin(plan, inputs)[0].data;
+    return {
+      kernel: step.kernel,
+      specialization: step.specialization,
+      buffers,
+      params: step.params,
+      of: 'output',
+      ...(made.operations && { operations: made.operations }),
+      ...(isFloat(plan.outputs[0].dtype) ? { near: twin } : { exact: () => Int32Array.from(twin()) }),
+    };
+  });
+}

@@ -1,0 +1,53 @@
+import { elementWiseReference } from '../reference/element-wise.ts';
+import { elementWiseIntegerReference } from '../reference/element-wise-integer.ts';
+import type { Twin } from '../reference/twin.ts';
+import type { Operand, Plan, Step } from './plan.ts';
+import { sizeOf } from './tensors.ts';
+import { numbersOf, type OnnxDType, type Value } from './value.ts';
+
+/** The CPU twins of the kernels that plans dispatch. */
+export const twins: Readonly<Record<string, Twin>> = {
+  'element-wise': elementWiseReference,
+  'element-wise-integer': elementWiseIntegerReference,
+};
+
+/** A step on its twin: `bufferOf` gives what an operand holds, an element a number. */
+export function runTwin(step: Step, bufferOf: (operand: Operand) => Float64Array): void {
+  const { name } = step.kernel.declaration;
+  const buffers = Object.entries(step.buffers).map(([key, operand]) => [key, bufferOf(operand)]);
+  twins[name](Object.fromEntries(buffers), step.params, step.specialization);
+}
+
+/** An output in float64, not rounded to its dtype. */
+export interface TwinOutput {
+  dtype: OnnxDType;
+  dims: readonly number[];
+  data: Float64Array;
+}
+
+/** A plan on the host: every step by its twin, in float64, nothing rounded between the steps. */
+export function executeTwin(plan: Plan, inputs: readonly (Value | null | undefined)[]): TwinOutput[] {
+  const buffers = new Map<string, Float64Array>();
+  const once = (key: string, make: () => Float64Array) => {
+    const made = buffers.get(key) ?? make();
+    buffers.set(key, made);
+    return made;
+  };
+  const bufferOf = (operand: Operand): Float64Array => {
+    if ('input' in operand) {
+      return once(`input ${operand.input}`, () => Float64Array.from(numbersOf(inputs[operand.input]!)));
+    }
+    if ('output' in operand) {
+      const { dims } = plan.outputs[operand.output];
+      return once(`output ${operand.output}`, () => new Float64Array(sizeOf(dims)));
+    }
+    if ('constant' in operand) return Float64Array.from(operand.constant);
+    return once(`scratch ${operand.scratch}`, () => new Float64Array(operand.count));
+  };
+  for (const step of plan.steps) runTwin(step, bufferOf);
+  return plan.outputs.map((output, i) => {
+    const { dtype, dims, data, from } = output;
+    const known = from !== undefined ? inputs[from]! : data ? output : null;
+    return { dtype, dims, data: known ? Float64Array.from(numbersOf(known)) : bufferOf({ output: i }) };
+  });
+}

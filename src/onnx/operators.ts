@@ -1,0 +1,42 @@
+import { check } from '../gpu/errors.ts';
+import { castOperators } from './cast.ts';
+import type { NodeSpec } from './node.ts';
+import { OPSETS, type Operator } from './operator.ts';
+import type { Plan } from './plan.ts';
+import { pointwiseOperators } from './pointwise.ts';
+
+/** Every operator that plans its dispatches, by ONNX's name. */
+export const plannedOperators = {
+  ...pointwiseOperators,
+  ...castOperators,
+};
+
+export type PlannedOperator = keyof typeof plannedOperators;
+
+/**
+ * What an operator gives for inputs of these dtypes and dims, and the dispatches that compute it.
+ *
+ * @param spec `opset` is the newest unless given; inputs that shapes depend on need their data.
+ * @throws LloydError for an unknown operator, an opset that hasn't it, and whatever the operator doesn't take.
+ */
+export function planOperator({
+  opset = OPSETS.newest,
+  ...spec
+}: Omit<NodeSpec, 'opset'> & { opset?: number }): Plan {
+  const { operator } = spec;
+  const entry: Operator | undefined = (plannedOperators as Record<string, Operator>)[operator];
+  check(entry, `the operator must be one of ${Object.keys(plannedOperators).join(', ')}`, operator);
+  const { oldest, newest } = OPSETS;
+  check(
+    Number.isInteger(opset) && opset >= oldest && opset <= newest,
+    `${operator}: opset must be an integer from ${oldest} to ${newest}`,
+    opset,
+  );
+  const { since, until = newest + 1, domain } = entry;
+  check(
+    domain || (opset >= since && opset < until),
+    `${operator} is there from opset ${since}${entry.until ? ` to ${until - 1}` : ''}`,
+    opset,
+  );
+  return entry.plan({ opset, ...spec });
+}

@@ -57,6 +57,13 @@ export function plannedCases(size: Size): BenchCase[] {
       operator: 'Add',
       inputs: () => [integers(62, N, C, H, H), integers(63, C, 1, 1)],
     },
+    {
+      ...common,
+      kernel: 'strided-copy',
+      operator: 'Transpose',
+      inputs: () => [floats(64, N, C, H, H)],
+      attributes: { perm: [0, 2, 3, 1] },
+    },
   ];
   return cases.map(plannedCase);
 }

@@ -74,6 +74,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'sgd-step': 'sgd-step',
   'softmax-cross-entropy': 'softmax-cross-entropy',
   'step-size-gradient': 'step-size-gradient',
+  'strided-copy': 'strided-copy',
   'sum-splits': 'sum-splits',
   'sum-splits-int8': 'conv2d-int8-tiled',
   'tile-weights': 'tile-weights',

@@ -69,6 +69,7 @@ import { resizeChannelsKernel } from './resize-channels.ts';
 import { sgdStepKernel } from './sgd-step.ts';
 import { softmaxCrossEntropyKernel } from './softmax-cross-entropy.ts';
 import { stepSizeGradientKernel } from './step-size-gradient.ts';
+import { stridedCopy } from './strided-copy.ts';
 import { sumSplitsKernel } from './sum-splits.ts';
 import { sumSplitsInt8Kernel } from './sum-splits-int8.ts';
 import { tileWeightsKernel } from './tile-weights.ts';
@@ -147,6 +148,7 @@ export const kernels = {
   sgdStep: sgdStepKernel,
   softmaxCrossEntropy: softmaxCrossEntropyKernel,
   stepSizeGradient: stepSizeGradientKernel,
+  stridedCopy,
   sumSplits: sumSplitsKernel,
   sumSplitsInt8: sumSplitsInt8Kernel,
   tileWeights: tileWeightsKernel,

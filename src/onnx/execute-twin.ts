@@ -1,5 +1,6 @@
 import { elementWiseReference } from '../reference/element-wise.ts';
 import { elementWiseIntegerReference } from '../reference/element-wise-integer.ts';
+import { stridedCopyReference } from '../reference/strided-copy.ts';
 import type { Twin } from '../reference/twin.ts';
 import type { Operand, Plan, Step } from './plan.ts';
 import { sizeOf } from './tensors.ts';
@@ -9,6 +10,7 @@ import { numbersOf, type OnnxDType, type Value } from './value.ts';
 export const twins: Readonly<Record<string, Twin>> = {
   'element-wise': elementWiseReference,
   'element-wise-integer': elementWiseIntegerReference,
+  'strided-copy': stridedCopyReference,
 };
 
 /** A step on its twin: `bufferOf` gives what an operand holds, an element a number. */

@@ -1,14 +1,20 @@
 import { check } from '../gpu/errors.ts';
 import { castOperators } from './cast.ts';
+import { knownOperators } from './known.ts';
+import { moveOperators } from './move.ts';
 import type { NodeSpec } from './node.ts';
 import { OPSETS, type Operator } from './operator.ts';
 import type { Plan } from './plan.ts';
 import { pointwiseOperators } from './pointwise.ts';
+import { viewOperators } from './view.ts';
 
 /** Every operator that plans its dispatches, by ONNX's name. */
 export const plannedOperators = {
   ...pointwiseOperators,
   ...castOperators,
+  ...moveOperators,
+  ...viewOperators,
+  ...knownOperators,
 };
 
 export type PlannedOperator = keyof typeof plannedOperators;

@@ -1,5 +1,6 @@
 import { elementWise, FLOAT_OPERATIONS } from '../kernels/element-wise.ts';
 import { elementWiseInteger, INTEGER_OPERATIONS } from '../kernels/element-wise-integer.ts';
+import { scalarWord } from './copy-step.ts';
 import { broadcastStrides, mergeAxes } from './layout.ts';
 import { type Operand, type Step, step } from './plan.ts';
 import { sizeOf } from './tensors.ts';
@@ -15,10 +16,11 @@ export interface Operated {
   dims: readonly number[];
 }
 
-export const constant = (value: number, dtype: OnnxDType): Operated => {
-  const words = { f32: Float32Array, i32: Int32Array, u32: Uint32Array }[wordTypeOf(dtype)];
-  return { at: { constant: words.of(value) }, dims: [] };
-};
+/** A number that every element meets. */
+export const constant = (value: number, dtype: OnnxDType): Operated => ({
+  at: scalarWord(value, dtype),
+  dims: [],
+});
 
 /**
  * One element-wise dispatch, in the arithmetic of `dtype`.

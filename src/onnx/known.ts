@@ -1,0 +1,93 @@
+import { type NodeSpec, openNode, tensorAttribute } from './node.ts';
+import type { Operator } from './operator.ts';
+import type { Plan } from './plan.ts';
+import { type OnnxTensor, sizeOf } from './tensors.ts';
+import { ANY, checkTensor, fromWords, numbersOf, type OnnxDType } from './value.ts';
+
+/** An output that the host knows before anything runs. */
+const known = (tensor: OnnxTensor): Plan => ({ outputs: [tensor], steps: [] });
+const listOf = (dtype: OnnxDType, values: readonly number[], scalar = false): Plan =>
+  known(fromWords(dtype, scalar ? [] : [values.length], values));
+
+function shape(spec: NodeSpec): Plan {
+  const node = openNode(spec, ['data'], spec.opset >= 15 ? ['start', 'end'] : []);
+  const { dims } = node.required('data', ANY);
+  const clamped = (value: number) =>
+    Math.min(dims.length, Math.max(0, value < 0 ? value + dims.length : value));
+  const [start, end] = [node.integer('start', 0), node.integer('end', dims.length)].map(clamped);
+  return listOf('int64', dims.slice(start, Math.max(start, end)));
+}
+
+function size(spec: NodeSpec): Plan {
+  const { dims } = openNode(spec, ['data']).required('data', ANY);
+  return listOf('int64', [sizeOf(dims)], true);
+}
+
+function constant(spec: NodeSpec): Plan {
+  const numbers = ['value_float', 'value_floats', 'value_int', 'value_ints'];
+  const names = ['value', ...(spec.opset >= 12 ? numbers : [])];
+  const node = openNode(spec, [], names);
+  const given = names.filter((name) => node.attribute(name) !== undefined);
+  node.ensure(given.length === 1, `exactly one of ${names.join(', ')} must be given`, given);
+  const tensor = tensorAttribute(node, 'value');
+  if (tensor) {
+    checkTensor(`${spec.operator}: value`, tensor);
+    return known(tensor);
+  }
+  const [name] = given;
+  const dtype = name.startsWith('value_float') ? 'float32' : 'int64';
+  if (!name.endsWith('s')) {
+    return listOf(dtype, [dtype === 'int64' ? node.integer(name, 0) : node.float(name, 0)], true);
+  }
+  if (dtype === 'int64') return listOf(dtype, node.list(name)!);
+  const values = node.attribute(name);
+  node.ensure(
+    Array.isArray(values) || ArrayBuffer.isView(values),
+    `${name} must be a list of numbers`,
+    values,
+  );
+  return listOf(dtype, Array.from(values as number[], Number));
+}
+
+function constantOfShape(spec: NodeSpec): Plan {
+  const node = openNode(spec, ['input'], ['value']);
+  const dims = node.integers('input');
+  node.ensure(
+    dims?.every((size) => size >= 0),
+    'input must be a list of sizes',
+    dims ?? 'none',
+  );
+  const value = tensorAttribute(node, 'value');
+  if (value) checkTensor(`${spec.operator}: value`, value);
+  node.ensure(!value || value.data.length === 1, 'value must be a tensor of one element', value?.dims);
+  const { dtype, number } = value
+    ? { dtype: value.dtype, number: numbersOf(value)[0] }
+    : { dtype: 'float32' as const, number: 0 };
+  return known(fromWords(dtype, dims!, new Float64Array(sizeOf(dims!)).fill(number)));
+}
+
+function range(spec: NodeSpec): Plan {
+  const node = openNode(spec, ['start', 'limit', 'delta']);
+  const { dtype } = node.required('start', ['float32', 'int16', 'int32', 'int64']);
+  const [start, limit, delta] = ['start', 'limit', 'delta'].map((name) => {
+    const value = node.required(name, [dtype]);
+    node.ensure(sizeOf(value.dims) === 1, `${name} must be a scalar`, value.dims);
+    return node.numbers(name, [dtype])![0];
+  });
+  node.ensure(delta !== 0 && Number.isFinite(delta), 'delta must be a number other than 0', delta);
+  const count = Math.max(0, Math.ceil((limit - start) / delta));
+  node.ensure(Number.isSafeInteger(count), 'start, limit and delta must be finite', [start, limit]);
+  return listOf(
+    dtype,
+    Array.from({ length: count }, (_, i) => start + i * delta),
+  );
+}
+
+/** Operators whose output follows from dims, attributes and constants alone. */
+export const knownOperators = {
+  Shape: { since: 1, plan: shape },
+  Size: { since: 1, plan: size },
+  Constant: { since: 1, plan: constant },
+  ConstantOfShape: { since: 9, plan: constantOfShape },
+  Range: { since: 11, plan: range },
+} satisfies Readonly<Record<string, Operator>>;

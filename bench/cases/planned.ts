@@ -31,6 +31,12 @@ const integers = (seed: number, ...dims: number[]): OnnxTensor => {
   return { dtype: 'int32', dims, data: Int32Array.from(repeated((n) => seeded(seed).int8s(n), count)) };
 };
 
+const int64s = (...values: number[]): OnnxTensor => ({
+  dtype: 'int64',
+  dims: [values.length],
+  data: BigInt64Array.from(values, BigInt),
+});
+
 /** A picture's activation, N x C x H x H, and a smaller one for what is bound by arithmetic. */
 const SHAPES: Record<Size, readonly [N: number, C: number, H: number]> = {
   tiny: [2, 6, 5],
@@ -63,6 +69,19 @@ export function plannedCases(size: Size): BenchCase[] {
       operator: 'Transpose',
       inputs: () => [floats(64, N, C, H, H)],
       attributes: { perm: [0, 2, 3, 1] },
+    },
+    {
+      ...common,
+      kernel: 'reduce',
+      operator: 'ReduceMean',
+      inputs: () => [floats(65, N, C, H, H), int64s(2, 3)],
+    },
+    {
+      ...common,
+      kernel: 'softmax',
+      operator: 'Softmax',
+      inputs: () => [floats(66, N, C, H, H)],
+      attributes: { axis: 1 },
     },
   ];
   return cases.map(plannedCase);

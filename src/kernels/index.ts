@@ -63,10 +63,12 @@ import { observeRangeKernel } from './observe-range.ts';
 import { packCodesKernel } from './pack-codes.ts';
 import { quantizeLinearKernel } from './quantize-linear.ts';
 import { quantizeLinearOnnx } from './quantize-linear-onnx.ts';
+import { reduce } from './reduce.ts';
 import { reduceMinMaxKernel } from './reduce-min-max.ts';
 import { requantize } from './requantize.ts';
 import { resizeChannelsKernel } from './resize-channels.ts';
 import { sgdStepKernel } from './sgd-step.ts';
+import { softmax } from './softmax.ts';
 import { softmaxCrossEntropyKernel } from './softmax-cross-entropy.ts';
 import { stepSizeGradientKernel } from './step-size-gradient.ts';
 import { stridedCopy } from './strided-copy.ts';
@@ -142,10 +144,12 @@ export const kernels = {
   packCodes: packCodesKernel,
   quantizeLinear: quantizeLinearKernel,
   quantizeLinearOnnx,
+  reduce,
   reduceMinMax: reduceMinMaxKernel,
   requantize,
   resizeChannels: resizeChannelsKernel,
   sgdStep: sgdStepKernel,
+  softmax,
   softmaxCrossEntropy: softmaxCrossEntropyKernel,
   stepSizeGradient: stepSizeGradientKernel,
   stridedCopy,

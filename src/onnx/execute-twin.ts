@@ -1,5 +1,7 @@
 import { elementWiseReference } from '../reference/element-wise.ts';
 import { elementWiseIntegerReference } from '../reference/element-wise-integer.ts';
+import { reduceReference } from '../reference/reduce.ts';
+import { softmaxReference } from '../reference/softmax.ts';
 import { stridedCopyReference } from '../reference/strided-copy.ts';
 import type { Twin } from '../reference/twin.ts';
 import type { Operand, Plan, Step } from './plan.ts';
@@ -10,6 +12,8 @@ import { numbersOf, type OnnxDType, type Value } from './value.ts';
 export const twins: Readonly<Record<string, Twin>> = {
   'element-wise': elementWiseReference,
   'element-wise-integer': elementWiseIntegerReference,
+  reduce: reduceReference,
+  softmax: softmaxReference,
   'strided-copy': stridedCopyReference,
 };
 

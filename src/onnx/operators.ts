@@ -6,6 +6,7 @@ import type { NodeSpec } from './node.ts';
 import { OPSETS, type Operator } from './operator.ts';
 import type { Plan } from './plan.ts';
 import { pointwiseOperators } from './pointwise.ts';
+import { reduceOperators } from './reduce.ts';
 import { viewOperators } from './view.ts';
 
 /** Every operator that plans its dispatches, by ONNX's name. */
@@ -13,6 +14,7 @@ export const plannedOperators = {
   ...pointwiseOperators,
   ...castOperators,
   ...moveOperators,
+  ...reduceOperators,
   ...viewOperators,
   ...knownOperators,
 };

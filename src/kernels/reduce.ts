@@ -1,0 +1,28 @@
+import source from '../../shaders/reduce.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+/** Names of `override OP` in shaders/reduce.wgsl. */
+export const REDUCTIONS = {
+  ...{ sum: 0, mean: 1, max: 2, min: 3, prod: 4, l1: 5, sumSquare: 6, argMax: 8, argMin: 9 },
+} as const;
+
+/** Reduces any axes; see shaders/reduce.wgsl. */
+export const reduce = defineKernel({
+  name: 'reduce',
+  wgsl: [source],
+  bindings: {
+    input: { access: 'read', type: 'f32' },
+    axes: { access: 'read', type: 'vec2u' },
+    output: { access: 'write', type: 'u32' },
+  },
+  params: { outputs: 'u32', reduced: 'u32', keptRank: 'u32', reducedRank: 'u32', identity: 'u32' },
+  overrides: {
+    OP: { default: 0, allowed: Object.values(REDUCTIONS) },
+    IS_FLOAT: { default: 1, allowed: [0, 1] },
+    LAST: { default: 0, allowed: [0, 1] },
+    LANES: { default: 1, allowed: [1, 64] },
+    WORKGROUP_SIZE: { default: 64, allowed: [64, 128, 256] },
+  },
+  constants: { Element: ['f32', 'i32', 'u32'] },
+  workgroups: ({ outputs }, { LANES, WORKGROUP_SIZE }) => Math.ceil((outputs * LANES) / WORKGROUP_SIZE),
+});

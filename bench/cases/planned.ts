@@ -45,9 +45,24 @@ const SHAPES: Record<Size, readonly [N: number, C: number, H: number]> = {
   gpu: [250, 64, 32],
 };
 
+/** A convolution's channels and size, and a product of matrices, whose float64 twins have to end. */
+const PRODUCTS: Record<
+  Size,
+  { conv: readonly [n: number, c: number, h: number]; matmul: readonly [number, number, number] }
+> = {
+  tiny: { conv: [1, 5, 6], matmul: [9, 13, 11] },
+  quick: { conv: [1, 32, 16], matmul: [64, 128, 256] },
+  standard: { conv: [4, 64, 16], matmul: [256, 512, 512] },
+  gpu: { conv: [32, 128, 16], matmul: [1024, 1024, 1024] },
+};
+
 /** Kernels of float and integer ONNX operators of any shape. */
 export function plannedCases(size: Size): BenchCase[] {
   const [N, C, H] = SHAPES[size];
+  const {
+    conv: [n, c, h],
+    matmul: [M, columns, K],
+  } = PRODUCTS[size];
   const shape = `(N=${N},H=${H},C=${C})`;
   const common = { shape, batch: N };
   const cases: PlannedCase[] = [
@@ -82,6 +97,30 @@ export function plannedCases(size: Size): BenchCase[] {
       operator: 'Softmax',
       inputs: () => [floats(66, N, C, H, H)],
       attributes: { axis: 1 },
+    },
+    {
+      ...common,
+      kernel: 'pool',
+      operator: 'AveragePool',
+      inputs: () => [floats(67, N, C, H, H)],
+      attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] },
+    },
+    {
+      shape: `(N=${n},H=${h},C=${c},O=${c},K=3)`,
+      batch: n,
+      kernel: 'convolution',
+      operator: 'Conv',
+      inputs: () => [floats(68, n, c, h, h), floats(69, c, c, 3, 3), floats(70, c)],
+      attributes: { pads: [1, 1, 1, 1] },
+      operations: 2 * n * c * c * h * h * 9,
+    },
+    {
+      shape: `(M=${M},N=${columns},K=${K})`,
+      batch: M,
+      kernel: 'matmul',
+      operator: 'MatMul',
+      inputs: () => [floats(71, M, K), floats(72, K, columns)],
+      operations: 2 * M * columns * K,
     },
   ];
   return cases.map(plannedCase);

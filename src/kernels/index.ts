@@ -34,6 +34,7 @@ import { conv2dTiledCodebookKernel } from './conv2d-tiled-codebook.ts';
 import { conv2dTiledF16Kernel } from './conv2d-tiled-f16.ts';
 import { conv2dUnrolledKernel } from './conv2d-unrolled.ts';
 import { conv2dUnrolledBroadcastKernel } from './conv2d-unrolled-broadcast.ts';
+import { convolution } from './convolution.ts';
 import { depthwiseConv2dKernel } from './depthwise-conv2d.ts';
 import { depthwiseFilterGradientKernel } from './depthwise-filter-gradient.ts';
 import { depthwiseInputGradientKernel } from './depthwise-input-gradient.ts';
@@ -52,6 +53,7 @@ import { kmeansKeys } from './kmeans-keys.ts';
 import { kmeansTotals } from './kmeans-totals.ts';
 import { kmeansUpdate } from './kmeans-update.ts';
 import { loadImageKernel } from './load-image.ts';
+import { matmul } from './matmul.ts';
 import { matmulInt8Kernel } from './matmul-int8.ts';
 import { matmulInteger } from './matmul-integer.ts';
 import { matvecInt8Kernel } from './matvec-int8.ts';
@@ -61,6 +63,7 @@ import { maxPool2dInt8Kernel } from './max-pool2d-int8.ts';
 import { movingAverageKernel } from './moving-average.ts';
 import { observeRangeKernel } from './observe-range.ts';
 import { packCodesKernel } from './pack-codes.ts';
+import { pool } from './pool.ts';
 import { quantizeLinearKernel } from './quantize-linear.ts';
 import { quantizeLinearOnnx } from './quantize-linear-onnx.ts';
 import { reduce } from './reduce.ts';
@@ -97,6 +100,7 @@ export const kernels = {
   codebookGradient: codebookGradientKernel,
   concat,
   concatInt8,
+  convolution,
   conv2d: conv2dKernel,
   conv2dBroadcast: conv2dBroadcastKernel,
   conv2dFilterGradient: conv2dFilterGradientKernel,
@@ -133,6 +137,7 @@ export const kernels = {
   kmeansTotals,
   kmeansUpdate,
   loadImage: loadImageKernel,
+  matmul,
   matmulInt8: matmulInt8Kernel,
   matmulInteger,
   matvecInt8: matvecInt8Kernel,
@@ -142,6 +147,7 @@ export const kernels = {
   movingAverage: movingAverageKernel,
   observeRange: observeRangeKernel,
   packCodes: packCodesKernel,
+  pool,
   quantizeLinear: quantizeLinearKernel,
   quantizeLinearOnnx,
   reduce,

@@ -1,29 +1,26 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import { checkCoordinates } from '../gpu/window.ts';
 import { convInteger } from '../kernels/conv-integer.ts';
 import { prepareMultipliers, type RequantizeRule, requantizeConstant } from '../quantize/requantize.ts';
 import { checkRequantized } from './accumulator.ts';
+import { openNode } from './node.ts';
+import { OPSETS } from './operator.ts';
 import {
   type Attributes,
   BYTE_TYPES,
   byteFlip,
   CODE_RANGE,
-  checkAttributes,
   type Inputs,
   inputReader,
-  integerAttribute,
   isScalar,
-  listAttribute,
   scalarOf,
   scalesOf,
   sizeOf,
   tensorOf,
   zeroShift,
 } from './tensors.ts';
-
-const ATTRIBUTES = ['auto_pad', 'dilations', 'group', 'kernel_shape', 'pads', 'strides'];
+import { three, WINDOW_ATTRIBUTES, windowsOf } from './windows.ts';
 
 /** Every size of a convolution, its spatial ones padded in front to three. */
 interface Geometry {
@@ -39,86 +36,37 @@ interface Geometry {
 
 /** Checks shapes and attributes by ONNX's Conv and works out the output's shape. */
 function geometryOf(operator: string, x: Tensor, w: Tensor, attributes: Attributes): Geometry {
-  checkAttributes(operator, attributes, ATTRIBUTES);
+  const names = [...WINDOW_ATTRIBUTES, 'dilations', 'group'];
+  const node = openNode({ operator, opset: OPSETS.newest, inputs: [], attributes }, [], names);
   const rank = x.dims.length;
-  check(
-    rank >= 3 && rank <= 5,
-    `${operator}: x must have rank 3 to 5: N, C and 1 to 3 spatial dimensions`,
-    x.dims,
-  );
-  check(w.dims.length === rank, `${operator}: w must have the rank of x, ${rank}`, w.dims);
-  const spatial = rank - 2;
-  const group = integerAttribute(operator, attributes, 'group', 1);
+  node.ensure(rank >= 3 && rank <= 5, 'x must have rank 3 to 5: N, C and 1 to 3 spatial dimensions', x.dims);
+  node.ensure(w.dims.length === rank, `w must have the rank of x, ${rank}`, w.dims);
+  const group = node.integer('group', 1);
   const [batch, channels, ...size] = x.dims;
   const [outputs, groupChannels, ...kernel] = w.dims;
-  check(
-    group >= 1 && channels % group === 0,
-    `${operator}: group must divide the ${channels} channels of x`,
-    group,
-  );
-  check(outputs % group === 0, `${operator}: group must divide the ${outputs} output channels of w`, group);
-  check(
+  node.ensure(group >= 1 && channels % group === 0, `group must divide the ${channels} channels of x`, group);
+  node.ensure(outputs % group === 0, `group must divide the ${outputs} output channels of w`, group);
+  node.ensure(
     channels === groupChannels * group,
-    `${operator}: x must have w.dims[1] * group = ${groupChannels * group} channels`,
+    `x must have w.dims[1] * group = ${groupChannels * group} channels`,
     channels,
   );
-  const shape = listAttribute(operator, attributes, 'kernel_shape', spatial, 1, kernel);
-  check(
+  const shape = node.sized('kernel_shape', kernel.length, 1, kernel);
+  node.ensure(
     shape.every((value, i) => value === kernel[i]),
-    `${operator}: kernel_shape must be the spatial dimensions of w, [${kernel}]`,
+    `kernel_shape must be the spatial dimensions of w, [${kernel}]`,
     shape,
   );
-  const ones = kernel.map(() => 1);
-  const strides = listAttribute(operator, attributes, 'strides', spatial, 1, ones);
-  const dilations = listAttribute(operator, attributes, 'dilations', spatial, 1, ones);
-  const autoPad = attributes.auto_pad ?? 'NOTSET';
-  check(
-    ['NOTSET', 'VALID', 'SAME_UPPER', 'SAME_LOWER'].includes(String(autoPad)),
-    `${operator}: auto_pad must be NOTSET, VALID, SAME_UPPER or SAME_LOWER`,
-    autoPad,
-  );
-  const pads = listAttribute(operator, attributes, 'pads', spatial * 2, 0, [...ones, ...ones].fill(0));
-  check(
-    autoPad === 'NOTSET' || pads.every((pad) => pad === 0),
-    `${operator}: pads cannot be used together with auto_pad ${autoPad}`,
-    pads,
-  );
-  const before: number[] = [];
-  const output = size.map((length, i) => {
-    const extent = (kernel[i] - 1) * dilations[i] + 1;
-    if (String(autoPad).startsWith('SAME')) {
-      const steps = Math.ceil(length / strides[i]);
-      const total = Math.max((steps - 1) * strides[i] + extent - length, 0);
-      before.push(autoPad === 'SAME_UPPER' ? Math.floor(total / 2) : Math.ceil(total / 2));
-      return steps;
-    }
-    before.push(pads[i]);
-    const padded = length + pads[i] + pads[i + spatial];
-    check(
-      padded >= extent,
-      `${operator}: the padded input must be at least as large as the kernel's extent, ${extent}`,
-      padded,
-    );
-    return Math.floor((padded - extent) / strides[i]) + 1;
-  });
-  // A step that is never taken may be of any length.
-  const taken = (steps: readonly number[], counts: readonly number[]) =>
-    steps.map((step, i) => (counts[i] > 1 ? step : 1));
-  const [strode, dilated] = [taken(strides, output), taken(dilations, kernel)];
-  for (const [i, end] of size.entries()) {
-    const steps = { output: output[i], kernel: kernel[i], stride: strode[i], dilation: dilated[i] };
-    checkCoordinates(`${operator}: spatial axis ${i}`, { ...steps, before: before[i], end });
-  }
-  const three = (values: readonly number[], fill: number) => [...Array(3 - spatial).fill(fill), ...values];
+  const windows = windowsOf(node, size, kernel);
   return {
-    outputDims: [batch, outputs, ...output],
+    outputDims: [batch, outputs, ...windows.output],
     group,
     input: three(size, 1),
-    output: three(output, 1),
+    output: three(windows.output, 1),
     kernel: three(kernel, 1),
-    strides: three(strode, 1),
-    dilations: three(dilated, 1),
-    padsBefore: three(before, 0),
+    strides: three(windows.strides, 1),
+    dilations: three(windows.dilations, 1),
+    padsBefore: three(windows.before, 0),
   };
 }
 

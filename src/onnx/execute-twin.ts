@@ -1,5 +1,8 @@
+import { convolutionReference } from '../reference/convolution.ts';
 import { elementWiseReference } from '../reference/element-wise.ts';
 import { elementWiseIntegerReference } from '../reference/element-wise-integer.ts';
+import { matmulReference } from '../reference/matmul.ts';
+import { poolReference } from '../reference/pool.ts';
 import { reduceReference } from '../reference/reduce.ts';
 import { softmaxReference } from '../reference/softmax.ts';
 import { stridedCopyReference } from '../reference/strided-copy.ts';
@@ -12,6 +15,9 @@ import { numbersOf, type OnnxDType, type Value } from './value.ts';
 export const twins: Readonly<Record<string, Twin>> = {
   'element-wise': elementWiseReference,
   'element-wise-integer': elementWiseIntegerReference,
+  convolution: convolutionReference,
+  matmul: matmulReference,
+  pool: poolReference,
   reduce: reduceReference,
   softmax: softmaxReference,
   'strided-copy': stridedCopyReference,

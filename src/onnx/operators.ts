@@ -1,11 +1,14 @@
 import { check } from '../gpu/errors.ts';
 import { castOperators } from './cast.ts';
+import { convolutionOperators } from './convolution.ts';
 import { knownOperators } from './known.ts';
 import { moveOperators } from './move.ts';
 import type { NodeSpec } from './node.ts';
 import { OPSETS, type Operator } from './operator.ts';
 import type { Plan } from './plan.ts';
 import { pointwiseOperators } from './pointwise.ts';
+import { poolOperators } from './pool.ts';
+import { productOperators } from './product.ts';
 import { reduceOperators } from './reduce.ts';
 import { viewOperators } from './view.ts';
 
@@ -15,6 +18,9 @@ export const plannedOperators = {
   ...castOperators,
   ...moveOperators,
   ...reduceOperators,
+  ...convolutionOperators,
+  ...productOperators,
+  ...poolOperators,
   ...viewOperators,
   ...knownOperators,
 };

@@ -129,26 +129,6 @@ export function integerAttribute(
   return value;
 }
 
-/** A list-of-integers attribute, each at least `minimum`. */
-export function listAttribute(
-  operator: string,
-  attributes: Attributes,
-  name: string,
-  length: number,
-  minimum: number,
-  fallback: readonly number[],
-): readonly number[] {
-  const value = attributes[name];
-  if (value === undefined) return fallback;
-  const list = Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as number[]) : [];
-  check(
-    list.length === length && list.every((v) => Number.isInteger(v) && v >= minimum),
-    `${operator}: ${name} must be ${length} integers of at least ${minimum}`,
-    value,
-  );
-  return list;
-}
-
 /** True for a tensor of one element and rank 0 or 1. */
 export const isScalar = ({ dims, data }: Tensor) => dims.length <= 1 && data.length === 1;
 

@@ -1,0 +1,35 @@
+import source from '../../shaders/convolution.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+/** f32 convolution or transposed convolution, channels first; see shaders/convolution.wgsl. */
+export const convolution = defineKernel({
+  name: 'convolution',
+  wgsl: [source],
+  bindings: {
+    input: { access: 'read', type: 'f32' },
+    weights: { access: 'read', type: 'f32' },
+    bias: { access: 'read', type: 'f32' },
+    output: { access: 'write', type: 'f32' },
+  },
+  params: {
+    ...({
+      threads: 'u32',
+      channels: 'u32',
+      outputs: 'u32',
+      groupChannels: 'u32',
+      groupOutputs: 'u32',
+    } as const),
+    ...({ groupTiles: 'u32', inputDepth: 'u32', inputHeight: 'u32', inputWidth: 'u32' } as const),
+    ...({ outputDepth: 'u32', outputHeight: 'u32', outputWidth: 'u32', kernelDepth: 'u32' } as const),
+    ...({ kernelHeight: 'u32', kernelWidth: 'u32', strideDepth: 'u32', strideHeight: 'u32' } as const),
+    ...({ strideWidth: 'u32', dilationDepth: 'u32', dilationHeight: 'u32', dilationWidth: 'u32' } as const),
+    ...({ padDepth: 'i32', padHeight: 'i32', padWidth: 'i32' } as const),
+  },
+  overrides: {
+    TRANSPOSED: { default: 0, allowed: [0, 1] },
+    HAS_BIAS: { default: 1, allowed: [0, 1] },
+    WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },
+  },
+  constants: { OUTPUTS: ['1u', '4u'] },
+  workgroups: ({ threads }, { WORKGROUP_SIZE }) => Math.ceil(threads / WORKGROUP_SIZE),
+});

@@ -1,0 +1,31 @@
+import source from '../../shaders/matmul.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+/** f32 product of batched matrices; see shaders/matmul.wgsl. */
+export const matmul = defineKernel({
+  name: 'matmul',
+  wgsl: [source],
+  bindings: {
+    a: { access: 'read', type: 'f32' },
+    b: { access: 'read', type: 'f32' },
+    c: { access: 'read', type: 'f32' },
+    pairs: { access: 'read', type: 'vec2u' },
+    output: { access: 'write', type: 'f32' },
+  },
+  params: {
+    batches: 'u32',
+    M: 'u32',
+    N: 'u32',
+    K: 'u32',
+    aRowStride: 'u32',
+    aColumnStride: 'u32',
+    bRowStride: 'u32',
+    bColumnStride: 'u32',
+    cRowStride: 'u32',
+    cColumnStride: 'u32',
+    alpha: 'f32',
+    beta: 'f32',
+  },
+  overrides: { HAS_ADDEND: { default: 0, allowed: [0, 1] } },
+  workgroups: ({ batches, M, N }) => batches * Math.ceil(M / 32) * Math.ceil(N / 32),
+});

@@ -1,0 +1,108 @@
+import { matmul } from '../kernels/matmul.ts';
+import { broadcastDims, broadcastStrides, stridesOf } from './layout.ts';
+import { type NodeSpec, openNode } from './node.ts';
+import type { Operator } from './operator.ts';
+import { type Operand, type Plan, type Step, step } from './plan.ts';
+import { sizeOf } from './tensors.ts';
+import { FLOATS } from './value.ts';
+
+/** A batch of products of M x K by K x N. */
+export interface Product {
+  M: number;
+  N: number;
+  K: number;
+  /** Strides over rows and columns. */
+  aStrides: readonly number[];
+  bStrides: readonly number[];
+  addendStrides?: readonly number[];
+  /** Per product: where its matrices begin in a and in b. */
+  pairs: readonly (readonly number[])[];
+  alpha?: number;
+  beta?: number;
+}
+
+/** One dispatch of a batch of products. */
+export function product(
+  { a, b, addend, output }: { a: Operand; b: Operand; addend?: Operand; output: Operand },
+  { M, N, K, aStrides, bStrides, addendStrides = [0, 0], pairs, alpha = 1, beta = 1 }: Product,
+): Step {
+  return step(
+    matmul,
+    { HAS_ADDEND: Number(!!addend) },
+    { a, b, c: addend ?? a, pairs: { constant: Uint32Array.from([...pairs.flat(), 0, 0]) }, output },
+    {
+      ...{ batches: pairs.length, M, N, K, alpha, beta },
+      ...{ aRowStride: aStrides[0], aColumnStride: aStrides[1] },
+      ...{ bRowStride: bStrides[0], bColumnStride: bStrides[1] },
+      ...{ cRowStride: addendStrides[0], cColumnStride: addendStrides[1] },
+    },
+  );
+}
+
+/** numpy.matmul: vectors become matrices, leading dimensions are broadcast. */
+function matMul(spec: NodeSpec): Plan {
+  const node = openNode(spec, ['A', 'B']);
+  const a = node.required('A', FLOATS);
+  const b = node.required('B', [a.dtype]);
+  node.ensure(a.dims.length > 0, 'A must have rank 1 or more', a.dims);
+  node.ensure(b.dims.length > 0, 'B must have rank 1 or more', b.dims);
+  const left = a.dims.length === 1 ? [1, ...a.dims] : a.dims;
+  const right = b.dims.length === 1 ? [...b.dims, 1] : b.dims;
+  const [M, K] = left.slice(-2);
+  const [rows, N] = right.slice(-2);
+  node.ensure(K === rows, `B must have as many rows as A has columns, ${K}`, rows);
+  const batches = [left.slice(0, -2), right.slice(0, -2)];
+  const batch = broadcastDims(`${spec.operator}: the batch dimensions`, batches);
+  const dims = [...batch, ...(a.dims.length > 1 ? [M] : []), ...(b.dims.length > 1 ? [N] : [])];
+  const strides = batches.map((own) => broadcastStrides(own, batch));
+  const pairs = Array.from({ length: sizeOf(batch) }, (_, index) => {
+    const coordinates = stridesOf(batch).map((stride, d) => Math.floor(index / stride) % batch[d]);
+    const at = strides.map((own) => coordinates.reduce((sum, c, d) => sum + c * own[d], 0));
+    return [at[0] * M * K, at[1] * K * N];
+  });
+  const made = product(
+    { a: { input: 0 }, b: { input: 1 }, output: { output: 0 } },
+    { M, N, K, aStrides: [K, 1], bStrides: [N, 1], pairs },
+  );
+  return { outputs: [{ dtype: a.dtype, dims }], steps: [made] };
+}
+
+/** alpha * A' * B' + beta * C, where C broadcasts to the product. */
+function gemm(spec: NodeSpec): Plan {
+  const node = openNode(spec, ['A', 'B', 'C'], ['alpha', 'beta', 'transA', 'transB']);
+  const a = node.required('A', FLOATS);
+  const b = node.required('B', [a.dtype]);
+  const c = spec.opset < 11 ? node.required('C', [a.dtype]) : node.optional('C', [a.dtype]);
+  node.ensure(a.dims.length === 2, 'A must be a matrix', a.dims);
+  node.ensure(b.dims.length === 2, 'B must be a matrix', b.dims);
+  const [transA, transB] = [node.flag('transA', false), node.flag('transB', false)];
+  const [M, K] = transA ? [a.dims[1], a.dims[0]] : a.dims;
+  const [rows, N] = transB ? [b.dims[1], b.dims[0]] : b.dims;
+  node.ensure(K === rows, `B must have as many rows as A has columns, ${K}`, rows);
+  const dims = [M, N];
+  let addendStrides: number[] | undefined;
+  if (c) {
+    const fits =
+      c.dims.length <= 2 && c.dims.every((size, i) => [1, dims[2 - c.dims.length + i]].includes(size));
+    node.ensure(fits, `C must broadcast to the product, [${dims}]`, c.dims);
+    addendStrides = broadcastStrides(c.dims, dims);
+  }
+  const made = product(
+    { a: { input: 0 }, b: { input: 1 }, ...(c && { addend: { input: 2 } }), output: { output: 0 } },
+    {
+      ...{ M, N, K, addendStrides },
+      aStrides: transA ? [1, M] : [K, 1],
+      bStrides: transB ? [1, K] : [N, 1],
+      pairs: [[0, 0]],
+      alpha: node.float('alpha', 1),
+      beta: node.float('beta', 1),
+    },
+  );
+  return { outputs: [{ dtype: a.dtype, dims }], steps: [made] };
+}
+
+/** Products of matrices. */
+export const productOperators = {
+  MatMul: { since: 1, plan: matMul },
+  Gemm: { since: 7, plan: gemm },
+} satisfies Readonly<Record<string, Operator>>;

@@ -16,7 +16,7 @@
 //
 // position(d, c) is c, and with windows start + c, which outside 0 .. limit - 1 is, by mode:
 //   0  never      1  the word of `fill`     2  reflected about the first and the last element, as often as it takes
-//   3  the nearest element      4  modulo limit      5  indices[c], counted from the end where negative; `fill`'s outside
+//   3  the nearest element      4  modulo limit      5  indices[start + c], counted from the end where negative; `fill`'s outside
 // Axes of the input that are empty have no position: every word is `fill`'s.
 
 override WINDOWED: u32 = 0u;
@@ -42,7 +42,7 @@ fn position(window: vec4i, coordinate: i32) -> i32 {
   let limit = window.y;
   var at = window.x + coordinate;
   if (window.z == 5) {
-    at = indices[coordinate];
+    at = indices[at];
     at += select(0, limit, at < 0);
   }
   if (limit == 0) { return -1; }

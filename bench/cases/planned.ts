@@ -106,6 +106,20 @@ export function plannedCases(size: Size): BenchCase[] {
       attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] },
     },
     {
+      ...common,
+      kernel: 'normalize',
+      operator: 'LayerNormalization',
+      inputs: () => [floats(73, N, C, H, H), floats(74, H, H), floats(75, H, H)],
+      attributes: { axis: 2 },
+    },
+    {
+      ...common,
+      kernel: 'resample',
+      operator: 'Resize',
+      inputs: () => [floats(76, N, C, H, H), null, { dtype: 'float32', dims: [1], data: Float32Array.of(2) }],
+      attributes: { mode: 'linear', axes: [3] },
+    },
+    {
       shape: `(N=${n},H=${h},C=${c},O=${c},K=3)`,
       batch: n,
       kernel: 'convolution',

@@ -61,6 +61,7 @@ import { maxPool2dKernel } from './max-pool2d.ts';
 import { maxPool2dGradientKernel } from './max-pool2d-gradient.ts';
 import { maxPool2dInt8Kernel } from './max-pool2d-int8.ts';
 import { movingAverageKernel } from './moving-average.ts';
+import { normalize } from './normalize.ts';
 import { observeRangeKernel } from './observe-range.ts';
 import { packCodesKernel } from './pack-codes.ts';
 import { pool } from './pool.ts';
@@ -69,6 +70,7 @@ import { quantizeLinearOnnx } from './quantize-linear-onnx.ts';
 import { reduce } from './reduce.ts';
 import { reduceMinMaxKernel } from './reduce-min-max.ts';
 import { requantize } from './requantize.ts';
+import { resample } from './resample.ts';
 import { resizeChannelsKernel } from './resize-channels.ts';
 import { sgdStepKernel } from './sgd-step.ts';
 import { softmax } from './softmax.ts';
@@ -145,6 +147,7 @@ export const kernels = {
   maxPool2dGradient: maxPool2dGradientKernel,
   maxPool2dInt8: maxPool2dInt8Kernel,
   movingAverage: movingAverageKernel,
+  normalize,
   observeRange: observeRangeKernel,
   packCodes: packCodesKernel,
   pool,
@@ -153,6 +156,7 @@ export const kernels = {
   reduce,
   reduceMinMax: reduceMinMaxKernel,
   requantize,
+  resample,
   resizeChannels: resizeChannelsKernel,
   sgdStep: sgdStepKernel,
   softmax,

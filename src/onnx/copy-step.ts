@@ -9,6 +9,7 @@ export const WINDOW_MODES = { inside: 0, constant: 1, reflect: 2, edge: 3, wrap:
 
 /** An axis that doesn't read the input one to one. */
 export interface Window {
+  /** Position of coordinate 0; of gathered ones its place in the indices. */
   start: number;
   /** How many positions the input has along it. */
   limit: number;

@@ -2,8 +2,10 @@ import { convolutionReference } from '../reference/convolution.ts';
 import { elementWiseReference } from '../reference/element-wise.ts';
 import { elementWiseIntegerReference } from '../reference/element-wise-integer.ts';
 import { matmulReference } from '../reference/matmul.ts';
+import { normalizeReference } from '../reference/normalize.ts';
 import { poolReference } from '../reference/pool.ts';
 import { reduceReference } from '../reference/reduce.ts';
+import { resampleReference } from '../reference/resample.ts';
 import { softmaxReference } from '../reference/softmax.ts';
 import { stridedCopyReference } from '../reference/strided-copy.ts';
 import type { Twin } from '../reference/twin.ts';
@@ -17,8 +19,10 @@ export const twins: Readonly<Record<string, Twin>> = {
   'element-wise-integer': elementWiseIntegerReference,
   convolution: convolutionReference,
   matmul: matmulReference,
+  normalize: normalizeReference,
   pool: poolReference,
   reduce: reduceReference,
+  resample: resampleReference,
   softmax: softmaxReference,
   'strided-copy': stridedCopyReference,
 };

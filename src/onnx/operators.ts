@@ -4,12 +4,14 @@ import { convolutionOperators } from './convolution.ts';
 import { knownOperators } from './known.ts';
 import { moveOperators } from './move.ts';
 import type { NodeSpec } from './node.ts';
+import { normalizeOperators } from './normalize.ts';
 import { OPSETS, type Operator } from './operator.ts';
 import type { Plan } from './plan.ts';
 import { pointwiseOperators } from './pointwise.ts';
 import { poolOperators } from './pool.ts';
 import { productOperators } from './product.ts';
 import { reduceOperators } from './reduce.ts';
+import { resizeOperators } from './resize.ts';
 import { viewOperators } from './view.ts';
 
 /** Every operator that plans its dispatches, by ONNX's name. */
@@ -21,6 +23,8 @@ export const plannedOperators = {
   ...convolutionOperators,
   ...productOperators,
   ...poolOperators,
+  ...normalizeOperators,
+  ...resizeOperators,
   ...viewOperators,
   ...knownOperators,
 };

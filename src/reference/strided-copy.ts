@@ -3,7 +3,7 @@ import type { TwinBuffers, TwinParams, TwinSpecialization } from './twin.ts';
 /** Where a windowed axis reads, or -1 for the fill. */
 function position(start: number, limit: number, mode: number, coordinate: number, indices: Float64Array) {
   let at = start + coordinate;
-  if (mode === 5) at = indices[coordinate] < 0 ? indices[coordinate] + limit : indices[coordinate];
+  if (mode === 5) at = indices[at] < 0 ? indices[at] + limit : indices[at];
   if (limit === 0) return -1;
   if (at >= 0 && at < limit) return at;
   const modulo = (period: number) => ((at % period) + period) % period;

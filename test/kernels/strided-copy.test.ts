@@ -106,7 +106,7 @@ describe('strided-copy', () => {
             [3, limit, 17, 0],
           ],
           windows: [
-            [-6, limit, mode, 0],
+            [mode === 5 ? 7 : -6, limit, mode, 0],
             [0, 3, 0, 0],
           ],
           input: limit * 3,

@@ -1,0 +1,29 @@
+import source from '../../shaders/normalize.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+const FLAG = { default: 0, allowed: [0, 1] };
+
+/** Normalization by own or given statistics; see shaders/normalize.wgsl. */
+export const normalize = defineKernel({
+  name: 'normalize',
+  wgsl: [source],
+  bindings: {
+    input: { access: 'read', type: 'f32' },
+    scale: { access: 'read', type: 'f32' },
+    bias: { access: 'read', type: 'f32' },
+    means: { access: 'read', type: 'f32' },
+    variances: { access: 'read', type: 'f32' },
+    output: { access: 'write', type: 'f32' },
+    statistics: { access: 'write', type: 'f32' },
+  },
+  params: { groups: 'u32', size: 'u32', scaleInners: 'u32', scaleCount: 'u32', epsilon: 'f32' },
+  overrides: {
+    GIVEN: FLAG,
+    CENTERED: { default: 1, allowed: [0, 1] },
+    HAS_BIAS: { default: 1, allowed: [0, 1] },
+    STATISTICS: FLAG,
+    LANES: { default: 1, allowed: [1, 64] },
+    WORKGROUP_SIZE: { default: 64, allowed: [64, 128, 256] },
+  },
+  workgroups: ({ groups }, { LANES, WORKGROUP_SIZE }) => Math.ceil((groups * LANES) / WORKGROUP_SIZE),
+});

@@ -1,0 +1,17 @@
+import source from '../../shaders/resample.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+/** Weighted averages along an axis; see shaders/resample.wgsl. */
+export const resample = defineKernel({
+  name: 'resample',
+  wgsl: [source],
+  bindings: {
+    input: { access: 'read', type: 'f32' },
+    places: { access: 'read', type: 'i32' },
+    weights: { access: 'read', type: 'f32' },
+    output: { access: 'write', type: 'f32' },
+  },
+  params: { count: 'u32', size: 'u32', length: 'u32', inners: 'u32', taps: 'u32', outside: 'f32' },
+  overrides: { WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] } },
+  workgroups: ({ count }, { WORKGROUP_SIZE }) => Math.ceil(count / WORKGROUP_SIZE),
+});

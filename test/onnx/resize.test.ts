@@ -26,10 +26,12 @@ describe('against ONNX Runtime', () => {
   test('nearest: every coordinate mode and rounding, by scales and by sizes', async () => {
     const cases: PeerCase[] = [];
     for (const coordinate_transformation_mode of MODES) {
+      // Its coordinates come of so many roundings that a tie is whatever the order of them makes it: none here.
+      const symmetric = coordinate_transformation_mode === 'half_pixel_symmetric';
       for (const nearest_mode of NEAREST_MODES) {
         const attributes = { coordinate_transformation_mode, nearest_mode };
-        cases.push(resize([x(1, 2, 5, 7), null, f32s(1, 1, 2, 0.6)], attributes));
-        cases.push(resize([x(1, 2, 5, 7), null, null, int64s(1, 2, 3, 10)], attributes));
+        cases.push(resize([x(1, 2, 5, 7), null, f32s(1, 1, 2, symmetric ? 0.65 : 0.6)], attributes));
+        cases.push(resize([x(1, 2, 5, 7), null, null, int64s(1, 2, symmetric ? 4 : 3, 10)], attributes));
         cases.push(resize([x(6, 4), null, null, int64s(1, 9)], attributes));
       }
     }

@@ -1,4 +1,5 @@
 import { check } from '../gpu/errors.ts';
+import type { RequantizeRule } from '../quantize/requantize.ts';
 import type { Attributes, AttributeValue, OnnxTensor } from './tensors.ts';
 import { INDICES, numbersOf, type OnnxDType, type Value } from './value.ts';
 
@@ -10,6 +11,8 @@ export interface NodeSpec {
   attributes: Attributes;
   /** How many outputs the node has, where that's a choice. */
   outputs?: number;
+  /** The rule by which sums become codes, where they do. */
+  requantize?: RequantizeRule;
 }
 
 export type Node = ReturnType<typeof openNode>;

@@ -10,6 +10,7 @@ import type { Plan } from './plan.ts';
 import { pointwiseOperators } from './pointwise.ts';
 import { poolOperators } from './pool.ts';
 import { productOperators } from './product.ts';
+import { quantizedPlans } from './quantized.ts';
 import { reduceOperators } from './reduce.ts';
 import { resizeOperators } from './resize.ts';
 import { viewOperators } from './view.ts';
@@ -25,6 +26,7 @@ export const plannedOperators = {
   ...poolOperators,
   ...normalizeOperators,
   ...resizeOperators,
+  ...quantizedPlans,
   ...viewOperators,
   ...knownOperators,
 };

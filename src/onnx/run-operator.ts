@@ -96,6 +96,6 @@ export async function runOperator(
   }
   check(Array.isArray(inputs), `${opType}: inputs must be an array of tensors and nulls`, inputs);
   for (const [i, tensor] of inputs.entries()) if (tensor) checkTensor(`${opType}: input ${i}`, tensor);
-  const plan = planOperator({ operator: opType, opset, outputs, inputs, attributes });
+  const plan = planOperator({ operator: opType, opset, outputs, inputs, attributes, requantize });
   return execute(runtime, plan, inputs, opType);
 }

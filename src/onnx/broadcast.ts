@@ -1,5 +1,5 @@
-import { check } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
+import { broadcastDims } from './layout.ts';
 import { sizeOf } from './tensors.ts';
 
 /** numpy's broadcasting of two shapes. */
@@ -17,18 +17,9 @@ export interface Broadcast {
  * @throws LloydError where sizes differ and neither is 1.
  */
 export function broadcast(label: string, aDims: readonly number[], bDims: readonly number[]): Broadcast {
-  const rank = Math.max(aDims.length, bDims.length);
-  const aligned = (dims: readonly number[]) => [...Array<number>(rank - dims.length).fill(1), ...dims];
-  const [a, b] = [aligned(aDims), aligned(bDims)];
-  const dims = a.map((size, i) => {
-    check(
-      size === b[i] || size === 1 || b[i] === 1,
-      `${label} [${aDims}] and [${bDims}] must broadcast`,
-      `${size} against ${b[i]}`,
-    );
-    return Math.max(size, b[i]);
-  });
-  return { dims, a, b };
+  const dims = broadcastDims(label, [aDims, bDims]);
+  const aligned = (own: readonly number[]) => [...Array<number>(dims.length - own.length).fill(1), ...own];
+  return { dims, a: aligned(aDims), b: aligned(bDims) };
 }
 
 /** Where element `index` of a tensor of `full` dimensions lies in one of `dims`, whose 1s are repeated. */

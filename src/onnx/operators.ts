@@ -13,6 +13,7 @@ import { productOperators } from './product.ts';
 import { quantizedPlans } from './quantized.ts';
 import { reduceOperators } from './reduce.ts';
 import { resizeOperators } from './resize.ts';
+import type { Value } from './value.ts';
 import { viewOperators } from './view.ts';
 
 /** Every operator that plans its dispatches, by ONNX's name. */
@@ -60,3 +61,11 @@ export function planOperator({
   );
   return entry.plan({ opset, ...spec });
 }
+
+/**
+ * The dtype and dims of an operator's outputs, and their data where they follow from shapes and constants alone.
+ *
+ * @throws LloydError as {@link planOperator}.
+ */
+export const inferOperator = (spec: Parameters<typeof planOperator>[0]): Value[] =>
+  planOperator(spec).outputs.map(({ dtype, dims, data }) => ({ dtype, dims, ...(data && { data }) }));

@@ -36,17 +36,26 @@ export const operators: readonly OperatorName[] = [
  * dequantize; float32 and float16; int32 to quantize is rounded to float32 first), `DynamicQuantizeLinear`,
  * `ConvInteger`, `QLinearConv` (1 to 3 spatial dimensions, every attribute), `MatMulInteger`, `QLinearMatMul`
  * (numpy's batching and broadcasting; float16 scales are taken as the float32 they are), and ONNX Runtime's
- * `QLinearAdd` (numpy's broadcasting) and `QLinearConcat` (com.microsoft).
+ * `QLinearAdd`, `QLinearMul` (numpy's broadcasting), `QLinearConcat`, `QLinearGlobalAveragePool`, `QLinearSigmoid` and
+ * `QLinearLeakyRelu` (com.microsoft).
+ *
+ * The other {@link operators} follow the definition of `opset`, 9 to 23: element-wise functions, moves and views,
+ * reductions, softmax, convolutions and their transposes, matrix products, pools, normalizations, resizing, and what is
+ * known from shapes alone. float16 is computed in float32 and rounded to nearest even at the end. int64 comes as a
+ * BigInt64Array and is computed as int32: a value beyond that is refused by name, and what is computed wraps there;
+ * shapes, axes and indices may be int32, too. Empty tensors give empty results, NaN goes through, also through extrema.
+ *
  * The definitions are those of https://onnx.ai/onnx/operators/; where ONNX leaves a choice, ONNX Runtime's CPU
  * provider is followed: float16 input is divided in float32 unless `precision` says 10, a NaN becomes the
  * smallest code, the int32 sums of `ConvInteger` and `MatMulInteger` wrap. Where a sum is requantized, one that could
  * leave int32 is refused instead.
  *
  * @param inputs Tensors, with null (or nothing, at the end) for an optional input that is left out.
- * @param attributes Unknown ones are refused. `output_dtype` and `precision` are TensorProto.DataType numbers.
+ * @param attributes Unknown ones are refused. `output_dtype`, `precision` and `to` are TensorProto.DataType numbers.
  * @returns The operator's outputs, in ONNX's order.
- * @throws LloydError before anything is dispatched for a missing input, a dtype, rank, shape or attribute that
- *   the operator does not take, a dimension of 0, or a scale that is not positive and finite.
+ * @throws LloydError before anything is dispatched for a missing input, a dtype, rank, shape, attribute or opset that
+ *   the operator does not take, or a scale that is not positive and finite; operators on packed codes also refuse a
+ *   dimension of 0.
  * @example
  * const [y] = await runOperator(runtime, 'QuantizeLinear', [
  *   { dtype: 'float32', dims: [4], data: Float32Array.of(-1, 0, 0.05, 1) },
@@ -54,6 +63,10 @@ export const operators: readonly OperatorName[] = [
  *   { dtype: 'int8', dims: [], data: Int8Array.of(3) },
  * ]);
  * console.log(y.dtype, y.data); // int8 [-7, 3, 3, 13]
+ * @example
+ * const image = { dtype: 'float32', dims: [1, 3, 8, 8], data: new Float32Array(192).fill(1) };
+ * const [pooled] = await runOperator(runtime, 'MaxPool', [image], { kernel_shape: [2, 2], strides: [2, 2] });
+ * console.log(pooled.dims); // [1, 3, 4, 4]
  */
 export function runOperator(
   runtime: Runtime,

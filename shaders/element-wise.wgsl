@@ -78,6 +78,7 @@ fn divide(x: f32, y: f32) -> f32 {
 fn binary(x: f32, y: f32) -> f32 {
   if (OP == 46u) { return pow_of(x, y); } // 1 to any power and any number to the power 0 are 1, NaN too
   if (is_nan(x)) { return x; }
+  if (OP == 47u && x >= 0.0) { return x; } // prelu looks at no slope there
   if (is_nan(y)) { return y; }
   switch OP {
     case 40u: { return x + y; }
@@ -86,7 +87,7 @@ fn binary(x: f32, y: f32) -> f32 {
     case 43u: { return divide(x, y); }
     case 44u: { return select(x, y, y < x); } // min
     case 45u: { return select(x, y, y > x); } // max
-    case 47u: { return select(x * y, x, x >= 0.0); } // prelu
+    case 47u: { return x * y; }
     case 48u: { return remainder(x, y); } // fmod
     default: { return x; }
   }

@@ -1,12 +1,16 @@
 import type { DType, Tensor, TensorData } from '../gpu/tensor.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import { floatToHalfReference } from '../reference/quantize-linear-onnx.ts';
+import type { quantizedPlans } from './quantized.ts';
 import type { QuantizedOperator } from './quantized-operators.ts';
 import { CODE_RANGE, sizeOf } from './tensors.ts';
 
+/** Operators whose outputs are bits, not floats within a tolerance. */
+export type ExactOperator = QuantizedOperator | keyof typeof quantizedPlans;
+
 /** One seeded call of an operator. */
 export interface ConformanceCase {
-  operator: QuantizedOperator;
+  operator: ExactOperator;
   name: string;
   inputs: (Tensor | null)[];
   attributes: Record<string, number | string | number[]>;
@@ -16,7 +20,7 @@ export interface ConformanceCase {
 }
 
 /** What cases vary by, and how many make a thorough run. */
-export const caseCounts: Record<QuantizedOperator, number> = {
+export const caseCounts: Record<ExactOperator, number> = {
   QuantizeLinear: 162,
   DequantizeLinear: 162,
   DynamicQuantizeLinear: 24,
@@ -26,14 +30,20 @@ export const caseCounts: Record<QuantizedOperator, number> = {
   QLinearMatMul: 384,
   QLinearAdd: 72,
   QLinearConcat: 36,
+  QLinearMul: 72,
+  QLinearGlobalAveragePool: 48,
+  QLinearSigmoid: 24,
+  QLinearLeakyRelu: 24,
 };
 
 /** Operators whose output depends on the requantization rule. */
-export const requantizing: readonly QuantizedOperator[] = [
+export const requantizing: readonly ExactOperator[] = [
   'QLinearConv',
   'QLinearMatMul',
   'QLinearAdd',
   'QLinearConcat',
+  'QLinearMul',
+  'QLinearGlobalAveragePool',
 ];
 
 type Random = ReturnType<typeof seeded>;
@@ -101,7 +111,7 @@ function scales(random: Random, index: number, dims: readonly number[], center: 
 }
 
 /** The cases of one operator: the same for the same seed, whatever `index` was made before. */
-export function conformanceCase(operator: QuantizedOperator, index: number): ConformanceCase {
+export function conformanceCase(operator: ExactOperator, index: number): ConformanceCase {
   const random = seeded(0x1107d + index * 7919 + operator.length * 104729);
   const made = makers[operator](random, index);
   return { operator, name: `${operator} ${index} ${describe(made)}`, ...made };
@@ -161,7 +171,7 @@ function matmulShapes(random: Random, index: number) {
   return { M, K, N, a: [...aBatch, M, K], b: [...bBatch, K, N] };
 }
 
-const makers: Record<QuantizedOperator, (random: Random, index: number) => Made> = {
+const makers: Record<ExactOperator, (random: Random, index: number) => Made> = {
   QuantizeLinear(random, index) {
     const dtype = (['int8', 'uint8', 'int4', 'uint4', 'int16', 'uint16', 'int2', 'uint2', 'int8'] as const)[
       index % 9
@@ -267,23 +277,7 @@ const makers: Record<QuantizedOperator, (random: Random, index: number) => Made>
     const last = [half ? asHalf(yScale) : yScale, oddZero(random, yType)];
     return { inputs: [...inputs, ...last], attributes: {}, peer };
   },
-  QLinearAdd(random, index) {
-    const dtype = BYTES[index % 2];
-    const dims = [random.integer(1, 3), random.integer(1, 40), random.integer(1, 100)];
-    const [left, right] = addShapes(random, index, dims);
-    const center = 2 ** random.integer(-5, 0);
-    const inputs = [
-      codes(random, dtype, left, false),
-      scales(random, index, [], center),
-      oddZero(random, dtype),
-      codes(random, dtype, right, false),
-      scales(random, index, [], center * random.pick([0.5, 1, 2])),
-      oddZero(random, dtype),
-      scales(random, index, [], center * 2),
-      oddZero(random, dtype),
-    ];
-    return { inputs, attributes: {}, peer: true };
-  },
+  QLinearAdd: (random, index) => pair(random, index, 2),
   QLinearConcat(random, index) {
     const dtype = BYTES[index % 2];
     const axis = index % 3;
@@ -297,7 +291,56 @@ const makers: Record<QuantizedOperator, (random: Random, index: number) => Made>
     }
     return { inputs, attributes: { axis }, peer: true };
   },
+  // Products of codes are up to 2^14, so of scales about 2^-7 of the operands'.
+  QLinearMul: (random, index) => pair(random, index, 64),
+  QLinearGlobalAveragePool(random, index) {
+    const dtype = BYTES[index % 2];
+    const channels_last = Math.floor(index / 2) % 2;
+    const size = [random.integer(1, 20), random.integer(1, 20)];
+    const channels = random.integer(1, 40);
+    const dims = [random.integer(1, 3), ...(channels_last ? [...size, channels] : [channels, ...size])];
+    const center = 2 ** random.integer(-5, 0);
+    const x = [codes(random, dtype, dims, true), scales(random, index, [], center), oddZero(random, dtype)];
+    const inputs = [...x, scales(random, index, [], center / 8), oddZero(random, dtype)];
+    return { inputs, attributes: { channels_last }, peer: true };
+  },
+  QLinearSigmoid: (random, index) => ({ ...everyCode(random, index, 2 ** -5, 2 ** -8), attributes: {} }),
+  QLinearLeakyRelu: (random, index) => ({
+    ...everyCode(random, index, 2 ** -4, 2 ** -4),
+    attributes: { alpha: random.integer(1, 8) / 16 },
+  }),
 };
+
+/** Two tensors that broadcast, and an output whose scale is `factor` times theirs. */
+function pair(random: Random, index: number, factor: number): Made {
+  const dtype = BYTES[index % 2];
+  const dims = [random.integer(1, 3), random.integer(1, 40), random.integer(1, 100)];
+  const [left, right] = addShapes(random, index, dims);
+  const center = 2 ** random.integer(-5, 0);
+  const inputs = [
+    codes(random, dtype, left, false),
+    scales(random, index, [], center),
+    oddZero(random, dtype),
+    codes(random, dtype, right, false),
+    scales(random, index, [], center * random.pick([0.5, 1, 2])),
+    oddZero(random, dtype),
+    scales(random, index, [], center * factor),
+    oddZero(random, dtype),
+  ];
+  return { inputs, attributes: {}, peer: true };
+}
+
+/** All 256 codes of a byte type. */
+function everyCode(random: Random, index: number, scale: number, yScale: number): Omit<Made, 'attributes'> {
+  const dtype = BYTES[index % 2];
+  const low = CODE_RANGE[dtype]![0];
+  const x = [
+    tensor(dtype, [4, 64], (i) => i + low),
+    scales(random, index, [], scale),
+    oddZero(random, dtype),
+  ];
+  return { inputs: [...x, scales(random, index, [], yScale), oddZero(random, dtype)], peer: true };
+}
 
 /** Equal shapes and one short tensor; from case 48 on every way of broadcasting. */
 function addShapes(random: Random, index: number, dims: number[]): [number[], number[]] {
@@ -329,7 +372,7 @@ function linearShapes(
 
 /** The rule names a case is run by: every one for a requantizing operator, else the single `exact`. */
 export function rulesOf(
-  operator: QuantizedOperator,
+  operator: ExactOperator,
   rules: readonly RequantizeRule[],
 ): readonly RequantizeRule[] {
   return requantizing.includes(operator) ? rules : ['ort-f32'];

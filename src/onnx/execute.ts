@@ -31,14 +31,20 @@ export async function execute(
     };
     const bufferOf = (operand: Operand): GPUBuffer => {
       if ('input' in operand) {
-        return once(`input ${operand.input}`, () => upload(words.get(operand.input)!, 'input'));
+        return once(`input ${operand.input}`, () =>
+          upload(words.get(operand.input)!, `${operator}: input ${operand.input}`),
+        );
       }
       if ('output' in operand) {
         const { dims } = plan.outputs[operand.output];
-        return once(`output ${operand.output}`, () => empty(wordCount(dims) * 4, 'output'));
+        return once(`output ${operand.output}`, () =>
+          empty(wordCount(dims) * 4, `${operator}: output ${operand.output}`),
+        );
       }
-      if ('constant' in operand) return upload(operand.constant, 'constant');
-      return once(`scratch ${operand.scratch}`, () => empty(operand.count * 4, 'scratch'));
+      if ('constant' in operand) return upload(operand.constant, `${operator}: a constant`);
+      return once(`scratch ${operand.scratch}`, () =>
+        empty(operand.count * 4, `${operator}: what lies between its steps`),
+      );
     };
     const calls = plan.steps.map((step, i) => {
       const bound = Object.entries(step.buffers).map(([name, operand]) => [name, bufferOf(operand)]);

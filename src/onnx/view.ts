@@ -2,7 +2,7 @@ import { type NodeSpec, openNode } from './node.ts';
 import type { Operator } from './operator.ts';
 import type { Plan, PlannedOutput } from './plan.ts';
 import { sizeOf } from './tensors.ts';
-import { ANY, FLOATS, type Value } from './value.ts';
+import { ANY, FLOATS, fromWords, type Value } from './value.ts';
 
 type Node = ReturnType<typeof openNode>;
 
@@ -116,8 +116,9 @@ function dropout(spec: NodeSpec): Plan {
   }
   const outputs: PlannedOutput[] = [...viewed(data, data.dims).outputs];
   if ((spec.outputs ?? 1) > 1) {
-    const data = new Uint8Array(sizeOf(outputs[0].dims)).fill(1);
-    outputs.push({ dtype: 'bool', dims: outputs[0].dims, data });
+    // Before opset 10 the mask had the dtype of the data.
+    const dtype = spec.opset < 10 ? data.dtype : 'bool';
+    outputs.push(fromWords(dtype, data.dims, new Uint8Array(sizeOf(data.dims)).fill(1)));
   }
   return { outputs, steps: [] };
 }

@@ -11,7 +11,7 @@ import {
   type ScaleLayout,
   scaleIndex,
 } from './quantize-linear-onnx.ts';
-import { type RequantizeRule, requantizeReference } from './requantize.ts';
+import { type RequantizeRule, requantizeReference, roundHalfEven } from './requantize.ts';
 
 /**
  * CPU twins of whole ONNX operators: the kernels' twins with the operators' shapes, attributes and types around
@@ -70,6 +70,14 @@ export function operatorReference(
       return [qlinearAdd(inputs, rule)];
     case 'QLinearConcat':
       return [qlinearConcat(inputs, attributes, rule)];
+    case 'QLinearMul':
+      return [qlinearMul(inputs, rule)];
+    case 'QLinearGlobalAveragePool':
+      return [qlinearGlobalAveragePool(inputs, attributes, rule)];
+    case 'QLinearSigmoid':
+      return [lookedUp(inputs, (x) => 1 / (1 + Math.exp(-x)))];
+    case 'QLinearLeakyRelu':
+      return [lookedUp(inputs, (x) => (x >= 0 ? x : x * Math.fround(Number(attributes.alpha ?? 0.01))))];
     default:
       throw new Error(`no reference for ${operator}`);
   }
@@ -285,6 +293,62 @@ function qlinearAdd(inputs: TwinInputs, rule: RequantizeRule): TwinTensor {
     return swap ? addInt8Reference(rule, z, x, q, p, y) : addInt8Reference(rule, x, z, p, q, y);
   });
   return { dtype: a!.dtype, dims, data };
+}
+
+/** ONNX Runtime's product adds the zero point before it rounds, as the lab's rule does. */
+function qlinearMul(inputs: TwinInputs, rule: RequantizeRule): TwinTensor {
+  const [a, aScale, aZero, b, bScale, bZero, yScale, yZero] = inputs;
+  const [low, high] = RANGES[a!.dtype];
+  const rank = Math.max(a!.dims.length, b!.dims.length);
+  const aligned = ({ dims }: TwinTensor) => [...Array<number>(rank - dims.length).fill(1), ...dims];
+  const [left, right] = [aligned(a!), aligned(b!)];
+  const dims = left.map((size, d) => Math.max(size, right[d]));
+  const scales = { inputScale: first(aScale), weightScale: first(bScale), outputScale: first(yScale) };
+  const settings = { ...scales, zeroPoint: first(yZero), low, high };
+  const data = Array.from({ length: product(dims) }, (_, i) => {
+    const x = a!.data[matrixOf(i, dims, left)] - first(aZero);
+    const z = b!.data[matrixOf(i, dims, right)] - first(bZero);
+    return requantizeReference(rule === 'ort-f32' ? 'lab' : rule, x * z, settings);
+  });
+  return { dtype: a!.dtype, dims, data };
+}
+
+function qlinearGlobalAveragePool(
+  [x, xScale, xZero, yScale, yZero]: TwinInputs,
+  attributes: TwinAttributes,
+  rule: RequantizeRule,
+): TwinTensor {
+  const { dtype, dims } = x!;
+  const last = attributes.channels_last === 1;
+  const channels = last ? dims[dims.length - 1] : dims[1];
+  const size = product(dims) / (dims[0] * channels);
+  const [low, high] = RANGES[dtype];
+  const scales = { inputScale: first(xScale), weightScale: 1, outputScale: first(yScale) * size };
+  const settings = { ...scales, zeroPoint: first(yZero), low, high };
+  const data = Array.from({ length: dims[0] * channels }, (_, i) => {
+    const [image, channel] = [Math.floor(i / channels), i % channels];
+    let sum = 0;
+    for (let p = 0; p < size; p++) {
+      sum += x!.data[last ? (image * size + p) * channels + channel : i * size + p] - first(xZero);
+    }
+    return requantizeReference(rule, sum, settings);
+  });
+  const kept = dims.map((own, d) => (d === 0 || d === (last ? dims.length - 1 : 1) ? own : 1));
+  return { dtype, dims: kept, data };
+}
+
+/** A function of each code's value, in float32 to the output's nearest code. */
+function lookedUp(
+  [x, xScale, xZero, yScale, yZero]: TwinInputs,
+  apply: (value: number) => number,
+): TwinTensor {
+  const [low, high] = RANGES[x!.dtype];
+  const [p, y] = [Math.fround(first(xScale)), Math.fround(first(yScale))];
+  const data = Array.from(x!.data, (code) => {
+    const value = Math.fround(apply(Math.fround((code - first(xZero)) * p)));
+    return Math.min(high, Math.max(low, roundHalfEven(Math.fround(value / y)) + first(yZero)));
+  });
+  return { dtype: x!.dtype, dims: x!.dims, data };
 }
 
 function qlinearConcat(inputs: TwinInputs, attributes: TwinAttributes, rule: RequantizeRule): TwinTensor {

@@ -1,8 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Tensor } from '../../src/gpu/tensor.ts';
 import { countMismatches, runConformance } from '../../src/onnx/conformance.ts';
-import { type ConformanceCase, caseCounts, conformanceCase } from '../../src/onnx/conformance-cases.ts';
-import { type QuantizedOperator, quantizedOperators } from '../../src/onnx/quantized-operators.ts';
+import {
+  type ConformanceCase,
+  caseCounts,
+  conformanceCase,
+  type ExactOperator,
+} from '../../src/onnx/conformance-cases.ts';
 import { runOperator } from '../../src/onnx/run-operator.ts';
 import type { RequantizeRule } from '../../src/quantize/requantize.ts';
 import { operatorReference, type TwinTensor } from '../../src/reference/onnx-operators.ts';
@@ -11,9 +15,9 @@ import { runOnnxRuntime } from '../support/onnx-runtime.ts';
 import { sampled, THOROUGH, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
-const operators = Object.keys(quantizedOperators) as QuantizedOperator[];
+const operators = Object.keys(caseCounts) as ExactOperator[];
 
-const OUTPUTS: Partial<Record<QuantizedOperator, (inputs: (Tensor | null)[]) => Tensor['dtype'][]>> = {
+const OUTPUTS: Partial<Record<ExactOperator, (inputs: (Tensor | null)[]) => Tensor['dtype'][]>> = {
   QuantizeLinear: (inputs) => [inputs[2]?.dtype ?? 'uint8'],
   DequantizeLinear: (inputs) => [inputs[1]!.dtype],
   DynamicQuantizeLinear: () => ['uint8', 'float32', 'uint8'],
@@ -21,8 +25,17 @@ const OUTPUTS: Partial<Record<QuantizedOperator, (inputs: (Tensor | null)[]) => 
   QLinearMatMul: (inputs) => [inputs[7]!.dtype],
   QLinearAdd: (inputs) => [inputs[0]!.dtype],
   QLinearConcat: (inputs) => [inputs[1]!.dtype],
+  QLinearMul: (inputs) => [inputs[0]!.dtype],
+  QLinearGlobalAveragePool: (inputs) => [inputs[0]!.dtype],
+  QLinearSigmoid: (inputs) => [inputs[0]!.dtype],
+  QLinearLeakyRelu: (inputs) => [inputs[0]!.dtype],
 };
-const OPSETS: Partial<Record<QuantizedOperator, number>> = {
+/** ONNX Runtime's own. */
+const MICROSOFT: readonly string[] = [
+  ...['QLinearAdd', 'QLinearConcat', 'QLinearMul', 'QLinearGlobalAveragePool', 'QLinearSigmoid'],
+  'QLinearLeakyRelu',
+];
+const OPSETS: Partial<Record<ExactOperator, number>> = {
   QuantizeLinear: 21,
   DequantizeLinear: 21,
   DynamicQuantizeLinear: 11,
@@ -33,7 +46,7 @@ function peer({ operator, inputs, attributes }: ConformanceCase): Promise<Tensor
   const dtypes = inputs.map((tensor) => tensor?.dtype);
   return runOnnxRuntime({
     opType: operator,
-    domain: operator === 'QLinearAdd' || operator === 'QLinearConcat' ? 'com.microsoft' : '',
+    domain: MICROSOFT.includes(operator) ? 'com.microsoft' : '',
     opset: OPSETS[operator] ?? 10,
     inputs,
     outputs: OUTPUTS[operator]?.(inputs) ?? ['int32'],
@@ -84,7 +97,8 @@ describe('ONNX Runtime, CPU', () => {
       for (const made of sampled(operator, all, 24)) {
         const checked = saturates ? narrowed(made) : made;
         const expected = await peer(checked);
-        const received = await runOperator(gpu.runtime, operator, checked.inputs, checked.attributes);
+        const { inputs, attributes } = checked;
+        const received = (await runOperator(gpu.runtime, operator, inputs, attributes)) as Tensor[];
         for (const [k, tensor] of received.entries()) {
           outputs += tensor.data.length;
           const mismatches = countMismatches(tensor, expected[k]);

@@ -263,6 +263,8 @@ describe('what is not finite', () => {
       const [y] = await runOperator(gpu.runtime, operator, [x, f32(2)]);
       expect([operator, ...y.data]).toEqual([operator, Number.NaN]);
     }
+    const nan = { dtype: 'float32', dims: [2], data: Float32Array.of(2, -2) } as const;
+    expect([...(await runOperator(gpu.runtime, 'PRelu', [nan, x]))[0].data]).toEqual([2, Number.NaN]);
     const results = await Promise.all(
       (['Equal', 'Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual'] as const).map((operator) =>
         runOperator(gpu.runtime, operator, [x, x]),

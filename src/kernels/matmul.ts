@@ -1,7 +1,7 @@
 import source from '../../shaders/matmul.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** f32 product of batched matrices; see shaders/matmul.wgsl. */
+/** Product of batched matrices; see shaders/matmul.wgsl. */
 export const matmul = defineKernel({
   name: 'matmul',
   wgsl: [source],
@@ -27,5 +27,6 @@ export const matmul = defineKernel({
     beta: 'f32',
   },
   overrides: { HAS_ADDEND: { default: 0, allowed: [0, 1] } },
+  constants: { Element: ['f32', 'i32', 'u32'] },
   workgroups: ({ batches, M, N }) => batches * Math.ceil(M / 32) * Math.ceil(N / 32),
 });

@@ -112,7 +112,7 @@ function conv(spec: NodeSpec): Plan {
   const made = product(
     { a: { input: 1 }, b: INPUT, ...(bias && { addend: { input: 2 } }), output: OUTPUT },
     {
-      ...{ M: outputs, N: places, K: channels },
+      ...{ dtype: x.dtype, M: outputs, N: places, K: channels },
       ...{ aStrides: [channels, 1], bStrides: [places, 1], addendStrides: [1, 0] },
       pairs: Array.from({ length: batch }, (_, image) => [0, image * channels * places]),
     },

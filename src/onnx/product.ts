@@ -4,10 +4,13 @@ import { type NodeSpec, openNode } from './node.ts';
 import type { Operator } from './operator.ts';
 import { type Operand, type Plan, type Step, step } from './plan.ts';
 import { sizeOf } from './tensors.ts';
-import { FLOATS } from './value.ts';
+import { FLOATS, isFloat, type OnnxDType, wordTypeOf } from './value.ts';
+
+const TYPES: readonly OnnxDType[] = [...FLOATS, 'int32', 'int64', 'uint32'];
 
 /** A batch of products of M x K by K x N. */
 export interface Product {
+  dtype: OnnxDType;
   M: number;
   N: number;
   K: number;
@@ -24,11 +27,11 @@ export interface Product {
 /** One dispatch of a batch of products. */
 export function product(
   { a, b, addend, output }: { a: Operand; b: Operand; addend?: Operand; output: Operand },
-  { M, N, K, aStrides, bStrides, addendStrides = [0, 0], pairs, alpha = 1, beta = 1 }: Product,
+  { dtype, M, N, K, aStrides, bStrides, addendStrides = [0, 0], pairs, alpha = 1, beta = 1 }: Product,
 ): Step {
   return step(
     matmul,
-    { HAS_ADDEND: Number(!!addend) },
+    { HAS_ADDEND: Number(!!addend), Element: wordTypeOf(dtype) },
     { a, b, c: addend ?? a, pairs: { constant: Uint32Array.from([...pairs.flat(), 0, 0]) }, output },
     {
       ...{ batches: pairs.length, M, N, K, alpha, beta },
@@ -42,7 +45,7 @@ export function product(
 /** numpy.matmul: vectors become matrices, leading dimensions are broadcast. */
 function matMul(spec: NodeSpec): Plan {
   const node = openNode(spec, ['A', 'B']);
-  const a = node.required('A', FLOATS);
+  const a = node.required('A', TYPES);
   const b = node.required('B', [a.dtype]);
   node.ensure(a.dims.length > 0, 'A must have rank 1 or more', a.dims);
   node.ensure(b.dims.length > 0, 'B must have rank 1 or more', b.dims);
@@ -62,7 +65,7 @@ function matMul(spec: NodeSpec): Plan {
   });
   const made = product(
     { a: { input: 0 }, b: { input: 1 }, output: { output: 0 } },
-    { M, N, K, aStrides: [K, 1], bStrides: [N, 1], pairs },
+    { dtype: a.dtype, M, N, K, aStrides: [K, 1], bStrides: [N, 1], pairs },
   );
   return { outputs: [{ dtype: a.dtype, dims }], steps: [made] };
 }
@@ -70,7 +73,7 @@ function matMul(spec: NodeSpec): Plan {
 /** alpha * A' * B' + beta * C, where C broadcasts to the product. */
 function gemm(spec: NodeSpec): Plan {
   const node = openNode(spec, ['A', 'B', 'C'], ['alpha', 'beta', 'transA', 'transB']);
-  const a = node.required('A', FLOATS);
+  const a = node.required('A', TYPES);
   const b = node.required('B', [a.dtype]);
   const c = spec.opset < 11 ? node.required('C', [a.dtype]) : node.optional('C', [a.dtype]);
   node.ensure(a.dims.length === 2, 'A must be a matrix', a.dims);
@@ -79,6 +82,12 @@ function gemm(spec: NodeSpec): Plan {
   const [M, K] = transA ? [a.dims[1], a.dims[0]] : a.dims;
   const [rows, N] = transB ? [b.dims[1], b.dims[0]] : b.dims;
   node.ensure(K === rows, `B must have as many rows as A has columns, ${K}`, rows);
+  const [alpha, beta] = [node.float('alpha', 1), node.float('beta', 1)];
+  node.ensure(
+    isFloat(a.dtype) || (Number.isInteger(alpha) && Number.isInteger(beta)),
+    'alpha and beta must be whole for integers',
+    [alpha, beta],
+  );
   const dims = [M, N];
   let addendStrides: number[] | undefined;
   if (c) {
@@ -90,12 +99,12 @@ function gemm(spec: NodeSpec): Plan {
   const made = product(
     { a: { input: 0 }, b: { input: 1 }, ...(c && { addend: { input: 2 } }), output: { output: 0 } },
     {
-      ...{ M, N, K, addendStrides },
+      ...{ dtype: a.dtype, M, N, K, addendStrides },
       aStrides: transA ? [1, M] : [K, 1],
       bStrides: transB ? [1, K] : [N, 1],
       pairs: [[0, 0]],
-      alpha: node.float('alpha', 1),
-      beta: node.float('beta', 1),
+      alpha,
+      beta,
     },
   );
   return { outputs: [{ dtype: a.dtype, dims }], steps: [made] };

@@ -45,6 +45,21 @@ describe('matmul', () => {
     }
   });
 
+  test('integers wrap', async () => {
+    const random = seeded(8);
+    const big = (...dims: number[]) => ({
+      dtype: 'int32' as const,
+      dims,
+      data: Int32Array.from({ length: dims[0] * dims[1] }, () => random.integer(-(2 ** 31), 2 ** 31 - 1)),
+    });
+    const spec = {
+      operator: 'Gemm',
+      inputs: [big(5, 17), big(17, 6), big(1, 6)],
+      attributes: { alpha: 3, beta: -2 },
+    };
+    expect(await stepApart(gpu.runtime, spec)).toBe(null);
+  });
+
   test('known-wrong products are told apart', async () => {
     const other = (change: Record<string, number>) => (step: Step) => ({
       ...step,

@@ -60,6 +60,16 @@ describe('against ONNX Runtime', () => {
     ]);
   });
 
+  test('integers', async () => {
+    const cases = (['int32', 'int64', 'uint32'] as const).map(
+      (dtype): PeerCase => ({
+        operator: 'MatMul',
+        inputs: [randomTensor(random, dtype, [2, 5, 40]), randomTensor(random, dtype, [40, 3])],
+      }),
+    );
+    await expectPeer(gpu.runtime, cases);
+  });
+
   test('Gemm with either side transposed and every addend', async () => {
     const cases: PeerCase[] = [];
     for (const transA of [0, 1]) {

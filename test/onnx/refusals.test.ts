@@ -17,7 +17,7 @@ import { useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
 const x = (...dims: number[]): OnnxTensor => zeros('float32', ...dims);
-const i32 = (...values: number[]): OnnxTensor => ({
+const i32 = (...values: number[]): Tensor => ({
   dtype: 'int32',
   dims: [values.length],
   data: Int32Array.from(values),
@@ -151,6 +151,12 @@ const CASES: Case[] = [
   ['MatMul', [x(2, 2, 3), x(3, 3, 2)], {}, /the batch dimensions \[2\] and \[3\] must broadcast/],
   ['Gemm', [x(2, 3), x(3, 4), x(3)], {}, /C must broadcast to the product, \[2,4\]/],
   ['Gemm', [x(2, 3), x(3, 4)], {}, /Gemm needs its input C/, { opset: 9 }],
+  [
+    'Gemm',
+    [reshape(i32(1, 2), 1, 2), reshape(i32(1, 2), 2, 1)] as OnnxTensor[],
+    { alpha: 0.5 },
+    /alpha and beta must be whole for integers/,
+  ],
   ['MaxPool', [x(1, 1, 4)], {}, /kernel_shape must be given/],
   ['AveragePool', [x(1, 1, 4)], { kernel_shape: [2], pads: [2, 0] }, /pads must be smaller than the kernel/],
   [

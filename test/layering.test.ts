@@ -25,8 +25,8 @@ const ROOMS: Record<string, readonly string[]> = {
   demo: [...CHAIN, 'reference', 'io', 'index', 'bench'],
   bench: [...CHAIN, 'reference', 'io', 'node', 'index', 'cli'],
 };
-/** Of gpu/, io sees errors and the tensor type only: it reads files without a device. */
-const IO_MAY_SEE = ['src/gpu/errors.ts', 'src/gpu/tensor.ts'];
+/** Of gpu/, io sees errors, how they show a value, and the tensor type only: it reads files without a device. */
+const IO_MAY_SEE = ['src/gpu/describe.ts', 'src/gpu/errors.ts', 'src/gpu/tensor.ts'];
 const MAY_USE_NODE = ['node', 'cli', 'bench'];
 
 function typescript(folder: string): string[] {

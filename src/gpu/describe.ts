@@ -117,7 +117,8 @@ function nameOf(callee: unknown): string | undefined {
 
 const key = (name: string) => (/^[\w$]+$/.test(name) ? shortened(name, STRING) : quoted(name));
 
-function quoted(text: string): string {
+/** A name as a rule shows it: in quotes, cut after 200 characters, printable. */
+export function quoted(text: string): string {
   const cut = text.length > STRING ? text.slice(0, STRING) : text;
   const more = text.length > STRING ? `... (${text.length} characters)` : '';
   return `${printable(JSON.stringify(cut))}${more}`;

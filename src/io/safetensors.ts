@@ -1,5 +1,6 @@
+import { quoted } from '../gpu/describe.ts';
 import { check, LloydError } from '../gpu/errors.ts';
-import { duplicateJsonKey } from './json-keys.ts';
+import { JsonReader } from './json-reader.ts';
 import { arrayOver, DTYPE_ARRAYS, type DType, elementCount, type Tensor } from './tensor.ts';
 
 const FROM_CODE: Record<string, DType> = {
@@ -24,7 +25,7 @@ const MAX_HEADER_BYTES = 100_000_000;
 
 /** What a safetensors file holds. */
 export interface SafetensorsFile {
-  /** By name, in the file's header order. `data` views the file's bytes where their alignment allows. */
+  /** By name, in the header's order. `data` views the file's bytes where their alignment allows. */
   tensors: Map<string, Tensor>;
   /** The header's `__metadata__`; empty where there is none. */
   metadata: Record<string, string>;
@@ -39,8 +40,9 @@ export interface SafetensorsFile {
  * Source: the format's description in github.com/huggingface/safetensors.
  *
  * @param bytes the whole file
- * @throws LloydError for a header that is cut off, not JSON, names a tensor twice or an unknown dtype, or whose
- *   tensors overlap, leave a hole, pass the file's end or do not have the bytes that their shape needs
+ * @throws LloydError for a header that is cut off, not JSON, does not begin with `{`, names a key twice or an unknown
+ *   dtype, has sizes that are not written as integers, or whose tensors overlap, leave a hole, pass the file's end or
+ *   do not have the bytes that their shape needs
  * @example
  * const bytes = writeSafetensors(new Map([['bias', { dtype: 'float32', dims: [2], data: new Float32Array(2) }]]));
  * const { tensors } = readSafetensors(bytes);
@@ -56,25 +58,13 @@ export function readSafetensors(bytes: Uint8Array): SafetensorsFile {
     `${headerBytes} header bytes in a file of ${bytes.length}`,
     'fetch the file again; it was cut off or is not safetensors',
   );
-  const header = parseHeader(bytes.subarray(8, 8 + headerBytes));
   const body = bytes.subarray(8 + headerBytes);
-  const tensors = new Map<string, Tensor>();
-  const spans: Span[] = [];
-  let metadata: Record<string, string> = {};
-  for (const [name, entry] of Object.entries(header)) {
-    if (name === '__metadata__') {
-      metadata = readMetadata(entry);
-      continue;
-    }
-    const span = readEntry(name, entry, body.length);
-    spans.push(span);
-    tensors.set(name, {
-      dtype: span.dtype,
-      dims: span.dims,
-      data: arrayOver(span.dtype, body, span.begin, elementCount(span.dims)),
-    });
-  }
+  const { spans, metadata } = readHeader(bytes.subarray(8, 8 + headerBytes), body.length);
   checkSpans(spans, body.length);
+  const tensors = new Map<string, Tensor>();
+  for (const { name, dtype, dims, begin } of spans) {
+    tensors.set(name, { dtype, dims, data: arrayOver(dtype, body, begin, elementCount(dims)) });
+  }
   return { tensors, metadata };
 }
 
@@ -88,84 +78,115 @@ interface Span {
   end: number;
 }
 
-function parseHeader(bytes: Uint8Array): Record<string, unknown> {
-  let text: string;
-  let header: unknown;
+function readHeader(
+  bytes: Uint8Array,
+  bodyBytes: number,
+): { spans: Span[]; metadata: Record<string, string> } {
+  const spans: Span[] = [];
+  let metadata: Record<string, string> = {};
+  const json = new JsonReader(headerText(bytes), 'a safetensors header');
+  const readEntry = entryReader(json, bodyBytes);
+  json.object((name) => {
+    if (name === '__metadata__') metadata = readMetadata(json);
+    else spans.push(readEntry(name));
+  });
+  json.end();
+  return { spans, metadata };
+}
+
+function headerText(bytes: Uint8Array): string {
+  // The format says so; it leaves out a byte order mark and space before the object.
+  check(
+    bytes[0] === 0x7b,
+    'a safetensors header must be a JSON object that begins with {',
+    bytes[0],
+    NOT_ONE,
+  );
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    header = JSON.parse(text);
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new LloydError('a safetensors header must be JSON', (error as Error).message, NOT_ONE, {
+    throw new LloydError('a safetensors header must be JSON in UTF-8', (error as Error).message, NOT_ONE, {
       cause: error,
     });
   }
-  check(isRecord(header), 'a safetensors header must be a JSON object', header, NOT_ONE);
-  const twice = duplicateJsonKey(text);
-  check(twice === undefined, 'a safetensors header must name each key once', twice);
-  return header;
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function readMetadata(entry: unknown): Record<string, string> {
-  check(isRecord(entry), '__metadata__ must be an object of strings', entry);
-  for (const [key, value] of Object.entries(entry)) {
+function readMetadata(json: JsonReader): Record<string, string> {
+  check(json.peek() === '{', '__metadata__ must be an object of strings', json.peek());
+  const entries: [string, string][] = [];
+  json.object((key) => {
     check(
-      typeof value === 'string',
-      `__metadata__ must hold strings only; its ${JSON.stringify(key)} does not`,
-      value,
+      json.peek() === '"',
+      `__metadata__ must hold strings only; its ${quoted(key)} does not`,
+      json.peek(),
     );
-  }
-  return entry as Record<string, string>;
+    entries.push([key, json.string()]);
+  });
+  return Object.fromEntries(entries);
 }
 
-function readEntry(name: string, entry: unknown, bodyBytes: number): Span {
-  const tensor = `tensor ${JSON.stringify(name)}`;
-  check(isRecord(entry), `${tensor} must be described by an object`, entry);
-  const { dtype: code, shape, data_offsets: offsets } = entry;
-  check(
-    typeof code === 'string' && Object.hasOwn(FROM_CODE, code),
-    `${tensor} must have a dtype of ${Object.keys(FROM_CODE).join(', ')}`,
-    code,
-  );
-  check(Array.isArray(shape), `${tensor} must have a shape array`, shape);
-  check(
-    shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0),
-    `${tensor} must have a shape of non-negative integers`,
-    shape,
-  );
-  check(
-    Array.isArray(offsets) &&
-      offsets.length === 2 &&
-      offsets.every((at) => Number.isSafeInteger(at) && at >= 0),
-    `${tensor} must have data_offsets of two non-negative integers`,
-    offsets,
-  );
-  const [begin, end] = offsets as [number, number];
-  check(begin <= end, `${tensor} must not end before it begins`, offsets);
-  check(end <= bodyBytes, `${tensor} must end within the file's ${bodyBytes} data bytes`, end, CUT_OFF);
+/** Reads one entry after another: a header may have a million, so nothing is made for each but its span. */
+function entryReader(json: JsonReader, bodyBytes: number): (name: string) => Span {
+  let code: string | undefined;
+  let dims: number[] | undefined;
+  let offsets: number[] | undefined;
+  const readField = (key: string) => {
+    if (key === 'dtype') code = json.peek() === '"' ? json.string() : json.peek();
+    else if (key === 'shape' && json.peek() === '[') dims = json.integers();
+    else if (key === 'data_offsets' && json.peek() === '[') offsets = json.integers();
+    else json.skip();
+  };
+  return (name) => {
+    code = dims = offsets = undefined;
+    const first = json.peek();
+    if (first !== '{' && first !== '') throw refusal(name, 'must be described by an object', first);
+    json.object(readField);
+    return spanOf(name, { code, dims, offsets }, bodyBytes);
+  };
+}
+
+interface Fields {
+  code: string | undefined;
+  dims: number[] | undefined;
+  offsets: number[] | undefined;
+}
+
+function spanOf(name: string, { code, dims, offsets }: Fields, bodyBytes: number): Span {
+  if (code === undefined || !Object.hasOwn(FROM_CODE, code))
+    throw refusal(name, `must have a dtype of ${Object.keys(FROM_CODE).join(', ')}`, code);
+  if (!dims) throw refusal(name, 'must have a shape array', 'none');
+  if (dims.includes(Number.NaN)) throw refusal(name, 'must have a shape of non-negative integers', dims);
+  if (offsets?.length !== 2 || offsets.includes(Number.NaN))
+    throw refusal(name, 'must have data_offsets of two non-negative integers', offsets);
+  const [begin, end] = offsets;
+  if (begin > end) throw refusal(name, 'must not end before it begins', offsets);
+  if (end > bodyBytes)
+    throw refusal(name, `must end within the file's ${bodyBytes} data bytes`, end, CUT_OFF);
   const dtype = FROM_CODE[code];
-  const needed = elementCount(shape) * DTYPE_ARRAYS[dtype].BYTES_PER_ELEMENT;
-  check(end - begin === needed, `${tensor} of ${code} [${shape}] must have ${needed} bytes`, end - begin);
-  return { name, dtype, dims: shape, begin, end };
+  const needed = elementCount(dims) * DTYPE_ARRAYS[dtype].BYTES_PER_ELEMENT;
+  if (end - begin !== needed)
+    throw refusal(name, `of ${code} [${dims.slice(0, 8)}] must have ${needed} bytes`, end - begin);
+  return { name, dtype, dims, begin, end };
+}
+
+function refusal(name: string, rule: string, received: unknown, cure?: string): LloydError {
+  return new LloydError(`tensor ${quoted(name)} ${rule}`, received, cure);
 }
 
 const CUT_OFF = 'fetch the file again; it was cut off';
 
-function checkSpans(spans: Span[], bodyBytes: number): void {
+function checkSpans(spans: readonly Span[], bodyBytes: number): void {
   let at = 0;
-  let before = 'the header';
+  let before: string | undefined;
   for (const { name, begin, end } of spans.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
-    check(begin >= at, 'tensors must not overlap', `${JSON.stringify(name)} begins inside ${before}`);
-    check(
-      begin === at,
-      'tensors must leave no hole',
-      `${begin - at} bytes between ${before} and ${JSON.stringify(name)}`,
-    );
+    if (begin !== at) {
+      const after = before === undefined ? 'the header' : quoted(before);
+      check(begin > at, 'tensors must not overlap', `${quoted(name)} begins inside ${after}`);
+      const gap = `${begin - at} bytes between ${after} and ${quoted(name)}`;
+      throw new LloydError('tensors must leave no hole', gap);
+    }
     at = end;
-    before = JSON.stringify(name);
+    before = name;
   }
   check(
     at === bodyBytes,
@@ -196,13 +217,20 @@ export function writeSafetensors(
   tensors: Map<string, Tensor>,
   metadata: Record<string, string> = {},
 ): Uint8Array<ArrayBuffer> {
-  const header: Record<string, unknown> = Object.create(null);
-  readMetadata(metadata);
-  if (Object.keys(metadata).length > 0) header.__metadata__ = metadata;
+  for (const [key, value] of Object.entries(metadata)) {
+    check(
+      typeof value === 'string',
+      `__metadata__ must hold strings only; its ${quoted(key)} does not`,
+      value,
+    );
+  }
+  // Joined, not an object: that would put names like 1 and 2 before the others.
+  const header: string[] = [];
+  if (Object.keys(metadata).length > 0) header.push(`"__metadata__":${JSON.stringify(metadata)}`);
   const laidOut = [...tensors].map(([name, tensor]) => ({ name, ...tensor })).sort(byWidthThenName);
   let bodyBytes = 0;
   for (const { name, dtype, dims, data } of laidOut) {
-    const tensor = `tensor ${JSON.stringify(name)}`;
+    const tensor = `tensor ${quoted(name)}`;
     check(
       name !== '__metadata__',
       'a tensor must not be named __metadata__',
@@ -225,14 +253,15 @@ export function writeSafetensors(
       `${tensor} of [${dims}] must hold ${elementCount(dims)} elements`,
       data.length,
     );
-    header[name] = {
+    const entry = {
       dtype: TO_CODE[dtype],
       shape: dims,
       data_offsets: [bodyBytes, bodyBytes + data.byteLength],
     };
+    header.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
     bodyBytes += data.byteLength;
   }
-  const text = new TextEncoder().encode(JSON.stringify(header));
+  const text = new TextEncoder().encode(`{${header.join()}}`);
   const headerBytes = Math.ceil(text.length / 8) * 8;
   const file = new Uint8Array(8 + headerBytes + bodyBytes);
   new DataView(file.buffer).setBigUint64(0, BigInt(headerBytes), true);

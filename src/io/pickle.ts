@@ -1,4 +1,5 @@
 import { check, LloydError } from '../gpu/errors.ts';
+import type { Budget } from './budget.ts';
 
 /** What a pickle may refer to outside itself. Nothing else runs: a name that is not here is refused. */
 export interface PickleWorld {
@@ -6,6 +7,8 @@ export interface PickleWorld {
   globals: Map<string, PickleGlobal>;
   /** Stands in for a persistent id, which torch uses for storages. */
   persistentLoad(id: unknown): unknown;
+  /** What the values may take, and what a global's call takes. */
+  budget: Budget;
 }
 
 /** A global that a pickle names. */
@@ -21,16 +24,27 @@ export class Opaque {
 
 const MARK = Symbol('mark');
 
+/** About what V8 takes for each: opcodes of one byte would otherwise ask for two hundred. */
+const COST = { memo: 48, array: 64, dict: 256 };
+const CURE = 'save model.state_dict() with torch.save, not the model or the training state';
+const HIGHEST_PROTOCOL = 5;
+/** PyTorch's own magic number takes 10; no number of a state dict takes more than 8. */
+const MAX_INTEGER_BYTES = 32;
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 /**
  * Reads one pickle, of the opcodes that protocols 2 to 5 use for numbers, text, tuples, lists and dicts.
- * Dicts come back as Maps, tuples and lists as arrays, integers past 2^53 as bigints.
+ * Dicts come back as Maps, lists as arrays, tuples as frozen ones, integers past 2^53 as bigints. Values are shared as
+ * the pickle shares them, so a walk over all of them may never end: look only at what is expected.
  *
  * Source: the opcodes as Python's `pickletools` documents them.
  *
  * @param bytes a buffer that holds the pickle
  * @param start where it begins
  * @returns the value and the offset after its STOP
- * @throws LloydError for an opcode or a global outside the allowed ones, or a pickle that is cut off
+ * @throws LloydError for an opcode or a global outside the allowed ones, a pickle that is cut off, or one that takes more
+ *   than its budget
  */
 export function readPickle(
   bytes: Uint8Array,
@@ -94,7 +108,21 @@ class PickleReader {
     this.at += length;
     return this.bytes.subarray(this.at - length, this.at);
   }
-  text = (length: number) => new TextDecoder().decode(this.take(length));
+  text(length: number): string {
+    const bytes = this.take(length);
+    try {
+      return decoder.decode(bytes);
+    } catch (cause) {
+      throw new LloydError(
+        'text of a pickle must be UTF-8',
+        `other bytes at ${this.at}`,
+        'fetch the file again',
+        {
+          cause,
+        },
+      );
+    }
+  }
   line(): string {
     const end = this.bytes.indexOf(0x0a, this.at);
     if (end < 0) throw new RangeError('past the end');
@@ -104,13 +132,36 @@ class PickleReader {
   }
   /** A signed little-endian integer of any length, as LONG1 and LONG4 hold. */
   long(length: number): number | bigint {
+    check(
+      length <= MAX_INTEGER_BYTES,
+      `an integer of a checkpoint must take at most ${MAX_INTEGER_BYTES} bytes`,
+      length,
+      CURE,
+    );
     let value = 0n;
     for (const byte of this.take(length).toReversed()) value = (value << 8n) | BigInt(byte);
     value = BigInt.asIntN(length * 8, value);
     return Number.isSafeInteger(Number(value)) ? Number(value) : value;
   }
+  protocol(): void {
+    const version = this.u8();
+    check(version <= HIGHEST_PROTOCOL, `a pickle's protocol must be at most ${HIGHEST_PROTOCOL}`, version);
+  }
 
   push = (value: unknown) => void this.stack.push(value);
+  /** Pushes something that takes memory of its own. */
+  make(value: unknown, bytes: number): void {
+    this.spend(bytes);
+    this.push(value);
+  }
+  tuple = (items: unknown[]) => this.make(Object.freeze(items), COST.array + 8 * items.length);
+  dict(pairs: unknown[]): void {
+    this.make(new Map(), COST.dict);
+    this.setItems(pairs);
+  }
+  private spend(bytes: number): void {
+    this.world.budget.spend(bytes, "a checkpoint's values", CURE);
+  }
   pop = () => this.last(1)[0];
   top = () => this.stack.at(-1);
   toMark(): unknown[] {
@@ -126,7 +177,11 @@ class PickleReader {
     return items;
   }
 
-  save = (index: number) => void this.memo.set(index, this.top());
+  save(index: number): void {
+    check(this.stack.length > 0, 'a pickle must not keep the top of an empty stack', `at byte ${this.at}`);
+    this.spend(COST.memo);
+    this.memo.set(index, this.top());
+  }
   memoize = () => this.save(this.memo.size);
   load(index: number): void {
     check(this.memo.has(index), 'a pickle must fill a memo entry before it reads it', index);
@@ -134,14 +189,11 @@ class PickleReader {
   }
 
   global(module: unknown, name: unknown): void {
-    const path = `${String(module)}.${String(name)}`;
+    const named = typeof module === 'string' && typeof name === 'string';
+    check(named, 'a pickle must name its globals by text', [module, name]);
+    const path = `${module}.${name}`;
     const found = this.world.globals.get(path);
-    check(
-      found,
-      'a checkpoint may hold only tensors in dicts, lists and numbers',
-      path,
-      'save model.state_dict() with torch.save, not the model or the training state',
-    );
+    check(found, 'a checkpoint may hold only tensors in dicts, lists and numbers', path, CURE);
     this.push(found);
   }
   call(): void {
@@ -158,11 +210,17 @@ class PickleReader {
     const dict = this.top();
     check(dict instanceof Map, 'a pickle may set items of dicts only', dict);
     check(pairs.length % 2 === 0, 'a pickle must set keys and values in pairs', pairs.length);
-    for (let i = 0; i < pairs.length; i += 2) dict.set(pairs[i], pairs[i + 1]);
+    for (let i = 0; i < pairs.length; i += 2) {
+      const key = pairs[i];
+      const isMutable = key instanceof Map || (Array.isArray(key) && !Object.isFrozen(key));
+      check(!isMutable, "a dict's key must be no dict and no list", key);
+      this.spend(COST.memo);
+      dict.set(key, pairs[i + 1]);
+    }
   }
   append(items: unknown[]): void {
     const list = this.top();
-    check(Array.isArray(list), 'a pickle may append to lists only', list);
+    check(Array.isArray(list) && !Object.isFrozen(list), 'a pickle may append to lists only', list);
     for (const item of items) list.push(item);
   }
   /** Attributes, such as a state dict's `_metadata` or a numpy dtype's byte order, carry nothing that is needed here. */
@@ -178,14 +236,8 @@ class PickleReader {
   persistent = () => this.push(this.world.persistentLoad(this.pop()));
 }
 
-const toMap = (items: unknown[]) => {
-  const map = new Map<unknown, unknown>();
-  for (let i = 0; i + 1 < items.length; i += 2) map.set(items[i], items[i + 1]);
-  return map;
-};
-
 const OPCODES: Record<number, ((reader: PickleReader) => void) | undefined> = {
-  128: (r) => void r.u8(), // PROTO
+  128: (r) => r.protocol(), // PROTO
   149: (r) => void r.u64(), // FRAME
   40: (r) => r.push(MARK), // MARK
   48: (r) => void r.pop(), // POP
@@ -206,15 +258,15 @@ const OPCODES: Record<number, ((reader: PickleReader) => void) | undefined> = {
   141: (r) => r.push(r.text(r.u64())), // BINUNICODE8
   66: (r) => r.push(r.take(r.u32())), // BINBYTES
   67: (r) => r.push(r.take(r.u8())), // SHORT_BINBYTES
-  41: (r) => r.push([]), // EMPTY_TUPLE
-  93: (r) => r.push([]), // EMPTY_LIST
-  125: (r) => r.push(new Map()), // EMPTY_DICT
-  116: (r) => r.push(r.toMark()), // TUPLE
-  108: (r) => r.push(r.toMark()), // LIST
-  100: (r) => r.push(toMap(r.toMark())), // DICT
-  133: (r) => r.push(r.last(1)), // TUPLE1
-  134: (r) => r.push(r.last(2)), // TUPLE2
-  135: (r) => r.push(r.last(3)), // TUPLE3
+  41: (r) => r.tuple([]), // EMPTY_TUPLE
+  93: (r) => r.make([], COST.array), // EMPTY_LIST
+  125: (r) => r.dict([]), // EMPTY_DICT
+  116: (r) => r.tuple(r.toMark()), // TUPLE
+  108: (r) => r.make(r.toMark(), COST.array), // LIST
+  100: (r) => r.dict(r.toMark()), // DICT
+  133: (r) => r.tuple(r.last(1)), // TUPLE1
+  134: (r) => r.tuple(r.last(2)), // TUPLE2
+  135: (r) => r.tuple(r.last(3)), // TUPLE3
   97: (r) => r.append([r.pop()]), // APPEND
   101: (r) => r.append(r.toMark()), // APPENDS
   115: (r) => r.setItems(r.last(2)), // SETITEM

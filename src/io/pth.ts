@@ -1,7 +1,9 @@
-import { unzipSync } from 'fflate';
-import { check, LloydError } from '../gpu/errors.ts';
+import { quoted } from '../gpu/describe.ts';
+import { check } from '../gpu/errors.ts';
+import { Budget } from './budget.ts';
 import { Opaque, type PickleGlobal, type PickleWorld, readPickle } from './pickle.ts';
 import { arrayOver, DTYPE_ARRAYS, type DType, elementCount, type Tensor } from './tensor.ts';
+import { ZipArchive } from './zip.ts';
 
 const STORAGES: Record<string, DType> = {
   FloatStorage: 'float32',
@@ -30,8 +32,17 @@ const NUMPY = [
 /** What `torch.save` wrote before PyTorch 1.6 begins with this number, pickled. */
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 
+const CUT_OFF = 'fetch the file again';
+const CONTIGUOUS = 'call .contiguous() on its tensors and save them again';
+
+/** PyTorch's own limit is 64. */
+const MAX_RANK = 64;
+/** About what a tensor's objects take beside its elements. */
+const TENSOR_BYTES = 256;
+
 class Storage {
-  bytes: Uint8Array | undefined;
+  /** The elements, once the file's part is found: one array, which every tensor of the storage views. */
+  data: Tensor['data'] | undefined;
   constructor(
     readonly dtype: DType,
     readonly key: string,
@@ -43,8 +54,8 @@ class StoredTensor {
   constructor(
     readonly storage: Storage,
     readonly offset: number,
-    readonly dims: number[],
-    readonly strides: number[],
+    readonly dims: readonly number[],
+    readonly strides: readonly number[],
   ) {}
 }
 
@@ -54,24 +65,28 @@ class StoredTensor {
  * name only the few that rebuild tensors and ordered dicts are known, any other is refused by name.
  *
  * A dict under `state_dict`, `model_state_dict`, `model` or `net` is unwrapped. Entries that are no tensors (an epoch,
- * a learning rate, a numpy scalar) are left out. Tensors whose strides are not row-major are copied into row-major order.
+ * a learning rate, a numpy scalar) are left out. Tensors whose strides are not row-major are copied into row-major
+ * order; what that and inflated entries take is bounded by 16 MiB and 16 bytes a byte of the file.
  *
  * Source: torch/serialization.py and torch/_utils.py of PyTorch.
  *
  * @param bytes the whole file
  * @returns tensors by name in the file's order; float16 and bfloat16 as bits
- * @throws LloydError for a file that is no checkpoint, holds more than tensors, is big-endian, cut off, or whose
- *   tensors pass the end of their storage
+ * @throws LloydError for a file that is no checkpoint, holds more than tensors, is big-endian, damaged (checksums,
+ *   sizes, overlapping entries), whose tensors pass the end of their storage, or that asks for more than its budget
  * @example
  * const state = readPth(await fetch('vgg.pth').then(async (response) => new Uint8Array(await response.arrayBuffer())));
  * state.get('classifier.weight')?.dims; // [10, 512]
  */
 export function readPth(bytes: Uint8Array): Map<string, Tensor> {
   const isZip = bytes[0] === 0x50 && bytes[1] === 0x4b;
-  const root = isZip ? readZip(bytes) : readLegacy(bytes);
+  const budget = new Budget(bytes.length);
+  const root = isZip ? readZip(bytes, budget) : readLegacy(bytes, budget);
   const tensors = new Map<string, Tensor>();
   for (const [name, value] of unwrap(root)) {
-    if (value instanceof StoredTensor) tensors.set(String(name), resolve(String(name), value));
+    if (!(value instanceof StoredTensor)) continue;
+    check(typeof name === 'string', 'a tensor of a checkpoint must be named by text', name);
+    tensors.set(name, resolve(name, value, budget));
   }
   check(
     tensors.size > 0,
@@ -91,27 +106,17 @@ function unwrap(root: unknown): Map<unknown, unknown> {
   return root;
 }
 
-function readZip(bytes: Uint8Array): unknown {
-  let files: Record<string, Uint8Array>;
-  try {
-    files = unzipSync(bytes);
-  } catch (cause) {
-    throw new LloydError(
-      'a checkpoint must be a whole zip archive',
-      (cause as Error).message,
-      'fetch the file again',
-      { cause },
-    );
-  }
-  const pickle = Object.keys(files).find((path) => path === 'data.pkl' || path.endsWith('/data.pkl'));
+function readZip(bytes: Uint8Array, budget: Budget): unknown {
+  const archive = new ZipArchive(bytes, budget);
+  const pickles = archive.names.filter((path) => path === 'data.pkl' || path.endsWith('/data.pkl'));
   check(
-    pickle,
-    'a checkpoint archive must hold data.pkl',
-    Object.keys(files),
+    pickles.length === 1,
+    'a checkpoint archive must hold data.pkl, once',
+    pickles.length === 0 ? archive.names : pickles,
     'is this a file of torch.save?',
   );
-  const folder = pickle.slice(0, -'data.pkl'.length);
-  const order = files[`${folder}byteorder`];
+  const folder = pickles[0].slice(0, -'data.pkl'.length);
+  const order = archive.read(`${folder}byteorder`);
   if (order) {
     const name = new TextDecoder().decode(order);
     check(
@@ -122,17 +127,32 @@ function readZip(bytes: Uint8Array): unknown {
     );
   }
   const storages = new Map<string, Storage>();
-  const { value } = readPickle(files[pickle], 0, world(storages));
-  for (const storage of storages.values()) storage.bytes = files[`${folder}data/${storage.key}`];
+  const { value } = readPickle(archive.read(pickles[0])!, 0, world(storages, budget));
+  for (const storage of storages.values()) {
+    const data = archive.read(`${folder}data/${storage.key}`);
+    if (data) fill(storage, data);
+  }
   return value;
 }
 
+function fill(storage: Storage, bytes: Uint8Array): void {
+  const { key, dtype, count } = storage;
+  const held = Math.floor(bytes.length / DTYPE_ARRAYS[dtype].BYTES_PER_ELEMENT);
+  check(
+    held === count,
+    `storage ${quoted(key)} must have the ${count} elements of its pickle`,
+    held,
+    CUT_OFF,
+  );
+  storage.data = arrayOver(dtype, bytes, 0, count);
+}
+
 /** Five pickles in a row (magic, protocol, machine, value, storage keys), then each storage's count and bytes. */
-function readLegacy(bytes: Uint8Array): unknown {
+function readLegacy(bytes: Uint8Array, budget: Budget): unknown {
   const storages = new Map<string, Storage>();
   let at = 0;
   const next = () => {
-    const { value, end } = readPickle(bytes, at, world(storages));
+    const { value, end } = readPickle(bytes, at, world(storages, budget));
     at = end;
     return value;
   };
@@ -153,44 +173,61 @@ function readLegacy(bytes: Uint8Array): unknown {
   const value = next();
   const keys = next();
   check(Array.isArray(keys), 'a checkpoint must list its storages', keys);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (const key of keys) {
-    const storage = storages.get(String(key));
-    check(storage, 'a checkpoint must use every storage that it lists', key);
+    const storage = storages.get(key);
+    check(storage && !storage.data, 'a checkpoint must use every storage that it lists, once', key);
     const end = at + 8 + storage.count * DTYPE_ARRAYS[storage.dtype].BYTES_PER_ELEMENT;
     check(
       end <= bytes.length,
-      `storage ${key} must end within the file's ${bytes.length} bytes`,
+      `storage ${quoted(key)} must end within the file's ${bytes.length} bytes`,
       end,
-      'fetch the file again',
+      CUT_OFF,
     );
-    storage.bytes = bytes.subarray(at + 8, end);
+    const count = Number(view.getBigUint64(at, true));
+    check(
+      count === storage.count,
+      `storage ${quoted(key)} must have the ${storage.count} elements of its pickle`,
+      count,
+    );
+    fill(storage, bytes.subarray(at + 8, end));
     at = end;
   }
   return value;
 }
 
-function world(storages: Map<string, Storage>): PickleWorld {
+function world(storages: Map<string, Storage>, budget: Budget): PickleWorld {
   const globals = new Map<string, PickleGlobal>();
   const allow = (name: string, call?: (args: unknown[]) => unknown) => globals.set(name, { name, call });
   allow('collections.OrderedDict', ([pairs = []]) => {
-    const arePairs = Array.isArray(pairs) && pairs.every((pair) => Array.isArray(pair) && pair.length === 2);
+    check(Array.isArray(pairs), 'an ordered dict must be made from pairs', pairs);
+    budget.spend(TENSOR_BYTES + 64 * pairs.length, "a checkpoint's dicts", CONTIGUOUS);
+    const arePairs = pairs.every((pair) => Array.isArray(pair) && pair.length === 2 && isName(pair[0]));
     check(arePairs, 'an ordered dict must be made from pairs', pairs);
     return new Map(pairs as [unknown, unknown][]);
   });
   allow('torch.Size', (args) => args[0]);
-  allow('torch._utils._rebuild_tensor', rebuildTensor);
-  allow('torch._utils._rebuild_tensor_v2', rebuildTensor);
+  const rebuild = (args: unknown[]) => {
+    budget.spend(TENSOR_BYTES, "a checkpoint's tensors", CONTIGUOUS);
+    return rebuildTensor(args);
+  };
+  allow('torch._utils._rebuild_tensor', rebuild);
+  allow('torch._utils._rebuild_tensor_v2', rebuild);
   allow('torch._utils._rebuild_parameter', (args) => args[0]);
   for (const name of NUMPY) allow(name, () => new Opaque(name));
   for (const name of Object.keys(STORAGES)) allow(`torch.${name}`);
-  return { globals, persistentLoad: (id) => loadStorage(id, storages) };
+  return { globals, budget, persistentLoad: (id) => loadStorage(id, storages) };
 }
+
+const isName = (key: unknown) => typeof key === 'string' || typeof key === 'number';
 
 function loadStorage(id: unknown, storages: Map<string, Storage>): Storage {
   check(Array.isArray(id) && id[0] === 'storage', 'a persistent id must name a storage', id);
   const [, type, key, , count, viewed] = id as [string, PickleGlobal, unknown, unknown, number, unknown];
-  const dtype = STORAGES[String(type?.name).replace('torch.', '')];
-  check(dtype, `a storage must be one of ${Object.keys(STORAGES).join(', ')}`, type?.name);
+  const typeName = typeof type?.name === 'string' ? type.name : '';
+  const dtype = STORAGES[typeName.replace('torch.', '')];
+  check(dtype, `a storage must be one of ${Object.keys(STORAGES).join(', ')}`, typeName || type);
+  check(typeof key === 'string', 'a storage must be named by text', key);
   check(Number.isSafeInteger(count) && count >= 0, 'a storage must have a count of elements', count);
   check(
     viewed === undefined || viewed === null,
@@ -198,9 +235,11 @@ function loadStorage(id: unknown, storages: Map<string, Storage>): Storage {
     viewed,
     'save it with PyTorch 1.6 or later',
   );
-  const known = storages.get(String(key)) ?? new Storage(dtype, String(key), count);
-  check(known.dtype === dtype, `storage ${key} must have one dtype`, `${known.dtype} and ${dtype}`);
-  storages.set(String(key), known);
+  const known = storages.get(key) ?? new Storage(dtype, key, count);
+  const storage = `storage ${quoted(key)}`;
+  check(known.dtype === dtype, `${storage} must have one dtype`, `${known.dtype} and ${dtype}`);
+  check(known.count === count, `${storage} must have one count of elements`, `${known.count} and ${count}`);
+  storages.set(key, known);
   return known;
 }
 
@@ -209,41 +248,40 @@ function rebuildTensor(args: unknown[]): StoredTensor {
   const isIndex = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
   check(storage instanceof Storage, 'a tensor must have a storage', storage);
   check(isIndex(offset), 'a tensor must have a non-negative storage offset', offset);
-  check(Array.isArray(dims) && dims.every(isIndex), 'a tensor must have non-negative dimensions', dims);
-  check(Array.isArray(strides) && strides.every(isIndex), 'a tensor must have non-negative strides', strides);
+  check(Array.isArray(dims) && Array.isArray(strides), 'a tensor must have dimensions and strides', dims);
+  check(dims.length <= MAX_RANK, `a tensor must have at most ${MAX_RANK} dimensions`, dims.length);
+  check(dims.every(isIndex), 'a tensor must have non-negative dimensions', dims);
   check(strides.length === dims.length, 'a tensor must have as many strides as dimensions', strides.length);
-  return new StoredTensor(storage, offset, dims, strides);
+  check(strides.every(isIndex), 'a tensor must have non-negative strides', strides);
+  // Copies: a pickle may append to its lists after this.
+  return new StoredTensor(storage, offset, [...dims], [...strides]);
 }
 
-function resolve(name: string, { storage, offset, dims, strides }: StoredTensor): Tensor {
-  const tensor = `tensor ${JSON.stringify(name)}`;
-  const { dtype, bytes } = storage;
-  const width = DTYPE_ARRAYS[dtype].BYTES_PER_ELEMENT;
+function resolve(name: string, { storage, offset, dims, strides }: StoredTensor, budget: Budget): Tensor {
+  const tensor = `tensor ${quoted(name)}`;
+  const { dtype, data } = storage;
   check(
-    bytes,
+    data,
     `${tensor} must have its storage in the file`,
-    `no storage ${storage.key}`,
+    `no storage ${quoted(storage.key)}`,
     'fetch the file again',
   );
   const count = elementCount(dims);
   check(count < 2 ** 31, `${tensor} must have fewer than 2^31 elements`, count);
   const reach = dims.reduce((sum, dim, axis) => sum + (dim - 1) * strides[axis], offset + 1);
   check(
-    count === 0 || reach * width <= bytes.length,
-    `${tensor} must end within its storage of ${bytes.length / width} elements`,
+    count === 0 || reach <= data.length,
+    `${tensor} must end within its storage of ${data.length} elements`,
     `element ${reach}`,
   );
-  if (count === 0 || isRowMajor(dims, strides)) {
-    return { dtype, dims, data: arrayOver(dtype, bytes, count === 0 ? 0 : offset * width, count) };
-  }
-  return {
-    dtype,
-    dims,
-    data: gather(arrayOver(dtype, bytes, 0, Math.floor(bytes.length / width)), offset, dims, strides, count),
-  };
+  const shape = [...dims];
+  if (count === 0) return { dtype, dims: shape, data: data.subarray(0, 0) };
+  if (isRowMajor(dims, strides)) return { dtype, dims: shape, data: data.subarray(offset, offset + count) };
+  budget.spend(count * data.BYTES_PER_ELEMENT, 'tensors that are not row-major', CONTIGUOUS);
+  return { dtype, dims: shape, data: gather(data, offset, dims, strides, count) };
 }
 
-function isRowMajor(dims: number[], strides: number[]): boolean {
+function isRowMajor(dims: readonly number[], strides: readonly number[]): boolean {
   let expected = 1;
   for (let axis = dims.length - 1; axis >= 0; axis--) {
     if (dims[axis] !== 1 && strides[axis] !== expected) return false;
@@ -255,8 +293,8 @@ function isRowMajor(dims: number[], strides: number[]): boolean {
 function gather<A extends Tensor['data']>(
   from: A,
   offset: number,
-  dims: number[],
-  strides: number[],
+  dims: readonly number[],
+  strides: readonly number[],
   count: number,
 ): A {
   const to = new (from.constructor as new (length: number) => A)(count);

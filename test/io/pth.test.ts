@@ -161,7 +161,7 @@ describe('readPth', () => {
     expect([...read.get('a')!.data]).toEqual([0, 3, 1, 4, 2, 5]);
     expect([...read.get('b')!.data]).toEqual([-5n]);
     expect(() => readPth(Buffer.concat(parts).subarray(0, -4))).toThrow(
-      /storage 95 must end within the file/,
+      /storage "95" must end within the file/,
     );
   });
 });

@@ -1,4 +1,6 @@
+import { quoted } from '../gpu/describe.ts';
 import { check, LloydError } from '../gpu/errors.ts';
+import { JsonReader } from './json-reader.ts';
 import { readSafetensors, writeSafetensors } from './safetensors.ts';
 import { elementCount, type Tensor } from './tensor.ts';
 
@@ -77,7 +79,7 @@ export function packCodes(codes: Uint8Array, bits: number): Uint8Array<ArrayBuff
  * @param bits 1 to 8
  * @param count how many codes to read
  * @returns one code an element
- * @throws LloydError when `bits` is out of range or `packed` has another length
+ * @throws LloydError when `bits` is out of range, `packed` has another length, or bits past the last code are not 0
  * @example
  * unpackCodes(new Uint8Array([0b00111001]), 2, 4); // Uint8Array [1, 2, 3, 0]
  */
@@ -85,6 +87,13 @@ export function unpackCodes(packed: Uint8Array, bits: number, count: number): Ui
   checkBits(bits);
   const needed = Math.ceil((count * bits) / 8);
   check(packed.length === needed, `${count} codes of ${bits} bits must take ${needed} bytes`, packed.length);
+  // A stream of the right length whose spare bits are set was not written by packCodes.
+  const spare = needed * 8 - count * bits;
+  check(
+    spare === 0 || packed[needed - 1] >>> (8 - spare) === 0,
+    `the ${spare} bits past the last code must be 0`,
+    packed[needed - 1],
+  );
   const codes = new Uint8Array(count);
   const mask = 2 ** bits - 1;
   let window = 0;
@@ -190,31 +199,54 @@ export function readCodebookFile(bytes: Uint8Array): CodebookFile {
   return { tensors, parameters, metadata };
 }
 
-function parseLayout(text: string | undefined): [string, Layout][] {
-  let layout: unknown;
-  try {
-    layout = JSON.parse(text ?? '');
-  } catch (cause) {
-    throw new LloydError('a codebook file must list its tensors as JSON', text, 'write the file again', {
-      cause,
-    });
-  }
+/** The widths and shapes of quantized tensors, as metadata lists them in JSON: `{ name: { dims, bits, ... } }`. */
+export function parseLayout(text: string | undefined): Map<string, Layout> {
+  const layout = new Map<string, Layout>();
   check(
-    typeof layout === 'object' && layout !== null,
-    'a codebook file must list its tensors by name',
-    layout,
+    text !== undefined,
+    'a quantized file must list its tensors as JSON',
+    'no list',
+    'write the file again',
   );
-  const entries = Object.entries(layout);
-  for (const [name, entry] of entries) {
-    check(Array.isArray(entry?.dims), `quantized tensor ${JSON.stringify(name)} must have dims`, entry?.dims);
+  const json = new JsonReader(text, "a quantized file's list of tensors");
+  json.object((name) => {
+    const fields = new Map<string, number>();
+    let dims: number[] | undefined;
+    if (json.peek() === '{') {
+      json.object((key) => {
+        if (key === 'dims' && json.peek() === '[') dims = json.integers();
+        else readField(json, name, key, fields);
+      });
+    } else json.skip();
+    check(
+      dims && !dims.includes(Number.NaN),
+      `quantized tensor ${quoted(name)} must have dims, an array of non-negative integers`,
+      dims,
+    );
+    const bits = fields.get('bits');
+    check(bits, `quantized tensor ${quoted(name)} must have bits`, bits);
+    const grouping = { groups: fields.get('groups'), groupStride: fields.get('groupStride') };
+    layout.set(name, { dims, bits, ...(grouping.groups === undefined ? {} : grouping) });
+  });
+  json.end();
+  return layout;
+}
+
+function readField(json: JsonReader, name: string, key: string, fields: Map<string, number>): void {
+  if (key !== 'bits' && key !== 'groups' && key !== 'groupStride') {
+    json.skip();
+    return;
   }
-  return entries;
+  const value = json.integer();
+  check(value, `quantized tensor ${quoted(name)} must have ${key} above 0`, value ?? json.peek());
+  fields.set(key, value);
 }
 
 function take(tensors: Map<string, Tensor>, name: string, dtype: string) {
   const tensor = tensors.get(name);
-  check(tensor, `a codebook file must hold ${JSON.stringify(name)}`, 'no such tensor');
-  check(tensor.dtype === dtype, `${JSON.stringify(name)} must be ${dtype}`, tensor.dtype);
+  check(tensor, `a codebook file must hold ${quoted(name)}`, 'no such tensor');
+  check(tensor.dtype === dtype, `${quoted(name)} must be ${dtype}`, tensor.dtype);
+  check(tensor.dims.length === 1, `${quoted(name)} must have one dimension`, tensor.dims);
   tensors.delete(name);
   return tensor.data;
 }
@@ -225,7 +257,7 @@ function checkTensor(
 ): void {
   checkBits(bits);
   const count = elementCount(dims);
-  const tensor = `quantized tensor ${JSON.stringify(name)}`;
+  const tensor = `quantized tensor ${quoted(name)}`;
   check(codes.length === count, `${tensor} of [${dims}] must have ${count} codes`, codes.length);
   check(
     Number.isInteger(groups) && groups >= 1 && codebook.length % groups === 0,
@@ -236,6 +268,16 @@ function checkTensor(
     groups === 1 || (Number.isInteger(groupStride) && groupStride! >= 1),
     `${tensor} of ${groups} codebooks must have a groupStride`,
     groupStride,
+  );
+  check(
+    groups === 1 || (groups - 1) * groupStride! < count,
+    `${tensor} of ${count} elements must use each of its ${groups} codebooks`,
+    `a groupStride of ${groupStride}`,
+  );
+  check(
+    codebook.every((value) => Number.isFinite(value)),
+    `${tensor} must have finite centroids`,
+    codebook.find((value) => !Number.isFinite(value)),
   );
   const clusters = codebook.length / groups;
   check(

@@ -118,6 +118,17 @@ export class JsonReader {
     return value;
   }
 
+  /** Reads a number; undefined, and nothing read, where the value is none. */
+  finite(): number | undefined {
+    if (!/[-\d]/.test(this.peek())) return undefined;
+    const start = this.at;
+    this.at = this.number();
+    const value = Number(this.text.slice(start, this.at));
+    if (Number.isFinite(value)) return value;
+    this.at = start;
+    return undefined;
+  }
+
   /** Reads past a value of any kind. */
   skip(): void {
     const first = this.peek();

@@ -1,6 +1,14 @@
-import { check, LloydError } from '../gpu/errors.ts';
+import { quoted } from '../gpu/describe.ts';
+import { check } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import { packCodes, readCodebookFile, unpackCodes, writeCodebookFile } from '../io/codebook-file.ts';
+import {
+  packCodes,
+  parseLayout,
+  readCodebookFile,
+  unpackCodes,
+  writeCodebookFile,
+} from '../io/codebook-file.ts';
+import { JsonReader } from '../io/json-reader.ts';
 import { readSafetensors, writeSafetensors } from '../io/safetensors.ts';
 import { elementCount, type Tensor as FileTensor, toFloat32 } from '../io/tensor.ts';
 import { checkRule } from '../quantize/requantize.ts';
@@ -8,10 +16,18 @@ import { checkNetwork } from './check-network.ts';
 import { fuseGraph, hasWeights } from './fuse.ts';
 import type { Model } from './graph.ts';
 import { decodeCodebook } from './layer-codes.ts';
-import { type CodebookLayer, isQuantized, type LinearLayer, type QuantizedModel } from './precision.ts';
+import {
+  type ActivationQparams,
+  type CodebookLayer,
+  isQuantized,
+  type LinearLayer,
+  type QuantizedModel,
+} from './precision.ts';
 import { vgg } from './vgg.ts';
 
 const LINEAR_FORMAT = 'lloyd-linear';
+const LINEAR_VERSION = '1';
+const DAMAGED = 'write it again';
 
 /**
  * A model as a safetensors file that any reader opens: fp32 parameters as they are, codes packed to their width
@@ -60,7 +76,7 @@ export function writeModelFile(
   return writeSafetensors(tensors, {
     ...metadata,
     format: LINEAR_FORMAT,
-    version: '1',
+    version: LINEAR_VERSION,
     bits: String(model.bits),
     requantize: model.requantize,
     layers: JSON.stringify(shapes),
@@ -77,7 +93,8 @@ export function modelFileBytes(model: Model | QuantizedModel): number {
  * Reads what {@link writeModelFile} wrote, or any state dict in safetensors.
  *
  * @param build makes the network from its parameters; by default the VGG of the width the file has.
- * @throws LloydError for a damaged file, a missing parameter or another format.
+ * @throws LloydError for a damaged file (a layer, scale or activation missing, out of range or of another size), a
+ *   missing parameter, or another format or version.
  * @example
  * const model = readModelFile(await readFile('vgg-int4.safetensors'));
  */
@@ -92,20 +109,23 @@ export function readModelFile(
   const file = readCodebookFile(bytes);
   const parameters = new Map(file.parameters as Map<string, Tensor>);
   const layers = new Map<string, CodebookLayer>();
+  let bits = 0;
   for (const [name, { dims, ...coded }] of file.tensors) {
     const layer: CodebookLayer = { method: 'kmeans', ...coded };
     parameters.set(name, { dtype: 'float32', dims, data: decodeCodebook(layer) });
     layers.set(name.replace(/\.weight$/, ''), layer);
+    bits = Math.max(bits, layer.bits);
   }
-  const bits = Math.max(...[...layers.values()].map((layer) => layer.bits));
-  return {
-    model: build(parameters),
-    method: 'kmeans',
-    bits,
-    layers,
-    activations: new Map(),
-    requantize: 'ort-f32',
-  };
+  const model = build(parameters);
+  const known = new Set(
+    fuseGraph(model)
+      .filter(hasWeights)
+      .map((layer) => `${layer.name}.weight`),
+  );
+  for (const name of file.tensors.keys()) {
+    check(known.has(name), 'a file may quantize only weights of its network', name, DAMAGED);
+  }
+  return { model, method: 'kmeans', bits, layers, activations: new Map(), requantize: 'ort-f32' };
 }
 
 function readLinear(
@@ -113,42 +133,129 @@ function readLinear(
   metadata: Record<string, string>,
   build: (parameters: ReadonlyMap<string, Tensor>) => Model,
 ): QuantizedModel {
-  const shapes = parseJson<Record<string, { dims: number[]; bits: number }>>(metadata, 'layers');
-  const activations = parseJson<Record<string, { scale: number; zeroPoint: number }>>(
-    metadata,
-    'activations',
+  const { version, requantize = 'ort-f32' } = metadata;
+  check(
+    version === LINEAR_VERSION,
+    `a ${LINEAR_FORMAT} file's version must be ${LINEAR_VERSION}`,
+    version,
+    'use a newer release to read it',
+  );
+  checkRule(requantize);
+  const bits = Number(metadata.bits);
+  check(
+    isWidth(bits),
+    `a ${LINEAR_FORMAT} file's bits must be an integer from 2 to 8`,
+    metadata.bits,
+    DAMAGED,
   );
   const parameters = new Map<string, Tensor>();
   const layers = new Map<string, LinearLayer>();
   for (const [name, tensor] of tensors) {
     if (!/\.weight\.(codes|scale)$/.test(name)) parameters.set(name, tensor as Tensor);
   }
-  for (const [name, { dims, bits }] of Object.entries(shapes)) {
-    const packed = tensors.get(`${name}.weight.codes`);
-    const scale = tensors.get(`${name}.weight.scale`);
-    check(
-      packed && scale,
-      `${name}: a linear layer has codes and scales`,
-      'a file without them',
-      'write it again',
-    );
-    const unsigned = unpackCodes(packed.data as Uint8Array, bits, elementCount(dims));
-    const codes = Int8Array.from(unsigned, (c) => (c << (32 - bits)) >> (32 - bits));
-    layers.set(name, { method: 'linear', bits, codes, scale: toFloat32(scale) });
-    parameters.set(`${name}.weight`, { dtype: 'float32', dims, data: new Float32Array(codes.length) });
+  for (const [name, { dims, bits }] of parseLayout(metadata.layers)) {
+    const layer = readLinearLayer(tensors, name, dims, bits);
+    layers.set(name, layer);
+    parameters.set(`${name}.weight`, { dtype: 'float32', dims, data: new Float32Array(layer.codes.length) });
   }
   const model = build(parameters);
+  const activations = parseActivations(metadata.activations);
+  checkComplete(model, layers, activations);
   unfold(model, layers);
-  const { requantize = 'ort-f32' } = metadata;
-  checkRule(requantize);
-  return {
-    model,
-    method: 'linear',
-    bits: Number(metadata.bits),
-    layers,
-    activations: new Map(Object.entries(activations)),
-    requantize,
-  };
+  return { model, method: 'linear', bits, layers, activations, requantize };
+}
+
+const isWidth = (bits: number) => Number.isInteger(bits) && bits >= 2 && bits <= 8;
+
+function readLinearLayer(
+  tensors: ReadonlyMap<string, FileTensor>,
+  name: string,
+  dims: number[],
+  bits: number,
+): LinearLayer {
+  const packed = tensors.get(`${name}.weight.codes`);
+  const scale = tensors.get(`${name}.weight.scale`);
+  const layer = quoted(name);
+  check(packed && scale, `${layer}: a linear layer has codes and scales`, 'a file without them', DAMAGED);
+  check(isWidth(bits), `${layer}: linear bits must be an integer from 2 to 8`, bits, DAMAGED);
+  const stored = `${packed.dtype} and ${scale.dtype}`;
+  check(
+    packed.dtype === 'uint8' && scale.dtype === 'float32',
+    `${layer}: codes must be uint8 and scales float32`,
+    stored,
+    DAMAGED,
+  );
+  const scales = scale.data as Float32Array;
+  check(
+    scales.length === dims[0] && scales.every((value) => value > 0 && value < Infinity),
+    `${layer}: it must have ${dims[0]} positive, finite scales, one an output channel`,
+    scales.find((value) => !(value > 0 && value < Infinity)) ?? scales.length,
+    DAMAGED,
+  );
+  const unsigned = unpackCodes(packed.data as Uint8Array, bits, elementCount(dims));
+  const codes = Int8Array.from(unsigned, (c) => (c << (32 - bits)) >> (32 - bits));
+  return { method: 'linear', bits, codes, scale: scales };
+}
+
+function parseActivations(text: string | undefined): Map<string, ActivationQparams> {
+  const activations = new Map<string, ActivationQparams>();
+  const json = new JsonReader(text ?? '', `a ${LINEAR_FORMAT} file's activations`);
+  json.object((name) => {
+    const fields: Record<string, number | undefined> = { scale: undefined, zeroPoint: undefined };
+    if (json.peek() === '{') {
+      json.object((key) => {
+        const value = json.finite();
+        if (value === undefined) json.skip();
+        else if (key in fields) fields[key] = value;
+      });
+    } else json.skip();
+    const { scale = 0, zeroPoint = Number.NaN } = fields;
+    check(
+      Math.fround(scale) > 0 && Math.fround(scale) < Infinity,
+      `activation ${quoted(name)} must have a positive scale`,
+      fields.scale,
+      DAMAGED,
+    );
+    check(
+      Number.isInteger(zeroPoint) && zeroPoint >= -128 && zeroPoint <= 127,
+      `activation ${quoted(name)} must have a zero point from -128 to 127`,
+      fields.zeroPoint,
+      DAMAGED,
+    );
+    activations.set(name, { scale, zeroPoint });
+  });
+  json.end();
+  return activations;
+}
+
+/** A layer or an activation that the file lacks, or has too many of, is damage: it would be found only when it runs. */
+function checkComplete(
+  model: Model,
+  layers: ReadonlyMap<string, LinearLayer>,
+  activations: ReadonlyMap<string, ActivationQparams>,
+): void {
+  const fused = fuseGraph(model);
+  const weighted = new Map(fused.filter(hasWeights).map((layer) => [layer.name, layer]));
+  for (const [name, { weight }] of weighted) {
+    const codes = layers.get(name)?.codes;
+    check(
+      codes?.length === weight.length,
+      `a ${LINEAR_FORMAT} file must hold the ${weight.length} codes of ${quoted(name)}`,
+      codes?.length ?? 'none',
+      DAMAGED,
+    );
+  }
+  for (const name of layers.keys()) {
+    check(weighted.has(name), 'a file may quantize only weights of its network', name, DAMAGED);
+  }
+  for (const name of [model.graph.input.name, ...fused.map(({ output }) => output)]) {
+    check(
+      activations.has(name),
+      `a ${LINEAR_FORMAT} file must hold the scale of ${quoted(name)}`,
+      'none',
+      DAMAGED,
+    );
+  }
 }
 
 /** Divides the folded batch norm out again, so that the model's float weights are those the codes stand for. */
@@ -167,17 +274,4 @@ function unfold(model: Model, layers: ReadonlyMap<string, LinearLayer>): void {
 function floatTensor(tensor: Tensor): FileTensor {
   if (tensor.dtype === 'float32') return tensor as FileTensor;
   return { dtype: 'float32', dims: [...tensor.dims], data: toFloat32(tensor as FileTensor) };
-}
-
-function parseJson<T>(metadata: Record<string, string>, key: string): T {
-  try {
-    return JSON.parse(metadata[key]) as T;
-  } catch (cause) {
-    throw new LloydError(
-      `a ${LINEAR_FORMAT} file's metadata holds ${key} as JSON`,
-      metadata[key],
-      'write it again',
-      { cause },
-    );
-  }
 }

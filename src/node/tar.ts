@@ -3,6 +3,7 @@ import { dirname, join, normalize } from 'node:path';
 import { check, LloydError } from '../gpu/errors.ts';
 
 const BLOCK = 512;
+const FETCH = 'fetch the archive again';
 
 /** A regular file of a tar archive. */
 export interface TarFile {
@@ -17,7 +18,7 @@ export interface TarFile {
  *
  * @param stream the archive, already decompressed
  * @param wanted which paths to read; the others are skipped without being gathered
- * @throws LloydError when the archive is cut off or a header's checksum is wrong
+ * @throws LloydError when the archive is cut off, or a header's checksum or a number in it is wrong
  */
 export async function* readTar(
   stream: AsyncIterable<Buffer>,
@@ -27,12 +28,15 @@ export async function* readTar(
   try {
     for (;;) {
       const header = await source.read(BLOCK);
-      if (header === null || header.every((byte) => byte === 0)) return;
+      // An archive ends with a block of zeros; one that ends between two files was cut off there.
+      if (header === null) throw cutOff();
+      if (header.every((byte) => byte === 0)) return;
       checkHeader(header);
       const size = octal(header, 124, 12);
       const prefix = text(header, 257, 5) === 'ustar' ? text(header, 345, 155) : '';
       const path = prefix ? `${prefix}/${text(header, 0, 100)}` : text(header, 0, 100);
-      const isFile = header[156] === 0 || header[156] === 0x30;
+      // Before ustar a folder was a file whose name ends in a slash.
+      const isFile = (header[156] === 0 || header[156] === 0x30) && !path.endsWith('/');
       const padded = Math.ceil(size / BLOCK) * BLOCK;
       if (!isFile || !wanted(path)) {
         await source.skip(padded);
@@ -51,11 +55,9 @@ export async function* readTar(
 export async function extractTar(stream: AsyncIterable<Buffer>, folder: string): Promise<void> {
   for await (const { path, mode, bytes } of readTar(stream)) {
     const inside = normalize(path);
-    check(
-      !inside.startsWith('..') && !inside.startsWith('/'),
-      'an archive must stay inside its folder',
-      path,
-    );
+    const leaves = inside.split(/[\\/]/).includes('..') || /^([\\/]|[a-z]:)/i.test(inside);
+    check(!leaves, 'an archive must stay inside its folder', path);
+    check(inside !== '.', 'a file of an archive must have a name', path);
     await mkdir(dirname(join(folder, inside)), { recursive: true });
     await writeFile(join(folder, inside), bytes, { mode: mode & 0o777 });
   }
@@ -64,12 +66,7 @@ export async function extractTar(stream: AsyncIterable<Buffer>, folder: string):
 function checkHeader(header: Buffer): void {
   let sum = 0;
   for (let i = 0; i < BLOCK; i++) sum += i >= 148 && i < 156 ? 0x20 : header[i];
-  check(
-    sum === octal(header, 148, 8),
-    'a tar header must have the right checksum',
-    sum,
-    'fetch the archive again',
-  );
+  check(sum === octal(header, 148, 8), 'a tar header must have the right checksum', sum, FETCH);
 }
 
 function text(header: Buffer, at: number, length: number): string {
@@ -78,12 +75,15 @@ function text(header: Buffer, at: number, length: number): string {
   return field.toString('utf8', 0, end < 0 ? length : end);
 }
 
+/** A number as ustar writes it: octal digits, then a space or a NUL. An empty field is 0. */
 function octal(header: Buffer, at: number, length: number): number {
-  return Number.parseInt(text(header, at, length).trim() || '0', 8);
+  const digits = text(header, at, length).trim();
+  check(/^[0-7]*$/.test(digits), 'a number of a tar header must be in octal', digits, FETCH);
+  return Number.parseInt(digits || '0', 8);
 }
 
 function cutOff(): LloydError {
-  return new LloydError('a tar archive must be whole', 'one that is cut off', 'fetch the archive again');
+  return new LloydError('a tar archive must be whole', 'one that is cut off', FETCH);
 }
 
 /** Exact reads from a stream of chunks of any size. */

@@ -151,13 +151,27 @@ describe('readTar', () => {
       for await (const _ of readTar(inPieces(bytes, 512)));
     };
     await expect(read(archive.subarray(0, 900))).rejects.toThrow(/must be whole/);
+    // Between two files, and nowhere at all: the block that ends an archive is missing.
+    await expect(read(archive.subarray(0, 1536))).rejects.toThrow(/must be whole/);
+    await expect(read(Buffer.alloc(0))).rejects.toThrow(/must be whole/);
+    for (const size of ['-1', '12345678x', '0x20', '1e3', '\x80\x01']) {
+      const wrong = Buffer.from(archive);
+      wrong.write(size.padEnd(12, '\0'), 124, 'latin1');
+      wrong.fill(0x20, 148, 156);
+      const sum = wrong.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+      wrong.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+      await expect(read(wrong)).rejects.toThrow(/must be in octal/);
+    }
     const damaged = Buffer.from(archive);
     damaged[0] ^= 1;
     await expect(read(damaged)).rejects.toThrow(/right checksum/);
-    for (const path of ['../out', '/etc/out', 'a/../../out']) {
+    for (const path of ['../out', '/etc/out', 'a/../../out', '..\\out', 'c:\\out']) {
       await expect(extractTar(inPieces(tar([[path, 'x']]), 512), join(home, 'x'))).rejects.toThrow(
         /stay inside/,
       );
     }
+    await expect(extractTar(inPieces(tar([['a/..', 'x']]), 512), join(home, 'x'))).rejects.toThrow(
+      /must have a name/,
+    );
   });
 });

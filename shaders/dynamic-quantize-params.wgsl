@@ -11,7 +11,9 @@
 // One workgroup: each thread walks the tensor WORKGROUP_SIZE elements at a time, then a tree joins their ranges.
 // A float's order is an integer order: flip every bit of a negative, the sign bit of the others. Two words a
 // thread, 2 KiB of workgroup memory at 256.
-// Edge cases: NaN is left out of the range; an all-zero tensor gives scale 1 and zero point 0. All in integers.
+// Edge cases: NaN is left out of the range; an all-zero tensor gives scale 1 and zero point 0. A range that is
+// infinite or underflows makes lo / scale a NaN, which ONNX leaves open: ONNX Runtime's min(255, NaN) is 255. All in
+// integers.
 
 override WORKGROUP_SIZE: u32 = 256u;
 
@@ -63,5 +65,6 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   }
   let step_size = f32_divide_bits(f32_add_bits(hi, lo ^ F32_SIGN), 0x437f0000u);
   scale[0] = step_size;
-  zero_point[0] = clamp(round_half_even_to_i32(f32_divide_bits(lo, step_size) ^ F32_SIGN), 0, 255);
+  let zero = f32_divide_bits(lo, step_size) ^ F32_SIGN;
+  zero_point[0] = select(clamp(round_half_even_to_i32(zero), 0, 255), 255, f32_is_nan_bits(zero));
 }

@@ -16,7 +16,8 @@
 // PRECISION 1 rounds the quotient to f16 first (ONNX's `precision`); one correctly rounded f32 division before it
 // is innocent, because 24 >= 2 * 11 + 2 bits.
 // OVERFLOW 1 is the lab's: the rounded value, and then its sum with the zero point, wrap to int8 before the clamp.
-// Edge cases: infinities saturate; NaN gives `low` (as in ONNX Runtime); the last word's missing codes are zeros.
+// Edge cases: infinities saturate; a quotient of NaN gives `low` (as in ONNX Runtime), which a NaN,
+// infinities and zeros make; the last word's missing codes are zeros.
 // All in integers (lib/exact-float.wgsl, lib/half-float.wgsl), so the same bits on every adapter.
 
 override WORKGROUP_SIZE: u32 = 64u;
@@ -55,12 +56,12 @@ fn wrap_to_int8(value: i32) -> i32 {
 
 fn code_of(index: u32) -> i32 {
   let value = input_bits(index);
-  if (f32_is_nan_bits(value)) { return params.low; }
   let along = index / params.inners;
   let place = (along / params.axis_size) * params.outer_stride
     + (along % params.axis_size) / params.block_size * params.axis_stride
     + (index % params.inners) * params.inner_stride;
   var quotient = f32_divide_bits(value, scales[place]);
+  if (f32_is_nan_bits(quotient)) { return params.low; }
   if (PRECISION == 1u) { quotient = f16_to_f32_bits(f32_to_f16_bits(quotient)); }
   let rounded = round_half_even_to_i32(quotient);
   let zero_point = zero_points[place];

@@ -13,6 +13,8 @@ export function dynamicQuantizeParamsReference(values: ArrayLike<number>): {
   }
   if (low === high) return { scale: 1, zeroPoint: 0 };
   const scale = Math.fround(Math.fround(high - low) / 255);
-  const zero = roundHalfEven(Math.fround(0 - Math.fround(low / scale)));
+  const quotient = Math.fround(0 - Math.fround(low / scale));
+  if (Number.isNaN(quotient)) return { scale, zeroPoint: 255 };
+  const zero = roundHalfEven(quotient);
   return { scale, zeroPoint: Math.min(Math.max(zero, 0), 255) };
 }

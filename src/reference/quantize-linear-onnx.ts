@@ -30,8 +30,8 @@ export function quantizeLinearOnnxReference(
   high: number,
   { halfPrecision = false, wrap = false } = {},
 ): number {
-  if (Number.isNaN(value)) return low;
   let quotient = Math.fround(Math.fround(value) / scale);
+  if (Number.isNaN(quotient)) return low;
   if (halfPrecision) quotient = halfToFloatReference(floatToHalfReference(quotient));
   const rounded = Math.min(Math.max(roundHalfEven(quotient), -(2 ** 31)), 2 ** 31 - 1);
   const int8 = (x: number) => (x << 24) >> 24;

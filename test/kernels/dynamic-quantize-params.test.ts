@@ -35,6 +35,21 @@ describe('dynamic-quantize-params', () => {
     });
   }
 
+  test('a range that is infinite or underflows', async () => {
+    for (const list of [
+      [-Infinity, 0, 1],
+      [1.4e-45, 0],
+      [1, Infinity, -1],
+      [-Infinity, Infinity],
+      [-1.4e-45, 0],
+      [3e38, -3e38],
+    ]) {
+      const values = Float32Array.from(list);
+      expect(await chosen(values)).toEqual(dynamicQuantizeParamsReference(values));
+    }
+    expect((await chosen(Float32Array.of(-Infinity, 0, 1))).zeroPoint).toBe(255);
+  });
+
   test('all zeros, negative zero, NaN and one outlier', async () => {
     for (const list of [[0, 0], [-0, 0], [-0], [Number.NaN, 1, -2], [1e38, -1e38, 5], [0, 0, 0, -7]]) {
       const values = Float32Array.from(list);

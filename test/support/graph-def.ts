@@ -42,20 +42,17 @@ export function graphDef(name: string, shape: readonly number[]) {
       weights.push({ name: own, shape: dimensions, dtype, data });
       return own;
     },
-    load({ tf }: SharedTfjs) {
+    /** As `tf.io` takes them. */
+    artifacts() {
       const bytes = weights.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-      const weightData = Uint8Array.from(bytes.flatMap((part) => [...part])).buffer;
-      return tf.loadGraphModel(
-        tf.io.fromMemory({
-          modelTopology: { node: nodes, versions: { producer: 440 } },
-          weightSpecs: weights.map(({ name: own, shape: size, dtype }) => ({
-            name: own,
-            shape: size,
-            dtype,
-          })),
-          weightData,
-        }) as never,
-      );
+      return {
+        modelTopology: { node: nodes, versions: { producer: 440 } },
+        weightSpecs: weights.map(({ name: own, shape: size, dtype }) => ({ name: own, shape: size, dtype })),
+        weightData: Uint8Array.from(bytes.flatMap((part) => [...part])).buffer,
+      };
+    },
+    load({ tf }: SharedTfjs) {
+      return tf.loadGraphModel(tf.io.fromMemory(this.artifacts()) as never);
     },
   };
 }

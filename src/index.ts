@@ -1,5 +1,6 @@
 export { type Call, recordCalls, type Stamps } from './gpu/call.ts';
-export { LloydError } from './gpu/errors.ts';
+export { DeviceLostError, LloydError } from './gpu/errors.ts';
+export type { DeviceLoss } from './gpu/guard.ts';
 export {
   type BufferSlice,
   type CompiledKernel,

@@ -24,6 +24,36 @@ export class LloydError extends Error {
   }
 }
 
+/**
+ * The GPU device is gone: destroyed, or lost to a driver that crashed. Everything made on it is gone too; a new runtime
+ * works, and `session.recover(runtime)` takes a session over to it.
+ *
+ * @example
+ * try {
+ *   logits = await session.run(images);
+ * } catch (error) {
+ *   if (!(error instanceof DeviceLostError)) throw error;
+ *   await session.recover(await createRuntime());
+ *   logits = await session.run(images);
+ * }
+ */
+export class DeviceLostError extends LloydError {
+  /** `destroyed` by this program, or `unknown`. */
+  readonly reason: 'destroyed' | 'unknown';
+  constructor(
+    { reason, message }: { reason: 'destroyed' | 'unknown'; message: string },
+    options?: ErrorOptions,
+  ) {
+    super(
+      'the device must be alive',
+      `a device lost (${reason}${message ? `: ${message}` : ''})`,
+      'create a new runtime, then call session.recover(runtime) or compile again',
+      options,
+    );
+    this.reason = reason;
+  }
+}
+
 /** Throws a {@link LloydError} unless `condition` holds. */
 export function check(
   condition: unknown,
@@ -32,4 +62,10 @@ export function check(
   cure?: string,
 ): asserts condition {
   if (!condition) throw new LloydError(rule, received, cure);
+}
+
+/** Whether it is a GPUDevice, of whatever realm or wrapping. */
+export function isDevice(value: unknown): value is GPUDevice {
+  const { queue, createBuffer } = (value ?? {}) as Partial<GPUDevice>;
+  return typeof queue === 'object' && typeof createBuffer === 'function';
 }

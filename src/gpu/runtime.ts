@@ -1,7 +1,8 @@
 import { requestDefaultDevice } from '#default-device';
 import { type Call, recordCalls } from './call.ts';
 import type { AcquiredDevice, DeviceRequest } from './device.ts';
-import { check, LloydError } from './errors.ts';
+import { check, isDevice, type LloydError } from './errors.ts';
+import { type DeviceGuard, type DeviceLoss, guardOf, scopeError } from './guard.ts';
 
 /** Which kernel family an adapter gets before any tuning: see shaders/README.md. */
 export type Profile = 'cpu' | 'gpu';
@@ -32,16 +33,29 @@ export interface MatrixShape {
   resultComponentType: string;
 }
 
-/** A device, what is known of it, and the few host operations every level above needs. */
+/**
+ * A device, what is known of it, and the few host operations every level above needs.
+ *
+ * WebGPU reports its errors late and beside the call. Whatever went wrong with buffers, pipelines or submits of this
+ * runtime, memory that ran out included, is thrown as a LloydError by the operation concerned or, where there is none,
+ * by the next one that is awaited; nothing is handed out before. Once the device is gone every call throws a
+ * {@link DeviceLostError}.
+ */
 export interface Runtime {
   readonly device: GPUDevice;
   readonly adapter: AdapterReport;
+  /** Comes true when the device is gone, destroyed or crashed, and says why; it never rejects. */
+  readonly lost: Promise<DeviceLoss>;
   /** Creates a storage buffer holding `data` (padded to 4 bytes) that can be copied from and to. */
   upload(data: ArrayBufferView | ArrayBuffer, label?: string): GPUBuffer;
   /** Creates a zeroed storage buffer. */
   empty(byteLength: number, label?: string): GPUBuffer;
   /** Records the calls into one pass and submits it. */
   submit(calls: readonly Call[]): void;
+  /** Submits what `encode` records. */
+  record(encode: (encoder: GPUCommandEncoder) => void): void;
+  /** Puts `data`, whole words, into a buffer from `offset` bytes on; what is submitted later sees it. */
+  write(buffer: GPUBuffer, data: ArrayBufferView, offset?: number): void;
   /** Copies `byteLength` bytes from `offset` back to the host. */
   read(buffer: GPUBuffer, byteLength?: number, offset?: number): Promise<ArrayBuffer>;
   /** Runs `use` and destroys every buffer that `upload` and `empty` created inside it, errors included. */
@@ -64,6 +78,11 @@ export interface Scope {
 export interface RuntimeOptions extends DeviceRequest {
   /** Bring your own device; it is never destroyed by the runtime. */
   device?: GPUDevice;
+  /**
+   * Told of errors that no error scope caught, at once; only where the runtime made the device. They are thrown by what
+   * is awaited next all the same.
+   */
+  onError?: (error: LloydError) => void;
 }
 
 /**
@@ -79,26 +98,29 @@ export interface RuntimeOptions extends DeviceRequest {
  * runtime.destroy();
  */
 export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
+  check(
+    !isDevice(options),
+    'createRuntime takes options',
+    'a GPUDevice',
+    'pass it as one: createRuntime({ device })',
+  );
+  check(
+    options.device === undefined || isDevice(options.device),
+    'device must be a GPUDevice',
+    options.device,
+    'leave it out, or pass what adapter.requestDevice() gave',
+  );
   const acquired: AcquiredDevice = options.device
     ? { device: options.device, info: options.device.adapterInfo, source: 'caller' }
     : await requestDefaultDevice(options);
   const { device } = acquired;
-  let lost: GPUDeviceLostInfo | undefined;
-  device.lost.then((info) => {
-    lost = info;
-  });
-  await Promise.resolve();
+  const guard = guardOf(device);
+  // A device that is gone already says so in a task of its own.
+  await new Promise((resolve) => setTimeout(resolve));
+  guard.alive();
+  if (acquired.source !== 'caller') listen(device, guard, options.onError);
 
-  const alive = () => {
-    if (!lost) return;
-    throw new LloydError(
-      'the device must be alive',
-      `a device lost (${lost.reason ?? 'unknown'}${lost.message ? `: ${lost.message}` : ''})`,
-      'create a new runtime and compile again',
-    );
-  };
-  const create = (byteLength: number, label: string, mapped: boolean) => {
-    alive();
+  const create = (byteLength: number, label: string, data?: Uint8Array) => {
     const size = Math.max(4, Math.ceil(byteLength / 4) * 4);
     const limit = Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize);
     check(
@@ -108,72 +130,143 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
       'split the work into smaller batches',
     );
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    return device.createBuffer({ label, size, usage, mappedAtCreation: mapped });
+    return guard.note(`${label || 'a buffer'} of ${size} bytes`, () => {
+      const buffer = device.createBuffer({ label, size, usage, mappedAtCreation: data !== undefined });
+      if (data) {
+        try {
+          new Uint8Array(buffer.getMappedRange()).set(data);
+          buffer.unmap();
+        } catch (error) {
+          buffer.destroy();
+          throw error;
+        }
+      }
+      return buffer;
+    });
   };
   const upload = (data: ArrayBufferView | ArrayBuffer, label = '') => {
-    const bytes = ArrayBuffer.isView(data)
-      ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-      : new Uint8Array(data);
-    const buffer = create(bytes.byteLength, label, true);
-    new Uint8Array(buffer.getMappedRange()).set(bytes);
-    buffer.unmap();
-    return buffer;
+    const bytes = bytesOf(data);
+    return create(bytes.byteLength, label, bytes);
   };
-  const empty = (byteLength: number, label = '') => create(byteLength, label, false);
+  const empty = (byteLength: number, label = '') => create(byteLength, label);
+  const record = (encode: (encoder: GPUCommandEncoder) => void) =>
+    guard.note('a submit', () => {
+      const encoder = device.createCommandEncoder();
+      encode(encoder);
+      device.queue.submit([encoder.finish()]);
+    });
 
   return {
     device,
     adapter: describeAdapter(acquired),
+    lost: guard.lost,
     upload,
     empty,
-    submit(calls) {
-      alive();
-      const encoder = device.createCommandEncoder();
-      recordCalls(encoder, calls);
-      device.queue.submit([encoder.finish()]);
-    },
+    record,
+    submit: (calls) => record((encoder) => recordCalls(encoder, calls)),
+    write: (buffer, data, offset = 0) =>
+      guard.note('a write', () => device.queue.writeBuffer(buffer, offset, bytesOf(data))),
     async read(buffer, byteLength = buffer.size, offset = 0) {
-      alive();
       const size = Math.ceil(byteLength / 4) * 4;
-      const staging = device.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-      const encoder = device.createCommandEncoder();
-      encoder.copyBufferToBuffer(buffer, offset, staging, 0, size);
-      device.queue.submit([encoder.finish()]);
+      const what = 'reading a buffer back';
+      const { value: staging, fault } = guard.watch(what, () => {
+        const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+        const target = device.createBuffer({ size, usage });
+        try {
+          const encoder = device.createCommandEncoder();
+          encoder.copyBufferToBuffer(buffer, offset, target, 0, size);
+          device.queue.submit([encoder.finish()]);
+          return target;
+        } catch (error) {
+          target.destroy();
+          throw error;
+        }
+      });
       try {
-        await staging.mapAsync(GPUMapMode.READ);
-      } catch (cause) {
-        await Promise.resolve();
-        alive();
-        throw cause;
+        const mapped = guard.until(what, () => staging.mapAsync(GPUMapMode.READ));
+        const [failure, result] = await Promise.all([fault, outcome(mapped)]);
+        // A buffer that could not be made cannot be mapped either: its own error says more.
+        await guard.hear();
+        if (failure ?? result) throw failure ?? result;
+        return await guard.until(what, async () => staging.getMappedRange().slice(0, byteLength));
+      } finally {
+        staging.destroy();
       }
-      const copy = staging.getMappedRange().slice(0, byteLength);
-      staging.destroy();
-      return copy;
     },
-    async scope(use) {
+    scope(use) {
       const owned: { destroy(): void }[] = [];
       const keep = <C extends { destroy(): void }>(resource: C) => {
         owned.push(resource);
         return resource;
       };
-      try {
-        return await use({
-          keep,
-          upload: (data, label) => keep(upload(data, label)),
-          empty: (byteLength, label) => keep(empty(byteLength, label)),
-        });
-      } finally {
-        for (const resource of owned) resource.destroy();
-      }
+      return guard.operation(async () => {
+        try {
+          return await use({
+            keep,
+            upload: (data, label) => keep(upload(data, label)),
+            empty: (byteLength, label) => keep(empty(byteLength, label)),
+          });
+        } finally {
+          for (const resource of owned) resource.destroy();
+        }
+      });
     },
     async idle() {
-      alive();
-      await device.queue.onSubmittedWorkDone();
+      await guard.until('the work submitted so far', () => device.queue.onSubmittedWorkDone());
+      await guard.hear();
     },
     destroy() {
-      if (acquired.source !== 'caller') device.destroy();
+      if (acquired.source === 'caller') return;
+      guard.lose({ reason: 'destroyed', message: 'runtime.destroy() was called' });
+      device.destroy();
     },
   };
+}
+
+/**
+ * Throws unless it is a runtime: what a public operation asks first, for callers without a type checker.
+ *
+ * @throws LloydError for a GPUDevice or anything else
+ */
+export function checkRuntime(runtime: unknown): asserts runtime is Runtime {
+  const cure = 'pass what createRuntime() or createRuntime({ device }) gave';
+  check(!isDevice(runtime), 'the first argument must be a runtime', 'a GPUDevice', cure);
+  const { scope, device } = (runtime ?? {}) as Partial<Runtime>;
+  check(
+    typeof scope === 'function' && isDevice(device),
+    'the first argument must be a runtime',
+    runtime,
+    runtime instanceof Promise ? 'await createRuntime()' : cure,
+  );
+}
+
+/** The error that a promise was rejected with, or null. */
+const outcome = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => null,
+    (error) => error,
+  );
+
+const bytesOf = (data: ArrayBufferView | ArrayBuffer): Uint8Array<ArrayBuffer> =>
+  ArrayBuffer.isView(data)
+    ? new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
+    : new Uint8Array(data);
+
+function listen(device: GPUDevice, guard: DeviceGuard, tell: RuntimeOptions['onError']): void {
+  const hear = (event: Event) => {
+    const { error } = event as GPUUncapturedErrorEvent;
+    const memory = typeof GPUOutOfMemoryError === 'function' && error instanceof GPUOutOfMemoryError;
+    const internal = typeof GPUInternalError === 'function' && error instanceof GPUInternalError;
+    const filter = memory ? 'out-of-memory' : internal ? 'internal' : 'validation';
+    const fault = scopeError("a call on the runtime's device", filter, error);
+    // It is reported here; the browser need not print it too.
+    event.preventDefault();
+    guard.blame(fault);
+    tell?.(fault);
+  };
+  device.addEventListener('uncapturederror', hear);
+  // Dawn's device holds its listeners and they hold the device: neither would ever be collected.
+  guard.lost.then(() => device.removeEventListener('uncapturederror', hear));
 }
 
 function describeAdapter({ device, info, source }: AcquiredDevice): AdapterReport {

@@ -1,0 +1,88 @@
+import type { Call } from './call.ts';
+
+/** Element types as WGSL spells them; `array<f32>` bindings are declared by their element. */
+export type ElementType =
+  | 'f32'
+  | 'i32'
+  | 'u32'
+  | 'f16'
+  | 'vec4f'
+  | 'vec4u'
+  | 'vec4i'
+  | 'vec4h'
+  | 'vec2u'
+  | 'vec2f';
+
+/** What a binding of four u32 a texel is declared as; it takes a buffer all the same ({@link Call.stage}). */
+export const TEXELS = 'texture_2d<u32>';
+
+export interface BindingDeclaration {
+  access: 'read' | 'write';
+  type: ElementType | `atomic<${'u32' | 'i32'}>` | typeof TEXELS;
+}
+
+export interface OverrideDeclaration {
+  default: number;
+  /** Values the kernel was designed and tested for; anything else is refused. */
+  allowed?: readonly number[];
+}
+
+export type Bindings = Record<string, BindingDeclaration>;
+export type ParamTypes = Record<string, 'u32' | 'i32' | 'f32'>;
+type Overrides = Record<string, OverrideDeclaration>;
+type Constants = Record<string, readonly string[]>;
+
+/** What a call's parameters look like to TypeScript: one number a field of the WGSL `Params` struct. */
+export type ParamValues<P extends ParamTypes> = { [K in keyof P]: number };
+/** Values for `override`s, and right-hand sides for top-level `alias`/`const` declarations. */
+export type Specialization = Record<string, number | string>;
+/** A storage binding: a whole buffer, or a 256-byte-aligned slice of one. */
+export type BufferSlice = GPUBuffer | { buffer: GPUBuffer; offset?: number; size?: number };
+/** What a binding takes: a buffer or a slice of one; a texture binding also a texture made by `uploadTexels`. */
+export type Resource<D extends BindingDeclaration = BindingDeclaration> = typeof TEXELS extends D['type']
+  ? BufferSlice | GPUTexture
+  : BufferSlice;
+
+export interface KernelDeclaration<B extends Bindings, P extends ParamTypes> {
+  /** The stem shared by shaders/, src/kernels/, src/reference/, test/kernels/ and bench/. */
+  name: string;
+  /** Library files first, the kernel last; concatenated they are one legal WGSL module. */
+  wgsl: readonly string[];
+  /** Storage bindings in `@binding` order; binding 0 is the params uniform where there are params. */
+  bindings: B;
+  /** Fields of the `Params` struct, in order; every one is four bytes. */
+  params: P;
+  overrides?: Overrides;
+  /** Top-level `alias`/`const` names whose right-hand side may be replaced, with the values allowed. */
+  constants?: Constants;
+  /** Features that the module enables. */
+  requires?: readonly string[];
+  /** Refuses parameters that the shader would be wrong for, each of which is in its type's range. */
+  check?(name: string, params: Readonly<Record<string, number>>): void;
+  /** How many workgroups a call needs; more than the adapter allows in x is folded into y. */
+  workgroups(
+    params: ParamValues<P>,
+    specialization: Record<string, number>,
+  ): number | readonly [number, number, number];
+}
+
+/** A kernel compiled for one device and one specialization. */
+export interface CompiledKernel<B extends Bindings = Bindings, P extends ParamTypes = ParamTypes> {
+  readonly name: string;
+  readonly specialization: Readonly<Record<string, number | string>>;
+  readonly pipeline: GPUComputePipeline;
+  bind(buffers: { [K in keyof B]: Resource<B[K]> }, params: ParamValues<P>): Call;
+}
+
+/** A declared kernel: compile it with `create`, bind it, encode it. */
+export interface Kernel<B extends Bindings = Bindings, P extends ParamTypes = ParamTypes> {
+  readonly declaration: KernelDeclaration<B, P>;
+  /**
+   * Compiles the kernel for `device`, once per specialization (cached).
+   *
+   * @param specialization `override` values and `alias`/`const` replacements that the kernel declares.
+   * @throws LloydError for an unknown name, a value that is not allowed, a missing feature, or WGSL that
+   *   does not compile (with the compiler's messages and the numbered source).
+   */
+  create(device: GPUDevice, specialization?: Specialization): Promise<CompiledKernel<B, P>>;
+}

@@ -44,7 +44,7 @@ export {
   type QuantizeModelOptions,
   quantizeModel,
 } from './model/precision.ts';
-export { type CompileOptions, compile, type Session } from './model/session.ts';
+export { type CompileOptions, compile, type RunOptions, type Session } from './model/session.ts';
 export type { TunedLayers, TuneOptions } from './model/tune.ts';
 export { type VggOptions, vgg } from './model/vgg.ts';
 export {

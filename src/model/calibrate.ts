@@ -1,4 +1,5 @@
 import { check } from '../gpu/errors.ts';
+import { guardOf } from '../gpu/guard.ts';
 import type { Kernel } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { reduceMinMaxKernel } from '../kernels/reduce-min-max.ts';
@@ -22,13 +23,14 @@ export type Observer = 'minMax' | 'movingAverage';
  * floats that are a pixel over 255) or floats that fill half of 0 to 1; else they follow from the images' own range.
  *
  * @throws LloydError for no images, a NaN or an infinity in them (naming the image), or an activation that is NaN or
- *   overflows (naming the layer).
+ *   overflows (naming the layer); the signal's reason before the next batch.
  */
 export async function calibrate(
   runtime: Runtime,
   model: Model,
   images: Images,
   observer: Observer = 'minMax',
+  signal?: AbortSignal,
 ): Promise<Map<string, ActivationQparams>> {
   const { input } = model.graph;
   const perImage = input.height * input.width * input.channels;
@@ -71,7 +73,7 @@ export async function calibrate(
     });
   }
   const results = watched.flatMap((name) => [`${name} minimum`, `${name} maximum`]);
-  const executor = await buildExecutor(runtime, { ...lowered, steps }, new Set(results));
+  const executor = await buildExecutor(runtime, { ...lowered, steps }, new Set(results), signal);
   const ranges = new Map<string, Range>();
   const observe = (name: string, now: Range) => {
     ranges.set(name, observeRange(observer, ranges.get(name), now));
@@ -79,11 +81,12 @@ export async function calibrate(
   const pixels = arePixels(images);
   try {
     for (let first = 0; first < total; first += batch) {
+      signal?.throwIfAborted();
       // A last partial batch starts earlier instead: seeing an image twice doesn't move its extremes.
       const start = Math.max(0, Math.min(first, total - batch));
       const chunk = images.subarray(start * perImage, (start + batch) * perImage);
       const { call, data } = executor.entry(chunk);
-      executor.write(data);
+      guardOf(runtime.device).note('the calibration images', () => executor.write(data));
       runtime.submit([call, ...executor.calls]);
       if (!pixels) observe(input.name, extremes(chunk));
       for (const name of watched) {

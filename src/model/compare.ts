@@ -1,5 +1,5 @@
-import { check } from '../gpu/errors.ts';
-import type { AdapterReport, Runtime } from '../gpu/runtime.ts';
+import { check, DeviceLostError } from '../gpu/errors.ts';
+import { type AdapterReport, checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import type { Images } from './calibrate.ts';
 import { checkNetwork } from './check-network.ts';
@@ -75,6 +75,11 @@ export interface CompareOptions {
   tune?: TuneOptions;
   onProgress?: (progress: { row: string; done: number; total: number }) => void;
   signal?: AbortSignal;
+  /**
+   * Asked for another runtime when the device is lost; the row under way begins again on it, the rows before stay.
+   * Throw the loss to give up. Without it the loss is thrown.
+   */
+  onLost?: (loss: DeviceLostError) => Promise<Runtime>;
 }
 
 /**
@@ -89,13 +94,15 @@ export interface CompareOptions {
  * console.table(rows.map(({ name, accuracy, sizeBytes }) => ({ name, accuracy, sizeBytes })));
  */
 export async function compareModel(
-  runtime: Runtime,
+  first: Runtime,
   model: Model,
   images: Uint8Array,
   labels: Uint8Array,
   options: CompareOptions,
 ): Promise<Comparison> {
+  checkRuntime(first);
   checkNetwork(model);
+  let runtime = first;
   const { input } = model.graph;
   const perImage = input.height * input.width * input.channels;
   const total = labels.length;
@@ -121,14 +128,28 @@ export async function compareModel(
     if (name !== 'fp32' && !wanted.includes(name)) continue;
     options.signal?.throwIfAborted();
     const row = describeRow(name, model);
-    const network = await networkOf(runtime, model, name, options, activations);
-    if (!network) {
+    const attempt = async () => {
+      const network = await networkOf(runtime, model, name, options, activations);
+      return (
+        network && { network, ...(await measure(runtime, network, images, total, perImage, name, options)) }
+      );
+    };
+    let measured: Awaited<ReturnType<typeof attempt>> | undefined;
+    while (measured === undefined) {
+      try {
+        measured = await attempt();
+      } catch (error) {
+        if (!(error instanceof DeviceLostError) || !options.onLost) throw error;
+        runtime = await options.onLost(error);
+      }
+    }
+    if (!measured) {
       rows.push({ ...row, status: 'not trained', train: trainCommand(name) });
       options.onRow?.(rows.at(-1)!);
       continue;
     }
+    const { network } = measured;
     if (/^linear-\d$/.test(name) && isQuantized(network)) activations = network.activations;
-    const measured = await measure(runtime, network, images, total, perImage, name, options);
     reference ??= measured.logits;
     const classes = measured.logits.length / total;
     const right = topOne(measured.logits, classes).filter((c, i) => c === labels[i]).length;
@@ -193,6 +214,7 @@ async function networkOf(
     calibration: options.calibration,
     activations,
     requantize: options.requantize,
+    signal: options.signal,
   });
 }
 
@@ -205,7 +227,7 @@ async function measure(
   row: string,
   { batch = Math.min(32, Math.ceil(total / 2)), tune, onProgress, signal }: CompareOptions,
 ) {
-  const session = await compile(runtime, network, { batch, tune });
+  const session = await compile(runtime, network, { batch, tune, signal });
   try {
     const logits = new Float32Array(total * session.classes);
     // A twentieth at once lets uploads overlap with compute; where the CPU computes nothing overlaps, and a cancel waits.
@@ -218,7 +240,7 @@ async function measure(
       const count = Math.min(stride, total - first);
       const started = performance.now();
       logits.set(
-        await session.run(images.subarray(first * perImage, (first + count) * perImage)),
+        await session.run(images.subarray(first * perImage, (first + count) * perImage), { signal }),
         first * session.classes,
       );
       // The first batch pays for the driver's own compilation, which a second run would not: it counts only alone.

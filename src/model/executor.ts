@@ -1,4 +1,5 @@
 import { type Call, recordCalls } from '../gpu/call.ts';
+import { guardOf } from '../gpu/guard.ts';
 import { TEXELS } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { type Arena, placeTensors } from './arena.ts';
@@ -30,33 +31,67 @@ export interface Executor {
   entry(chunk: Images): { call: Call; data: Images };
   /** Copies of activations for kernels that read textures. */
   stagedBytes: number;
+  /** Puts the bytes where the entry call reads them; to be called within the caller's watch over the device. */
   write(data: Images): void;
   profile(images: Uint8Array): Promise<{ layer: string; kernel: string; milliseconds: number }[] | null>;
   destroy(): void;
 }
 
-/** Compiles and binds every step; nothing is left to create when the model runs. */
+/**
+ * Compiles and binds every step; nothing is left to create when the model runs.
+ *
+ * @throws the signal's reason between two steps; whatever is thrown, nothing stays allocated
+ */
 export async function buildExecutor(
   runtime: Runtime,
   lowered: LoweredModel,
   keep: ReadonlySet<string>,
+  signal?: AbortSignal,
 ): Promise<Executor> {
   const { uint8, float32, qparams } = lowered.inputs;
+  const guard = guardOf(runtime.device);
   const arena = placeTensors(runtime, [float32 ?? uint8, ...lowered.steps], keep);
+  const made: Call[] = [];
+  const destroy = () => {
+    for (const call of made) call.destroy();
+    arena.destroy();
+    flushUploads(runtime);
+  };
   const prepare = async (step: Step): Promise<Call> => {
     const compiled = await step.kernel.create(runtime.device, step.specialization);
-    const { bindings } = step.kernel.declaration;
-    const buffers = Object.fromEntries(
-      Object.entries(step.operands).map(([name, operand]) => {
-        const texels = 'constant' in operand && bindings[name].type === TEXELS;
-        return [name, texels ? arena.texels(operand) : arena.buffer(operand)];
-      }),
-    );
-    return compiled.bind(buffers, step.params);
+    signal?.throwIfAborted();
+    return guard.note(`the buffers of ${step.name}`, () => {
+      const { bindings } = step.kernel.declaration;
+      const buffers = Object.fromEntries(
+        Object.entries(step.operands).map(([name, operand]) => {
+          const texels = 'constant' in operand && bindings[name].type === TEXELS;
+          return [name, texels ? arena.texels(operand) : arena.buffer(operand)];
+        }),
+      );
+      const call = compiled.bind(buffers, step.params);
+      made.push(call);
+      return call;
+    });
   };
-  const entry8 = await prepare(uint8);
-  const entry32 = float32 ? await prepare(float32) : null;
-  const calls = await Promise.all(lowered.steps.map(prepare));
+  let entry8: Call;
+  let entry32: Call | null;
+  let calls: Call[];
+  try {
+    entry8 = await prepare(uint8);
+    entry32 = float32 ? await prepare(float32) : null;
+    // All of them end before any failure is passed on: a late one would make buffers that nobody frees.
+    const prepared = await Promise.allSettled(lowered.steps.map(prepare));
+    calls = prepared.map((result) => {
+      if (result.status === 'rejected') throw result.reason;
+      return result.value;
+    });
+    flushUploads(runtime);
+    // Whatever could not be made is known before the model runs.
+    await guard.hear();
+  } catch (error) {
+    destroy();
+    throw error;
+  }
   const imageBuffer = arena.buffer(uint8.operands.input).buffer;
   const steps = [uint8, ...lowered.steps];
   const plan = steps.map((step, index) => describe(step, index, index ? calls[index - 1] : entry8, arena));
@@ -82,14 +117,23 @@ export async function buildExecutor(
       return { call: chunk instanceof Float32Array && entry32 ? entry32 : entry8, data: chunk };
     },
     async profile(images) {
-      write(images);
+      guard.note('the images', () => write(images));
       return timeCalls(runtime, steps, [entry8, ...calls]);
     },
-    destroy() {
-      for (const call of [entry8, ...(entry32 ? [entry32] : []), ...calls]) call.destroy();
-      arena.destroy();
-    },
+    destroy,
   };
+}
+
+/**
+ * Sends the data of fresh buffers on its way. Until the next submit it waits in memory of the driver's, even after the
+ * buffer is destroyed: without this a session that never ran would leave its weights there.
+ */
+function flushUploads({ device }: Runtime): void {
+  try {
+    device.queue.submit([]);
+  } catch {
+    // A device that is gone keeps nothing.
+  }
 }
 
 function describe(step: Step, index: number, call: Call, arena: Arena): PlanEntry {
@@ -117,23 +161,38 @@ function describe(step: Step, index: number, call: Call, arena: Arena): PlanEntr
 async function timeCalls(runtime: Runtime, steps: readonly Step[], calls: readonly Call[]) {
   const { device } = runtime;
   if (!device.features.has('timestamp-query')) return null;
-  const querySet = device.createQuerySet({ type: 'timestamp', count: calls.length * 2 });
-  const buffer = device.createBuffer({
-    size: calls.length * 16,
-    usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+  const guard = guardOf(device);
+  return guard.operation(async () => {
+    const owned: { destroy(): void }[] = [];
+    const keep = <R extends { destroy(): void }>(resource: R): R => {
+      owned.push(resource);
+      return resource;
+    };
+    try {
+      const count = calls.length * 2;
+      const { querySet, buffer } = guard.note('the timestamps', () => ({
+        querySet: keep(device.createQuerySet({ type: 'timestamp', count })),
+        buffer: keep(
+          device.createBuffer({
+            size: count * 8,
+            usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+          }),
+        ),
+      }));
+      runtime.record((encoder) => {
+        for (const [i, call] of calls.entries()) {
+          recordCalls(encoder, [call], { querySet, before: i * 2, after: i * 2 + 1 });
+        }
+        encoder.resolveQuerySet(querySet, 0, count, buffer, 0);
+      });
+      const times = new BigUint64Array(await runtime.read(buffer));
+      return calls.map((call, i) => ({
+        layer: steps[i].name,
+        kernel: call.kernel,
+        milliseconds: Number(times[i * 2 + 1] - times[i * 2]) / 1e6,
+      }));
+    } finally {
+      for (const resource of owned) resource.destroy();
+    }
   });
-  const encoder = device.createCommandEncoder();
-  for (const [i, call] of calls.entries()) {
-    recordCalls(encoder, [call], { querySet, before: i * 2, after: i * 2 + 1 });
-  }
-  encoder.resolveQuerySet(querySet, 0, calls.length * 2, buffer, 0);
-  device.queue.submit([encoder.finish()]);
-  const times = new BigUint64Array(await runtime.read(buffer));
-  buffer.destroy();
-  querySet.destroy();
-  return calls.map((call, i) => ({
-    layer: steps[i].name,
-    kernel: call.kernel,
-    milliseconds: Number(times[i * 2 + 1] - times[i * 2]) / 1e6,
-  }));
 }

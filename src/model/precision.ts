@@ -1,5 +1,6 @@
 import { check } from '../gpu/errors.ts';
-import type { Runtime } from '../gpu/runtime.ts';
+import { guardOf } from '../gpu/guard.ts';
+import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import { fitScales } from '../quantize/bias-scale.ts';
 import { type KmeansGranularity, type KmeansInit, kmeansBatch } from '../quantize/kmeans.ts';
 import { linearQuantize } from '../quantize/linear.ts';
@@ -71,6 +72,8 @@ export interface QuantizeModelOptions {
   observer?: Observer;
   /** How int32 becomes int8; `lab` also gives int8 logits and a truncating average pool. */
   requantize?: RequantizeRule;
+  /** Ends it before the next layer or batch of images; the promise is rejected with the signal's reason. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -80,13 +83,22 @@ export interface QuantizeModelOptions {
  * `linear` (Jacob et al., 2018): batch norm folded, symmetric per-channel weights, int8 activations, int32 biases.
  *
  * @throws LloydError for bits out of range, an unknown layer name, a NaN or an infinity among the parameters or images
- *   (naming the parameter, or the image), a negative variance, missing images, or a parameter that is not what the
- *   graph says (by name).
+ *   (naming the parameter, or the image), a negative variance, missing images, a parameter that is not what the graph
+ *   says (by name), or a GPU that fails in any way.
  * @example
  * const int8 = await quantizeModel(runtime, model, { method: 'linear', bits: 8, calibration: images });
  * const palette = await quantizeModel(runtime, model, { method: 'kmeans', bits: 4 });
  */
 export async function quantizeModel(
+  runtime: Runtime,
+  model: Model,
+  options: QuantizeModelOptions,
+): Promise<QuantizedModel> {
+  checkRuntime(runtime);
+  return guardOf(runtime.device).operation(() => quantizeLayers(runtime, model, options));
+}
+
+async function quantizeLayers(
   runtime: Runtime,
   model: Model,
   options: QuantizeModelOptions,
@@ -120,6 +132,7 @@ export async function quantizeModel(
     const quantized = convs.filter(({ name }) => bitsByName.get(name) !== 32);
     const layers = new Map<string, CodebookLayer>();
     for (const width of new Set(quantized.map(({ name }) => bitsByName.get(name)!))) {
+      options.signal?.throwIfAborted();
       const group = quantized.filter(({ name }) => bitsByName.get(name) === width);
       const results = await kmeansBatch(
         runtime,
@@ -152,9 +165,11 @@ export async function quantizeModel(
   );
   if (options.activations) checkMap(options.activations, 'activations');
   const activations =
-    options.activations ?? (await calibrate(runtime, model, options.calibration!, options.observer));
+    options.activations ??
+    (await calibrate(runtime, model, options.calibration!, options.observer, options.signal));
   const layers = new Map<string, LinearLayer>();
   for (const layer of convs) {
+    options.signal?.throwIfAborted();
     const input = activations.get(layer.input);
     check(input, 'every activation needs its scale and zero point', `none for ${layer.input}`);
     const bits = bitsByName.get(layer.name)!;

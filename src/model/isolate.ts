@@ -1,4 +1,5 @@
 import type { Call } from '../gpu/call.ts';
+import { guardOf } from '../gpu/guard.ts';
 import { type Resource, TEXELS } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { uploadTexels } from '../gpu/texels.ts';
@@ -12,6 +13,7 @@ export async function isolateSteps(runtime: Runtime, steps: readonly Step[]): Pr
     owned.push(resource);
     return resource;
   };
+  const guard = guardOf(runtime.device);
   const tensors = new Map<string, GPUBuffer>();
   const calls: Call[] = [];
   let output: GPUBuffer | undefined;
@@ -28,7 +30,9 @@ export async function isolateSteps(runtime: Runtime, steps: readonly Step[]): Pr
           const texels = type === TEXELS;
           // As in a session: what is uploaded once is no part of the time.
           buffers[name] = keep(
-            texels ? uploadTexels(runtime.device, constant, label) : runtime.upload(constant, label),
+            texels
+              ? guard.note(label, () => uploadTexels(runtime.device, constant, label))
+              : runtime.upload(constant, label),
           );
           continue;
         }
@@ -46,7 +50,9 @@ export async function isolateSteps(runtime: Runtime, steps: readonly Step[]): Pr
         if (access === 'write') output = buffer;
       }
       const compiled = await kernel.create(runtime.device, specialization);
-      calls.push(keep(compiled.bind(buffers, params)));
+      calls.push(
+        keep(guard.note(`the buffers of ${kernel.declaration.name}`, () => compiled.bind(buffers, params))),
+      );
     }
   } catch (error) {
     destroy();

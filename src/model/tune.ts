@@ -3,7 +3,7 @@ import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { type Int8Choice, type KernelPreference, prepareKernels } from '../quantize/kernel-choice.ts';
 import type { ConvTile } from '../quantize/tile.ts';
-import { fingerprint, floatCandidates, int8Candidates } from '../tune/candidates.ts';
+import { fingerprint, floatCandidates, fnv1a, int8Candidates } from '../tune/candidates.ts';
 import { type Candidate, pickCandidate } from '../tune/pick.ts';
 import { openTuningCache, type StoredPick, type TuningStore } from '../tune/store.ts';
 import { type ConvLayer, fuseGraph } from './fuse.ts';
@@ -12,7 +12,7 @@ import { isolateSteps } from './isolate.ts';
 import type { KernelChooser } from './lower.ts';
 import { convGeometry, convMacs, weightShape } from './lower-conv.ts';
 import { lowerModel } from './lower-model.ts';
-import { isQuantized, type QuantizedModel } from './precision.ts';
+import { type CodebookLayer, isQuantized, type QuantizedModel } from './precision.ts';
 
 /** How {@link compile} looks for faster kernels. */
 export interface TuneOptions {
@@ -61,7 +61,8 @@ const defaultStore: TuningStore = { read: readTuning, write: writeTuning };
  * @param batch images a forward pass, as the model will be compiled for
  * @param kernels a family to stay in; what another family won is not used
  * @returns choices for the lowering; a class that the budget did not reach keeps the library's own
- * @throws AbortError when the signal fires
+ * @throws the signal's reason when it fires, a DeviceLostError when the device is lost; what was measured until then is
+ *   remembered
  */
 export async function tuneKernels(
   runtime: Runtime,
@@ -73,20 +74,31 @@ export async function tuneKernels(
   check(budgetMs >= 0, 'tune.budgetMs must be 0 or more milliseconds', budgetMs);
   const integer = isQuantized(model) && model.method === 'linear';
   if (integer) await prepareKernels(runtime, kernels);
-  const classes = classesOf(model, batch);
+  const keyOf = (layer: ConvLayer) => classKey(layer, model, batch, kernels);
+  const classes = classesOf(model, batch, keyOf);
   const cache = await openTuningCache(runtime, store);
   const picks = new Map<string, Choice>();
-  const open: { own: LayerClass; candidates: Candidate<Choice>[]; tried: number; again: number }[] = [];
+  const open: {
+    own: LayerClass;
+    /** Stands for the candidates of the class, all of them in order. */
+    list: string;
+    candidates: Candidate<Choice>[];
+    tried: number;
+    again: number;
+  }[] = [];
   for (const own of classes) {
     const [layer] = own.layers;
     const shape = weightShape(layer);
     const pixelCount = pixelsOf(layer, batch);
-    const [first, ...others]: Candidate<Choice>[] = integer
+    const all: Candidate<Choice>[] = integer
       ? int8Candidates(runtime, pixelCount, shape, kernels, convGeometry(layer, batch))
       : floatCandidates(runtime, pixelCount, shape, kernels);
+    const [first, ...others] = all;
+    const list = fnv1a(all.map(({ label }) => label).join('\n'));
     const stored = cache.get(own.key);
     const known = [first, ...others].find(({ label }) => label === stored?.label);
-    const tried = stored && known ? stored.tried : 0;
+    // Another list, of another device or number of pixels, is in another order: the search begins anew.
+    const tried = stored && known && stored.list === list ? stored.tried : 0;
     if (stored && known) {
       picks.set(own.key, known.choice);
       onPick?.({ ...describe(own, stored), source: 'remembered', timed: 0, refused: [] });
@@ -95,40 +107,44 @@ export async function tuneKernels(
     const rest = others.slice(tried).filter((candidate) => candidate !== known);
     if (rest.length === 0) continue;
     const best = known && known !== first ? [known] : [];
-    open.push({ own, candidates: [first, ...best, ...rest], tried, again: best.length });
+    open.push({ own, list, candidates: [first, ...best, ...rest], tried, again: best.length });
   }
   let left = open.reduce((sum, { own }) => sum + own.macs, 0);
   const end = performance.now() + budgetMs;
-  for (const { own, candidates, tried, again } of open) {
-    signal?.throwIfAborted();
-    const now = performance.now();
-    if (now >= end) break;
-    // Each class gets the share of the remaining time that it has of the remaining work.
-    const deadline = now + ((end - now) * own.macs) / left;
-    left -= own.macs;
-    const [layer] = own.layers;
-    const picked = await pickCandidate(runtime, {
-      candidates,
-      deadline,
-      // At least one that is new, so that every run brings the search forward.
-      least: 2 + again,
-      signal,
-      agrees: integer ? undefined : closeFloats,
-      async prepare(choice) {
-        const choose = { int8: () => choice as Int8Choice, float: () => choice };
-        const lowered = await lowerModel(runtime, model, batch, { choose, only: layer.name });
-        return isolateSteps(runtime, lowered.steps);
-      },
-    });
-    const { candidate, milliseconds, defaultMilliseconds, timed, refused } = picked;
-    picks.set(own.key, candidate.choice);
-    const more = timed + refused.length - 1 - again;
-    const pick = { label: candidate.label, tried: tried + more, milliseconds, defaultMilliseconds };
-    cache.set(own.key, pick);
-    onPick?.({ ...describe(own, pick), source: 'measured', timed, refused });
+  try {
+    for (const { own, list, candidates, tried, again } of open) {
+      signal?.throwIfAborted();
+      const now = performance.now();
+      if (now >= end) break;
+      // Each class gets the share of the remaining time that it has of the remaining work.
+      const deadline = now + ((end - now) * own.macs) / left;
+      left -= own.macs;
+      const [layer] = own.layers;
+      const picked = await pickCandidate(runtime, {
+        candidates,
+        deadline,
+        // At least one that is new, so that every run brings the search forward.
+        least: 2 + again,
+        signal,
+        agrees: integer ? undefined : closeFloats,
+        async prepare(choice) {
+          const choose = { int8: () => choice as Int8Choice, float: () => choice };
+          const lowered = await lowerModel(runtime, model, batch, { choose, only: layer.name });
+          return isolateSteps(runtime, lowered.steps);
+        },
+      });
+      const { candidate, milliseconds, defaultMilliseconds, timed, refused } = picked;
+      picks.set(own.key, candidate.choice);
+      const more = timed + refused.length - 1 - again;
+      const pick = { label: candidate.label, list, tried: tried + more, milliseconds, defaultMilliseconds };
+      cache.set(own.key, pick);
+      onPick?.({ ...describe(own, pick), source: 'measured', timed, refused });
+    }
+  } finally {
+    // Whatever ends the search: what was measured is measured.
+    await cache.save();
   }
-  await cache.save();
-  const find = (layer: ConvLayer) => picks.get(keyOf(layer, model, batch));
+  const find = (layer: ConvLayer) => picks.get(keyOf(layer));
   return {
     int8: (layer) => (find(layer) as Int8Choice | undefined) ?? null,
     float: (layer) => find(layer) ?? null,
@@ -140,11 +156,15 @@ function describe({ layers }: LayerClass, { label, milliseconds, defaultMillisec
 }
 
 /** Layers that the same kernel would suit, most work first. */
-function classesOf(model: Model | QuantizedModel, batch: number): LayerClass[] {
+function classesOf(
+  model: Model | QuantizedModel,
+  batch: number,
+  keyOf: (layer: ConvLayer) => string,
+): LayerClass[] {
   const classes = new Map<string, LayerClass>();
   for (const layer of fuseGraph(isQuantized(model) ? model.model : model)) {
     if (layer.kind !== 'conv2d') continue;
-    const key = keyOf(layer, model, batch);
+    const key = keyOf(layer);
     const own = classes.get(key) ?? { key, layers: [], macs: 0 };
     own.layers.push(layer);
     own.macs += convMacs(layer, batch);
@@ -156,19 +176,36 @@ function classesOf(model: Model | QuantizedModel, batch: number): LayerClass[] {
 const pixelsOf = ({ outputShape, pool }: ConvLayer, batch: number) =>
   batch * outputShape.height * outputShape.width * (pool ? 4 : 1);
 
-/** A class of layers in words: numbers of pixels share it up to the next power of two. */
-function keyOf(layer: ConvLayer, model: Model | QuantizedModel, batch: number): string {
+/**
+ * A class of layers in words: all that its candidates, and how fast they are, depend on. Numbers of pixels share it up
+ * to the next power of two.
+ */
+function classKey(
+  layer: ConvLayer,
+  model: Model | QuantizedModel,
+  batch: number,
+  kernels: KernelPreference = 'auto',
+): string {
   const { inputShape, outputShape, convShape, kernel, strides, dilations, groups, pool } = layer;
-  const weights = isQuantized(model) ? model.layers.get(layer.name) : undefined;
-  const numbers = weights ? `${weights.method} ${weights.bits} bit` : 'fp32';
   const pixels = 2 ** Math.ceil(Math.log2(pixelsOf(layer, batch)));
   return [
-    numbers,
+    numbersOf(layer, model),
     `${kernel.join('x')} ${inputShape.channels}->${outputShape.channels}`,
     `stride ${strides.join('x')} dilation ${dilations.join('x')} groups ${groups}${pool ? ' pool' : ''}`,
     `${pixels} pixels${convShape.height % 2 || convShape.width % 4 ? '' : ' in blocks'}`,
+    `of ${kernels}`,
     `kernels ${fingerprint()}`,
   ].join(', ');
+}
+
+/** Types and encodings of what a layer computes with. */
+function numbersOf({ name }: ConvLayer, model: Model | QuantizedModel): string {
+  if (!isQuantized(model)) return 'float32';
+  const weights = model.layers.get(name);
+  if (model.method === 'linear') return `int8, linear ${weights?.bits} bit, ${model.requantize}`;
+  if (!weights) return 'float32';
+  const { groups = 1 } = weights as CodebookLayer;
+  return `float32, ${weights.method} ${weights.bits} bit, ${groups} codebook${groups === 1 ? '' : 's'}`;
 }
 
 function closeFloats(output: ArrayBuffer, expected: ArrayBuffer): boolean {

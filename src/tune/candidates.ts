@@ -186,7 +186,7 @@ export function fingerprint(): string {
 }
 
 /** The 32-bit hash of Fowler, Noll and Vo: it tells versions of a text apart, nothing more. */
-function fnv1a(value: string): string {
+export function fnv1a(value: string): string {
   let hash = 0x811c9dc5;
   for (let i = 0; i < value.length; i++) hash = Math.imul(hash ^ value.charCodeAt(i), 0x01000193) >>> 0;
   return hash.toString(16).padStart(8, '0');

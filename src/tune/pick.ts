@@ -1,4 +1,6 @@
 import type { Call } from '../gpu/call.ts';
+import { DeviceLostError } from '../gpu/errors.ts';
+import { guardOf } from '../gpu/guard.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { createTimer, median, type Timer } from './timer.ts';
 
@@ -54,7 +56,8 @@ const LEAST_GAIN = 1.03;
  * Times candidates on the same input and takes the fastest whose output agrees with the default's. The winner and the
  * default are then timed once more in turns: what looked faster only because the machine was quieter loses there.
  *
- * @throws what the default throws; another candidate's failure only refuses that candidate
+ * @throws what the default throws, or a lost device; another candidate's failure only refuses that candidate. The
+ *   signal's reason where it fires before `least` are known; later it ends the search as the deadline does
  * @example
  * const { candidate } = await pickCandidate(runtime, {
  *   candidates: [32, 64].map((size) => ({ label: `WORKGROUP_SIZE=${size}`, choice: size })),
@@ -65,34 +68,44 @@ const LEAST_GAIN = 1.03;
 export async function pickCandidate<T>(runtime: Runtime, options: PickOptions<T>): Promise<Picked<T>> {
   const { candidates, prepare, agrees = equalBytes, deadline, least = 2, signal } = options;
   const [first, ...others] = candidates;
-  const base = await open(runtime, await prepare(first.choice));
+  const base = await open(runtime, await prepare(first.choice), signal);
   let best = { candidate: first, milliseconds: 0 };
   const refused: string[] = [];
   let timed = 1;
+  const enough = () => timed + refused.length >= least;
   try {
     const expected = await base.prepared.output();
-    const baseline = await sample(base, Infinity);
+    const baseline = await sample(base, Infinity, signal);
     best.milliseconds = baseline;
     for (const candidate of others) {
+      if (enough() && (signal?.aborted || performance.now() >= deadline)) break;
       signal?.throwIfAborted();
-      if (timed + refused.length >= least && performance.now() >= deadline) break;
-      const tried = await attempt(runtime, candidate, prepare);
-      if (!tried) {
-        refused.push(candidate.label);
-        continue;
-      }
+      let tried: Open | undefined;
       try {
+        tried = await open(runtime, await prepare(candidate.choice), signal);
         if (!agrees(await tried.prepared.output(), expected)) {
           refused.push(candidate.label);
           continue;
         }
+        const milliseconds = await sample(tried, best.milliseconds, signal);
+        if (milliseconds * LEAST_GAIN < best.milliseconds) {
+          const [own, rival] = await inTurns(tried, base, signal);
+          if (own * LEAST_GAIN < rival) best = { candidate, milliseconds: Math.min(milliseconds, own) };
+        }
         timed++;
-        const milliseconds = await sample(tried, best.milliseconds);
-        if (milliseconds * LEAST_GAIN >= best.milliseconds) continue;
-        const [own, rival] = await inTurns(tried, base);
-        if (own * LEAST_GAIN < rival) best = { candidate, milliseconds: Math.min(milliseconds, own) };
+      } catch (error) {
+        if (error instanceof DeviceLostError) throw error;
+        if (signal?.aborted) {
+          if (enough()) break;
+          throw error;
+        }
+        refused.push(candidate.label);
+        // It failed for itself alone: what else the GPU reports of it is no news.
+        await guardOf(runtime.device)
+          .hear()
+          .catch(() => undefined);
       } finally {
-        close(tried);
+        if (tried) close(tried);
       }
     }
     return { ...best, defaultMilliseconds: baseline, timed, refused };
@@ -109,10 +122,12 @@ interface Open {
 }
 
 /** Runs once, which compiles and leaves an output, then sizes the samples. */
-async function open(runtime: Runtime, prepared: Prepared): Promise<Open> {
-  const once = createTimer(runtime, prepared.calls, 1);
+async function open(runtime: Runtime, prepared: Prepared, signal?: AbortSignal): Promise<Open> {
+  let once: Timer | undefined;
   try {
+    once = createTimer(runtime, prepared.calls, 1);
     await once.time();
+    signal?.throwIfAborted();
     const first = await once.time();
     const repeats = Math.max(1, Math.min(100, Math.ceil(SAMPLE_MS / Math.max(first, 1e-3))));
     return { prepared, timer: createTimer(runtime, prepared.calls, repeats), first };
@@ -120,19 +135,7 @@ async function open(runtime: Runtime, prepared: Prepared): Promise<Open> {
     prepared.destroy();
     throw error;
   } finally {
-    once.close();
-  }
-}
-
-async function attempt<T>(
-  runtime: Runtime,
-  { choice }: Candidate<T>,
-  prepare: (choice: T) => Promise<Prepared>,
-): Promise<Open | null> {
-  try {
-    return await open(runtime, await prepare(choice));
-  } catch {
-    return null;
+    once?.close();
   }
 }
 
@@ -142,18 +145,22 @@ function close({ prepared, timer }: Open): void {
 }
 
 /** The median of a few samples; one alone where that is already far behind `rival`. */
-async function sample({ timer, first }: Open, rival: number): Promise<number> {
+async function sample({ timer, first }: Open, rival: number, signal?: AbortSignal): Promise<number> {
   if (first > rival * HOPELESS) return first;
   // A long run is a sample itself; a short one is mostly its submit.
   const times = first > SAMPLE_MS ? [first] : [];
-  while (times.length < samplesOf(first)) times.push(await timer.time());
+  while (times.length < samplesOf(first)) {
+    signal?.throwIfAborted();
+    times.push(await timer.time());
+  }
   return median(times);
 }
 
 /** Both medians, sampled alternately, so that what else the machine does meets both. */
-async function inTurns(a: Open, b: Open): Promise<[number, number]> {
+async function inTurns(a: Open, b: Open, signal?: AbortSignal): Promise<[number, number]> {
   const times: [number[], number[]] = [[], []];
   for (let i = 0; i < samplesOf(a.first); i++) {
+    signal?.throwIfAborted();
     times[0].push(await a.timer.time());
     times[1].push(await b.timer.time());
   }

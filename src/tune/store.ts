@@ -15,6 +15,8 @@ export interface StoredPick {
   label: string;
   /** How many candidates of the list it has been held against: time may have run out before the last. */
   tried: number;
+  /** Stands for that list. */
+  list?: string;
   milliseconds: number;
   defaultMilliseconds: number;
 }

@@ -1,4 +1,5 @@
 import { type Call, recordCalls } from '../gpu/call.ts';
+import { guardOf } from '../gpu/guard.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 
 /** Times the same calls again and again; see {@link createTimer}. */
@@ -23,23 +24,27 @@ export interface Timer {
 export function createTimer(runtime: Runtime, calls: readonly Call[], repeats: number): Timer {
   const { device } = runtime;
   const stamps = device.features.has('timestamp-query');
-  const querySet = stamps ? device.createQuerySet({ type: 'timestamp', count: 2 }) : null;
-  const resolved = device.createBuffer({
-    size: 16,
-    usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+  const guard = guardOf(device);
+  const { querySet, resolved } = guard.note('the timestamps', () => {
+    const set = stamps ? device.createQuerySet({ type: 'timestamp', count: 2 }) : null;
+    const usage = GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC;
+    return { querySet: set, resolved: device.createBuffer({ size: 16, usage }) };
   });
   return {
     clock: stamps ? 'timestamp' : 'wall',
     async time() {
-      const encoder = device.createCommandEncoder();
-      const repeated = Array.from({ length: repeats }, () => calls).flat();
-      recordCalls(encoder, repeated, querySet ? { querySet, before: 0, after: 1 } : undefined);
-      if (querySet) encoder.resolveQuerySet(querySet, 0, 2, resolved, 0);
-      const commands = encoder.finish();
+      const commands = guard.note('a timed pass', () => {
+        const encoder = device.createCommandEncoder();
+        const repeated = Array.from({ length: repeats }, () => calls).flat();
+        recordCalls(encoder, repeated, querySet ? { querySet, before: 0, after: 1 } : undefined);
+        if (querySet) encoder.resolveQuerySet(querySet, 0, 2, resolved, 0);
+        return encoder.finish();
+      });
       const start = performance.now();
-      device.queue.submit([commands]);
-      await device.queue.onSubmittedWorkDone();
+      guard.note('a timed submit', () => device.queue.submit([commands]));
+      await guard.until('a timed submit', () => device.queue.onSubmittedWorkDone());
       const wall = performance.now() - start;
+      await guard.hear();
       if (!querySet) return wall / repeats;
       const [from, to] = new BigUint64Array(await runtime.read(resolved, 16));
       const stamped = Number(to - from) / 1e6;

@@ -104,8 +104,8 @@ export async function compile(
   const { batch = 32, kernels, float16 = false, tune = false, signal } = options;
   check(Number.isInteger(batch) && batch >= 1, 'batch must be a positive integer', batch);
   check(!(tune && float16), 'float16 is not tuned', 'both', 'leave one of them out');
-  const { input } = isQuantized(model) ? model.model.graph : model.graph;
   checkNetwork(model);
+  const { input } = isQuantized(model) ? model.model.graph : model.graph;
   if (isQuantized(model)) checkValues(model.model, model.layers);
   else checkValues(model);
   let tuned: { adapter: string; choose: KernelChooser } | undefined;

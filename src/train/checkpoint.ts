@@ -80,7 +80,7 @@ export function restoreCheckpoint(
   for (const [name, { setCodes }] of codes) setCodes!(tensors.get(`${name}.codes`)!.data as Uint8Array);
   for (const [name, buffer] of network.state) {
     const { data } = tensors.get(name)!;
-    runtime.device.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>);
+    runtime.write(buffer, data);
   }
   return step;
 }

@@ -30,7 +30,6 @@ export async function codebookWeights(
   // The first entry of each element's codebook; an entry numbers the values of all of them.
   const bases = Uint32Array.from(layer.codes, (_, i) => groupOf(i, layer) * clusters);
   const { runtime } = workshop;
-  const { queue } = runtime.device;
   let current = layer.codes.slice();
   const positions = realPositions(layout);
   // Padded elements decode to the first centroid: they meet zeros in the input, or channels scaled by zero.
@@ -49,9 +48,9 @@ export async function codebookWeights(
     const sorted = new Uint32Array(entries.length);
     const next = starts.slice();
     for (const [i, entry] of entries.entries()) sorted[next[entry]++] = positions[i];
-    queue.writeBuffer(entryBuffer, 0, tiled);
-    queue.writeBuffer(offsets, 0, starts);
-    queue.writeBuffer(members, 0, sorted);
+    runtime.write(entryBuffer, tiled);
+    runtime.write(offsets, starts);
+    runtime.write(members, sorted);
   };
   load();
   const centroids = workshop.upload(codebook, `${name}.codebook`);

@@ -1,5 +1,6 @@
 import { check } from '../gpu/errors.ts';
-import type { Runtime } from '../gpu/runtime.ts';
+import { guardOf } from '../gpu/guard.ts';
+import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { Model } from '../model/graph.ts';
 import type { ActivationQparams, QuantizedModel } from '../model/precision.ts';
 import { type Folded, foldModel } from './fold.ts';
@@ -50,6 +51,16 @@ export async function finetune(
   data: TrainingData,
   options: FinetuneOptions = {},
 ): Promise<TrainResult<QuantizedModel>> {
+  checkRuntime(runtime);
+  return guardOf(runtime.device).operation(() => finetuneSteps(runtime, quantized, data, options));
+}
+
+async function finetuneSteps(
+  runtime: Runtime,
+  quantized: QuantizedModel,
+  data: TrainingData,
+  options: FinetuneOptions,
+): Promise<TrainResult<QuantizedModel>> {
   const { centroids = 'mean', reassignEvery = 0, learnedStep = false, observe = 0, reestimate = 0 } = options;
   checkFinetuning(quantized, { centroids, reassignEvery, observe, reestimate });
   const { trainer, start, folded } = await createFinetuner(runtime, quantized, options);
@@ -81,7 +92,7 @@ export async function finetune(
     // Who interrupts a run does not wait for more.
     if (reestimate > 0 && !options.signal?.aborted) {
       const perImage = data.images.length / data.labels.length;
-      await trainer.reestimate(data.images.subarray(0, reestimate * perImage));
+      await trainer.reestimate(data.images.subarray(0, reestimate * perImage), options.signal);
     }
     return { model: await current(), checkpoint, step, log };
   } finally {

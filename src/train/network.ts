@@ -53,35 +53,35 @@ export async function buildNetwork(
 ): Promise<TrainingNetwork> {
   const layers = trainedLayers(model);
   const { workshop, destroy } = createWorkshop(runtime);
-  const { batch } = options;
-  const { input } = model.graph;
-  const bytesOf = (shape: ImageShape) => batch * shape.height * shape.width * vectorsOf(shape) * 16;
-  const buffers = {
-    images: workshop.empty(batch * input.height * input.width * input.channels, 'images'),
-    placements: workshop.empty(batch * 4, 'placements'),
-    labels: workshop.empty(batch * 4, 'labels'),
-    schedule: workshop.empty(16, 'schedule'),
-    results: workshop.empty(batch * 8, 'results'),
-  };
-  const largest = Math.max(bytesOf(input), ...layers.map((layer) => bytesOf(layer.shape)));
-  const partial = workshop.empty(partialBytes(layers, batch), 'partial sums');
-  const builder: Builder = {
-    model,
-    workshop,
-    lanes: broadcastLanes(workshop.runtime),
-    options,
-    descent: { ...options, schedule: buffers.schedule },
-    partial,
-    state: new Map(),
-    layouts: new Map(),
-    weights: new Map(),
-    observed: new Map(),
-    statistics: new Map(),
-    grids: new Map(),
-    gradients: gradientPool(() => workshop.empty(largest, 'gradient')),
-    bytesOf,
-  };
   try {
+    const { batch } = options;
+    const { input } = model.graph;
+    const bytesOf = (shape: ImageShape) => batch * shape.height * shape.width * vectorsOf(shape) * 16;
+    const buffers = {
+      images: workshop.empty(batch * input.height * input.width * input.channels, 'images'),
+      placements: workshop.empty(batch * 4, 'placements'),
+      labels: workshop.empty(batch * 4, 'labels'),
+      schedule: workshop.empty(16, 'schedule'),
+      results: workshop.empty(batch * 8, 'results'),
+    };
+    const largest = Math.max(bytesOf(input), ...layers.map((layer) => bytesOf(layer.shape)));
+    const partial = workshop.empty(partialBytes(layers, batch), 'partial sums');
+    const builder: Builder = {
+      model,
+      workshop,
+      lanes: broadcastLanes(workshop.runtime),
+      options,
+      descent: { ...options, schedule: buffers.schedule },
+      partial,
+      state: new Map(),
+      layouts: new Map(),
+      weights: new Map(),
+      observed: new Map(),
+      statistics: new Map(),
+      grids: new Map(),
+      gradients: gradientPool(() => workshop.empty(largest, 'gradient')),
+      bytesOf,
+    };
     const pixels = workshop.empty(bytesOf(input), 'input');
     const load = await workshop.bind(
       augmentImagesKernel,
@@ -220,16 +220,18 @@ async function keepAverages({ workshop, state, descent, observed }: Builder): Pr
     [...observed.keys()].flatMap((name) => [`${name}.activation.range`, `${name}.activation.qparams`]),
   );
   const calls: Call[] = [];
-  const encoder = workshop.runtime.device.createCommandEncoder();
+  const copies: { from: GPUBuffer; to: GPUBuffer }[] = [];
   for (const [name, values] of [...state]) {
     if (name.startsWith('velocity.') || grids.has(name)) continue;
     const average = workshop.empty(values.size, `average ${name}`);
-    encoder.copyBufferToBuffer(values, 0, average, 0, values.size);
+    copies.push({ from: values, to: average });
     state.set(`average.${name}`, average);
     const bound = { schedule: descent.schedule, values, average };
     calls.push(await workshop.bind(movingAverageKernel, bound, { count: values.size / 4, entry: 1 }));
   }
-  workshop.runtime.device.queue.submit([encoder.finish()]);
+  workshop.runtime.record((encoder) => {
+    for (const { from, to } of copies) encoder.copyBufferToBuffer(from, 0, to, 0, from.size);
+  });
   return calls;
 }
 

@@ -1,5 +1,5 @@
-import { check } from '../gpu/errors.ts';
-import type { Runtime } from '../gpu/runtime.ts';
+import { check, LloydError } from '../gpu/errors.ts';
+import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { Model } from '../model/graph.ts';
 import { topOne } from '../model/metrics.ts';
 import { type QuantizedModel, quantizeModel } from '../model/precision.ts';
@@ -36,8 +36,10 @@ export interface RecoveredWidth {
  * The lab's procedure (MIT 6.5940, Lab 2): each width is clustered from the float32 network, and fine-tuned only where
  * that costs more accuracy than the threshold, epoch by epoch, until it costs less.
  *
- * @returns the float32 accuracy, and for each width what fine-tuning won back
- * @throws what `quantizeModel` and `finetune` throw; LloydError without held-out images
+ * @returns the float32 accuracy, and for each width what fine-tuning won back,
+ *   or what was reached of it when the signal fired
+ * @throws what `quantizeModel` and `finetune` throw; LloydError without held-out images; the signal's reason before the
+ *   float32 accuracy is known
  * @example
  * const { widths } = await recoverAccuracy(runtime, model, trainingData, { held: testData, bits: [8, 4, 2] });
  */
@@ -48,11 +50,13 @@ export async function recoverAccuracy(
   options: RecoverOptions,
 ): Promise<{ float32: number; widths: RecoveredWidth[] }> {
   const { bits = [8, 4, 2], threshold = 0.005, maxEpochs = 5, held, onWidth, ...finetuning } = options;
+  checkRuntime(runtime);
   check(held.labels.length > 0, 'accuracy is measured on held-out images', 'none');
   const accuracyOf = async (candidate: Model | QuantizedModel) => {
-    const session = await compile(runtime, candidate, { batch: Math.min(100, held.labels.length) });
+    const { signal } = options;
+    const session = await compile(runtime, candidate, { batch: Math.min(100, held.labels.length), signal });
     try {
-      const best = topOne(await session.run(held.images), session.classes);
+      const best = topOne(await session.run(held.images, { signal }), session.classes);
       return best.filter((c, i) => c === held.labels[i]).length / held.labels.length;
     } finally {
       session.destroy();
@@ -62,25 +66,32 @@ export async function recoverAccuracy(
   // A loss of exactly the threshold is accepted, whatever its last bit.
   const enough = (accuracy: number) => float32 - accuracy <= threshold + 1e-9;
   const widths: RecoveredWidth[] = [];
-  for (const width of bits) {
-    const clustered = await quantizeModel(runtime, model, { method: 'kmeans', bits: width });
-    const before = await accuracyOf(clustered);
-    const result: RecoveredWidth = { bits: width, before, epochs: [], accuracy: before, model: clustered };
-    if (!enough(before) && !options.signal?.aborted) {
-      await finetune(runtime, clustered, data, {
-        ...finetuning,
-        epochs: maxEpochs,
-        async onEpoch(_, current) {
-          const tuned = await current();
-          const accuracy = await accuracyOf(tuned);
-          result.epochs.push(accuracy);
-          if (accuracy > result.accuracy) Object.assign(result, { accuracy, model: tuned });
-          return enough(accuracy);
-        },
-      });
+  try {
+    for (const width of bits) {
+      options.signal?.throwIfAborted();
+      const { signal } = options;
+      const clustered = await quantizeModel(runtime, model, { method: 'kmeans', bits: width, signal });
+      const before = await accuracyOf(clustered);
+      const result: RecoveredWidth = { bits: width, before, epochs: [], accuracy: before, model: clustered };
+      widths.push(result);
+      if (!enough(before)) {
+        await finetune(runtime, clustered, data, {
+          ...finetuning,
+          epochs: maxEpochs,
+          async onEpoch(_, current) {
+            const tuned = await current();
+            const accuracy = await accuracyOf(tuned);
+            result.epochs.push(accuracy);
+            if (accuracy > result.accuracy) Object.assign(result, { accuracy, model: tuned });
+            return enough(accuracy);
+          },
+        });
+      }
+      onWidth?.(result);
     }
-    widths.push(result);
-    onWidth?.(result);
+  } catch (error) {
+    // As training does, an interrupted run gives what it reached.
+    if (!options.signal?.aborted || error instanceof LloydError) throw error;
   }
   return { float32, widths };
 }

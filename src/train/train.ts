@@ -1,5 +1,6 @@
 import { check, LloydError } from '../gpu/errors.ts';
-import type { Runtime } from '../gpu/runtime.ts';
+import { guardOf } from '../gpu/guard.ts';
+import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { Model } from '../model/graph.ts';
 import type { Teacher } from './builder.ts';
 import { rateAt, type Schedule } from './schedule.ts';
@@ -111,15 +112,18 @@ export async function train(
   data: TrainingData,
   options: TrainOptions = {},
 ): Promise<TrainResult<Model>> {
+  checkRuntime(runtime);
   const settings = { rate: 0.1, weightDecay: 5e-4, labelSmoothing: 0.1, nesterov: true, ...options };
-  const trainer = await createTrainer(runtime, model, settings);
-  try {
-    const { step, log, checkpoint } = await runSteps(trainer, model, data, settings);
-    trainer.useAverage();
-    return { model: await trainer.model(), checkpoint, step, log };
-  } finally {
-    trainer.destroy();
-  }
+  return guardOf(runtime.device).operation(async () => {
+    const trainer = await createTrainer(runtime, model, settings);
+    try {
+      const { step, log, checkpoint } = await runSteps(trainer, model, data, settings);
+      trainer.useAverage();
+      return { model: await trainer.model(), checkpoint, step, log };
+    } finally {
+      trainer.destroy();
+    }
+  });
 }
 
 /** The loop itself, for any trainer; `kept` are settings of the caller's that a resumed run must share. */

@@ -54,8 +54,11 @@ export interface Trainer {
   /** The activations' grids now. */
   activations(): Promise<Map<string, ActivationQparams>>;
   reassign(): Promise<void>;
-  /** Sets batch norm's running statistics to those of whole batches of these images, at the weights of now. */
-  reestimate(images: Uint8Array): Promise<void>;
+  /**
+   * Sets batch norm's running statistics to those of whole batches of these images, at the weights of now; leaves them
+   * where the signal fires before the last batch.
+   */
+  reestimate(images: Uint8Array, signal?: AbortSignal): Promise<void>;
   /** Puts the parameters' moving averages in their place; without any nothing changes. */
   useAverage(): void;
   checkpoint(step: number, settings: string): Promise<Uint8Array>;
@@ -95,7 +98,6 @@ export async function createTrainer(
   });
   const { graph } = model;
   const perImage = graph.input.height * graph.input.width * graph.input.channels;
-  const { queue } = runtime.device;
   const pixels = new Uint8Array(Math.ceil((batch * perImage) / 4) * 4);
   const placements = new Uint32Array(batch);
   const labels = new Uint32Array(batch);
@@ -110,8 +112,8 @@ export async function createTrainer(
       const count = Math.min(batch, total - first);
       pixels.fill(0);
       pixels.set(images.subarray(first * perImage, (first + count) * perImage));
-      queue.writeBuffer(network.buffers.images, 0, pixels);
-      queue.writeBuffer(network.buffers.placements, 0, placements.fill(UNMOVED));
+      runtime.write(network.buffers.images, pixels);
+      runtime.write(network.buffers.placements, placements.fill(UNMOVED));
       runtime.submit(network.forward);
       yield { first, count };
     }
@@ -131,12 +133,12 @@ export async function createTrainer(
         const [down, right, flip] = [random.integer(-4, 4), random.integer(-4, 4), random.integer(0, 1)];
         placements[i] = augment ? (down + 128) | ((right + 128) << 8) | (flip << 16) : UNMOVED;
       }
-      queue.writeBuffer(network.buffers.images, 0, pixels);
-      queue.writeBuffer(network.buffers.placements, 0, placements);
-      queue.writeBuffer(network.buffers.labels, 0, labels);
+      runtime.write(network.buffers.images, pixels);
+      runtime.write(network.buffers.placements, placements);
+      runtime.write(network.buffers.labels, labels);
       // Early averages follow closely: the start would weigh on a short run's for long.
       const decay = Math.min(options.average ?? 0, (1 + step) / (10 + step));
-      queue.writeBuffer(network.buffers.schedule, 0, new Float32Array([rate, 1 - decay]));
+      runtime.write(network.buffers.schedule, new Float32Array([rate, 1 - decay]));
       runtime.submit(network.step);
       const pairs = await readFloats(network.buffers.results);
       let [loss, right] = [0, 0];
@@ -164,7 +166,7 @@ export async function createTrainer(
     async reassign() {
       for (const weights of network.weights.values()) await weights.reassign?.();
     },
-    async reestimate(images) {
+    async reestimate(images, signal) {
       const moments = new Map(
         layers.flatMap((layer) => {
           const norm = normOf(layer);
@@ -172,19 +174,20 @@ export async function createTrainer(
         }),
       );
       for (const _ of run(images, whole(images))) {
+        if (signal?.aborted) return;
         for (const [norm, own] of moments) own.add(await readFloats(network.statistics.get(norm)!));
       }
       for (const [norm, own] of moments) {
-        queue.writeBuffer(network.state.get(`${norm}.running`)!, 0, own.running());
+        runtime.write(network.state.get(`${norm}.running`)!, own.running());
       }
     },
     useAverage() {
-      const encoder = runtime.device.createCommandEncoder();
-      for (const [name, buffer] of network.state) {
-        const average = network.state.get(`average.${name}`);
-        if (average) encoder.copyBufferToBuffer(average, 0, buffer, 0, buffer.size);
-      }
-      queue.submit([encoder.finish()]);
+      runtime.record((encoder) => {
+        for (const [name, buffer] of network.state) {
+          const average = network.state.get(`average.${name}`);
+          if (average) encoder.copyBufferToBuffer(average, 0, buffer, 0, buffer.size);
+        }
+      });
     },
     checkpoint: (step, settings) => writeCheckpoint(runtime, network, step, { architecture, settings }),
     restore: async (checkpoint, settings) =>

@@ -1,4 +1,4 @@
-import type { Runtime } from '../gpu/runtime.ts';
+import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { type RequantizeRule, requantizeRules } from '../quantize/requantize.ts';
 import { operatorReference } from '../reference/onnx-operators.ts';
@@ -46,6 +46,7 @@ export async function runConformance(
   runtime: Runtime,
   { quick = false, onProgress }: ConformanceOptions = {},
 ): Promise<ConformanceRow[]> {
+  checkRuntime(runtime);
   const operators = Object.keys(caseCounts) as ExactOperator[];
   const counts = operators.map((operator) => Math.ceil(caseCounts[operator] / (quick ? 12 : 1)));
   const total = counts.reduce(

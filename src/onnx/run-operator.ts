@@ -1,5 +1,6 @@
 import { check } from '../gpu/errors.ts';
-import type { Runtime } from '../gpu/runtime.ts';
+import { guardOf } from '../gpu/guard.ts';
+import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { checkRule, type RequantizeRule } from '../quantize/requantize.ts';
 import { execute } from './execute.ts';
@@ -89,6 +90,7 @@ export async function runOperator(
   attributes: Attributes = {},
   { requantize = 'ort-f32', overflow = 'saturate', opset, outputs }: OperatorOptions = {},
 ): Promise<OnnxTensor[]> {
+  checkRuntime(runtime);
   check(
     typeof attributes === 'object' && attributes !== null && !Array.isArray(attributes),
     `${opType}: attributes must be an object`,
@@ -105,10 +107,10 @@ export async function runOperator(
   check(operators.includes(opType), `the operator must be one of ${operators.join(', ')}`, opType);
   if (opType in quantizedOperators) {
     const run = quantizedOperators[opType as QuantizedOperator];
-    return run(runtime, inputs, attributes, { requantize, wrap });
+    return guardOf(runtime.device).operation(() => run(runtime, inputs, attributes, { requantize, wrap }));
   }
   check(Array.isArray(inputs), `${opType}: inputs must be an array of tensors and nulls`, inputs);
   for (const [i, tensor] of inputs.entries()) if (tensor) checkTensor(`${opType}: input ${i}`, tensor);
   const plan = planOperator({ operator: opType, opset, outputs, inputs, attributes, requantize });
-  return execute(runtime, plan, inputs, opType);
+  return guardOf(runtime.device).operation(() => execute(runtime, plan, inputs, opType));
 }

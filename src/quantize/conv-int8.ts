@@ -1,7 +1,7 @@
 import type { Call } from '../gpu/call.ts';
 import { check } from '../gpu/errors.ts';
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
-import type { Runtime } from '../gpu/runtime.ts';
+import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { matmulInt8Kernel } from '../kernels/matmul-int8.ts';
 import { checkAccumulator, foldZeroPoint } from './accumulator.ts';
@@ -68,6 +68,7 @@ export async function conv2dInt8(
   weight: Tensor,
   options: Conv2dInt8Options = {},
 ): Promise<Tensor> {
+  checkRuntime(runtime);
   checkInt8('input', input, 4, 'N x H x W x C');
   checkInt8('weight', weight, 4, 'O x C/groups x KH x KW');
   const [batch, height, width, channels] = input.dims;
@@ -170,6 +171,7 @@ export async function matmulInt8(
   b: Tensor,
   options: Int8Options = {},
 ): Promise<Tensor> {
+  checkRuntime(runtime);
   checkInt8('a', a, 2, 'M x K');
   checkInt8('b', b, 2, 'K x N');
   const [M, K] = a.dims;

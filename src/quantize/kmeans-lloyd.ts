@@ -180,12 +180,13 @@ export async function iterate(
   const assign = await kmeansAssign.create(device, { WORKGROUP_SIZE: workgroupSize });
   const codes: Uint8Array[] = [];
   for (const { keys, chunks, chunkCount, elements } of slabs) {
-    const output = runtime.empty(elements, 'kmeans codes');
-    const call = assign.bind({ keys, thresholds, chunks, codes: output }, { chunkCount, clusters });
-    runtime.submit([call]);
-    codes.push(new Uint8Array(await runtime.read(output)));
-    output.destroy();
-    call.destroy();
+    const own = await runtime.scope(async ({ empty, keep }) => {
+      const output = empty(elements, 'kmeans codes');
+      const buffers = { keys, thresholds, chunks, codes: output };
+      runtime.submit([keep(assign.bind(buffers, { chunkCount, clusters }))]);
+      return new Uint8Array(await runtime.read(output));
+    });
+    codes.push(own);
     await pause();
   }
   return {

@@ -1,5 +1,5 @@
 import { check } from '../gpu/errors.ts';
-import type { Runtime } from '../gpu/runtime.ts';
+import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import { codebookDecode } from '../kernels/codebook-decode.ts';
 import { initialCentroids, type KmeansInit } from './kmeans-init.ts';
 import { iterate, type KmeansTuning, uploadSlabs } from './kmeans-lloyd.ts';
@@ -86,6 +86,7 @@ export async function kmeansBatch(
   tensors: readonly { weights: KmeansWeights; shape?: readonly number[] }[],
   options: Omit<KmeansOptions, 'shape'>,
 ): Promise<KmeansResult[]> {
+  checkRuntime(runtime);
   const settings = resolveOptions(options);
   const { clusters } = settings;
   const pause = createPause(settings.signal);
@@ -125,6 +126,7 @@ export async function kmeansDequantize(
   quantized: Pick<KmeansResult, 'codes' | 'codebook'> &
     Partial<Pick<KmeansResult, 'groups' | 'clusters' | 'groupStride'>>,
 ): Promise<Float32Array> {
+  checkRuntime(runtime);
   const { codes, codebook, groups = 1 } = quantized;
   const { clusters = codebook.length / groups, groupStride = Math.ceil(codes.length / groups) } = quantized;
   check(codes.length > 0, 'codes must have at least one element', codes.length);

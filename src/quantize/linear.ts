@@ -1,5 +1,5 @@
 import { check, LloydError } from '../gpu/errors.ts';
-import type { Runtime, Scope } from '../gpu/runtime.ts';
+import { checkRuntime, type Runtime, type Scope } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { dequantizeLinearKernel } from '../kernels/dequantize-linear.ts';
 import { quantizeLinearKernel } from '../kernels/quantize-linear.ts';
@@ -63,6 +63,7 @@ export async function linearQuantize(
   weights: Float32Array | Tensor,
   options: LinearQuantizeOptions,
 ): Promise<LinearQuantized> {
+  checkRuntime(runtime);
   const { values, shape } = floats(weights, options.shape);
   const { bits, signed = true, scheme = 'symmetric', scale, zeroPoint } = options;
   const range = codeRange(options);
@@ -120,6 +121,7 @@ export async function linearDequantize(
   runtime: Runtime,
   quantized: Omit<LinearQuantized, 'scheme' | 'signed'>,
 ): Promise<Float32Array> {
+  checkRuntime(runtime);
   const { codes, shape, axis, groupSize, scale, zeroPoint } = quantized;
   check(
     codes instanceof Int8Array || codes instanceof Uint8Array,

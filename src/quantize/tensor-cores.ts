@@ -1,5 +1,5 @@
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
-import type { MatrixShape, Runtime } from '../gpu/runtime.ts';
+import { checkRuntime, type MatrixShape, type Runtime } from '../gpu/runtime.ts';
 import { conv2dInt8TensorKernel } from '../kernels/conv2d-int8-tensor.ts';
 import { conv2dInt8TiledKernel } from '../kernels/conv2d-int8-tiled.ts';
 import {
@@ -42,6 +42,7 @@ const found = new WeakMap<GPUDevice, TensorCores>();
  * console.log(cores ? `${cores.M} x ${cores.N} x ${cores.K}` : `no tensor cores: ${reason}`);
  */
 export function tensorCores(runtime: Runtime): Promise<TensorReport> {
+  checkRuntime(runtime);
   let report = reports.get(runtime.device);
   if (!report) {
     report = probe(runtime).then((result) => {

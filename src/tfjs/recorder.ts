@@ -44,11 +44,11 @@ export async function createRecorders(
 ): Promise<{ begin(): Recorder; destroy(): void }> {
   const backend = typed as unknown as Backend;
   const lanes = broadcastLanes(runtime);
-  const compiled = new Map<string, CompiledKernel>();
-  const keyOf = (kernel: Kernel, specialization?: Specialization) =>
-    `${kernel.declaration.name} ${JSON.stringify(specialization ?? {})}`;
+  const compiled = new Map<unknown, Map<string, CompiledKernel>>();
+  const keyOf = (specialization: Specialization = {}) => JSON.stringify(specialization);
   for (const [kernel, specialization] of variants as readonly [Kernel, Specialization?][]) {
-    compiled.set(keyOf(kernel, specialization), await kernel.create(runtime.device, specialization));
+    const own = compiled.get(kernel) ?? new Map<string, CompiledKernel>();
+    compiled.set(kernel, own.set(keyOf(specialization), await kernel.create(runtime.device, specialization)));
   }
   // Calls own a params buffer, which must outlive the submit of the encoder they were recorded into.
   let pending: Call[] = [];
@@ -82,7 +82,7 @@ export async function createRecorders(
           return info;
         },
         run(kernel, tensors, params, specialization) {
-          const ready = compiled.get(keyOf(kernel as Kernel, specialization))!;
+          const ready = compiled.get(kernel)!.get(keyOf(specialization))!;
           const buffers = Object.entries(tensors).map(([name, { dataId }]) => {
             backend.uploadToGPU(dataId);
             return [name, backend.tensorMap.get(dataId).resource] as const;

@@ -27,7 +27,13 @@ const CLAMPS: Readonly<Record<string, { low?: number; high?: number }>> = {
   relu6: { low: 0, high: 6 },
 };
 
-let registered: { shared: SharedTfjs; unregister: () => void } | undefined;
+/** From the first call on, so that a second one meanwhile does not register everything again. */
+let registered: Registration | undefined;
+
+interface Registration {
+  shared: SharedTfjs;
+  done: Promise<() => void>;
+}
 
 /**
  * Puts our kernels in the place of tfjs' own on the shared device, so that any tfjs model runs and trains on them:
@@ -46,8 +52,23 @@ let registered: { shared: SharedTfjs; unregister: () => void } | undefined;
  * unregister();
  */
 export async function registerKernels(shared: SharedTfjs): Promise<() => void> {
-  if (registered?.shared === shared) return registered.unregister;
+  if (registered?.shared === shared) return registered.done;
   check(!registered, 'our kernels serve one device at a time', 'a second', 'call unregister() first');
+  const done = replaceKernels(shared).then((restore) => () => {
+    if (registered !== own) return;
+    registered = undefined;
+    restore();
+  });
+  const own: Registration = { shared, done };
+  registered = own;
+  done.catch(() => {
+    if (registered === own) registered = undefined;
+  });
+  return done;
+}
+
+/** @returns puts tfjs' own kernels back */
+async function replaceKernels(shared: SharedTfjs): Promise<() => void> {
   const recorders = await createRecorders(shared, [
     ...convVariants(broadcastLanes(shared.runtime)),
     ...BATCH_NORM_VARIANTS,
@@ -75,14 +96,13 @@ export async function registerKernels(shared: SharedTfjs): Promise<() => void> {
     };
   });
   restore.push(registerNormGradient(shared), () => recorders.destroy());
-  const unregister = () => {
-    if (registered?.unregister !== unregister) return;
-    registered = undefined;
-    flush(shared);
-    for (const undo of restore) undo();
+  return () => {
+    try {
+      flush(shared);
+    } finally {
+      for (const undo of restore) undo();
+    }
   };
-  registered = { shared, unregister };
-  return unregister;
 }
 
 function operators(tf: Tfjs): Record<string, Operator> {

@@ -1,5 +1,6 @@
 import { check, LloydError } from '../gpu/errors.ts';
-import type { Runtime } from '../gpu/runtime.ts';
+import { guardOf } from '../gpu/guard.ts';
+import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 
 /** The umbrella module `@tensorflow/tfjs`. */
 export type Tfjs = typeof import('@tensorflow/tfjs');
@@ -17,7 +18,7 @@ export interface SharedTfjs {
 }
 
 /** One sharing a device: tfjs knows one `webgpu` backend, and compiled kernels belong to its device. */
-let shared: SharedTfjs | undefined;
+let shared: { runtime: Runtime; done: Promise<SharedTfjs> } | undefined;
 
 /**
  * Registers tfjs' WebGPU backend on the runtime's device, so that tensors and our buffers are the same memory.
@@ -27,14 +28,27 @@ let shared: SharedTfjs | undefined;
  * tensors of the one before must not be used again.
  *
  * @returns tfjs ready on the shared device, and the backend
- * @throws LloydError when the packages are not installed
+ * @throws LloydError when the packages are not installed, or the device is lost
  * @example
  * const runtime = await createRuntime();
  * const { tf } = await shareDevice(runtime);
  * const doubled = tf.mul(tf.tensor1d([1, 2, 3]), 2);
  */
 export async function shareDevice(runtime: Runtime): Promise<SharedTfjs> {
-  if (shared?.runtime === runtime) return shared;
+  checkRuntime(runtime);
+  if (shared?.runtime === runtime) return shared.done;
+  // One after another: tfjs has a single backend of the name.
+  const before = shared?.done.catch(() => undefined);
+  const own = { runtime, done: Promise.resolve(before).then(() => registerBackend(runtime)) };
+  shared = own;
+  own.done.catch(() => {
+    if (shared === own) shared = undefined;
+  });
+  return own.done;
+}
+
+async function registerBackend(runtime: Runtime): Promise<SharedTfjs> {
+  guardOf(runtime.device).alive();
   provideNavigator();
   const { tf, module } = await loadTfjs();
   const { vendor, architecture, description } = runtime.adapter;
@@ -47,8 +61,7 @@ export async function shareDevice(runtime: Runtime): Promise<SharedTfjs> {
   check(backend, 'the webgpu backend must start on the shared device', 'none');
   // Small inputs otherwise run on the CPU backend, and would have no buffer to share.
   tf.env().set('WEBGPU_CPU_FORWARD', false);
-  shared = { tf, backend, runtime };
-  return shared;
+  return { tf, backend, runtime };
 }
 
 /**

@@ -276,6 +276,19 @@ describe('registerKernels: a plain tfjs model', () => {
     }
   });
 
+  test('several calls at once share one device and register once', async () => {
+    const [shared, again] = await Promise.all([shareDevice(gpu.runtime), shareDevice(gpu.runtime)]);
+    expect(again).toBe(shared);
+    const own = shared.tf.getKernel('Conv2D', 'webgpu');
+    const [first, second] = await Promise.all([registerKernels(shared), registerKernels(shared)]);
+    expect(second).toBe(first);
+    expect(shared.tf.getKernel('Conv2D', 'webgpu')).not.toBe(own);
+    first();
+    expect(shared.tf.getKernel('Conv2D', 'webgpu')).toBe(own);
+    second();
+    expect(shared.tf.getKernel('Conv2D', 'webgpu')).toBe(own);
+  });
+
   test('unregister puts tfjs’ own back, and nothing is left behind', async () => {
     const shared = await shareDevice(gpu.runtime);
     const { tf, backend } = shared;

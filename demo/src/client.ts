@@ -22,8 +22,11 @@ interface Pending {
   onWait?(): void;
 }
 
-/** Starts a worker; `onLost` is told when its device or the worker itself is gone. */
-export function startWorker(onLost: (why: string) => void): Client {
+/**
+ * Starts a worker; `onLost` is told when its device or the worker itself is gone, `onRecovered` when the worker has
+ * replaced a lost device by itself.
+ */
+export function startWorker(onLost: (why: string) => void, onRecovered: (why: string) => void): Client {
   const worker = new Worker(new URL('./worker/main.ts', import.meta.url), { type: 'module', name: 'lloyd' });
   const pending = new Map<number, Pending>();
   let next = 1;
@@ -32,6 +35,7 @@ export function startWorker(onLost: (why: string) => void): Client {
   const send = (message: ToWorker) => worker.postMessage(message);
   worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
     if ('lost' in data) return onLost(data.lost);
+    if ('recovered' in data) return onRecovered(data.recovered);
     const waiting = pending.get(data.id);
     if (!waiting) return;
     if ('waiting' in data) return waiting.onWait?.();

@@ -31,17 +31,22 @@ async function start(): Promise<void> {
   const notice = byId('notice');
   notice.hidden = true;
   if (!('gpu' in navigator)) return fail('No WebGPU in this browser', missingWebgpu());
-  const client = startWorker((why) => {
-    client.close();
-    fail(
-      'The GPU device was lost',
-      problem(
+  const client = startWorker(
+    (why) => {
+      client.close();
+      fail(
         'The GPU device was lost',
-        `The driver said: ${why.replace(/\.$/, '')}. What was measured before stays below until you start again.`,
-        h('button', { onClick: start }, 'Start again'),
-      ),
-    );
-  });
+        problem(
+          'The GPU device was lost',
+          `The driver said: ${why.replace(/\.$/, '')}. What was measured before stays below until you start again.`,
+          h('button', { onClick: start }, 'Start again'),
+        ),
+      );
+    },
+    (why) => {
+      device.textContent = `The GPU device was lost (${why.replace(/\.$/, '')}); the page goes on with a new one`;
+    },
+  );
   try {
     const opened = await client.call(
       'open',

@@ -124,4 +124,6 @@ export type FromWorker =
   | { id: number; progress: unknown }
   | { id: number; result: unknown }
   | { id: number; error: { name: string; message: string } }
+  /** The device was lost, and the worker goes on with another. */
+  | { recovered: string }
   | { lost: string };

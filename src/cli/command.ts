@@ -20,6 +20,8 @@ export interface Context {
   note(line: string): void;
   /** The runtime on the adapter that `--adapter` asks for; opened on the first call, closed by the caller of `run`. */
   runtime(): Promise<Runtime>;
+  /** Another one in its place, after its device was lost; to be asked for once. */
+  reopen(): Promise<Runtime>;
   /** Writes what `--json FILE` asks for, if it was asked for. */
   writeJson(result: object): Promise<void>;
   /** What an earlier run left there, to go on from; undefined where that is nothing, or no JSON. */

@@ -18,6 +18,7 @@ import { findCommit } from './files.ts';
 import { choice, imageCount, integer, list, text } from './options.ts';
 import { createProgress } from './progress.ts';
 import { findRecorded } from './recorded.ts';
+import { recovering } from './recover.ts';
 import { percent, significant, thousands } from './table.ts';
 import { tuning } from './tuning.ts';
 import { loadFloatModel, loadTrainedRows, portablePath } from './weights.ts';
@@ -46,9 +47,9 @@ export async function run(context: Context): Promise<void> {
   const tune = tuning(context);
   const weights = await loadFloatModel(context.files, text(options.weights));
   const trained = await loadTrainedRows(context.files, weights.path);
-  const runtime = await context.runtime();
+  const device = await recovering(context);
   context.print(
-    `Comparing ${rows.length} precision${rows.length === 1 ? '' : 's'} of a VGG on CIFAR-10, on ${describeAdapter(runtime)}`,
+    `Comparing ${rows.length} precision${rows.length === 1 ? '' : 's'} of a VGG on CIFAR-10, on ${describeAdapter(device.runtime)}`,
   );
 
   const calibrates = rows.some(
@@ -56,7 +57,9 @@ export async function run(context: Context): Promise<void> {
   );
   const most = Math.min(asked ?? TEST_IMAGES, TEST_IMAGES);
   const data = await loadImages(context.files, most, calibrates ? CALIBRATION_IMAGES : 0);
-  const size = await chooseSize(context, runtime, weights.network, data, { asked, batch, rows, trained });
+  const size = await device.attempt((runtime) =>
+    chooseSize(context, runtime, weights.network, data, { asked, batch, rows, trained }),
+  );
   const perImage = data.test.images.length / data.test.count;
   const images = data.test.images.subarray(0, size.images * perImage);
   const labels = data.test.labels.subarray(0, size.images);
@@ -66,13 +69,14 @@ export async function run(context: Context): Promise<void> {
   );
   context.print();
 
-  const comparison = await measureRows(context, runtime, weights.network, images, labels, {
+  const comparison = await measureRows(context, device.runtime, weights.network, images, labels, {
     calibration: data.calibration.subarray(0, size.calibration * perImage),
     rows,
     trained,
     batch: Math.min(batch, size.images),
     requantize,
     tune,
+    onLost: device.renew,
   });
   for (const line of comparisonLines(comparison)) context.print(line);
   for (const line of notesOn(comparison)) context.print(line);

@@ -70,6 +70,12 @@ function createSession(signal: AbortSignal) {
         },
         note: (line) => void process.stderr.write(`${printable(line, { lines: true })}\n`),
         runtime: () => (opened ??= createRuntime({ adapter })),
+        reopen() {
+          const before = opened;
+          opened = undefined;
+          void before?.then((runtime) => runtime.destroy()).catch(() => {});
+          return context.runtime();
+        },
         async writeJson(result) {
           if (!json) return;
           // JSON has no Infinity: stringify makes it null, which readers take for "no noise at all" or "not measured".

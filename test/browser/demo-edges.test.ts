@@ -198,40 +198,53 @@ describe.skipIf(!chromium)(
         expect(tree).toContain(name);
     });
 
-    testUnlessSlow('explains a lost device, in the middle of a run too, and starts again', async () => {
-      const page = await stage.open('?images=32');
-      const runs = () =>
-        page.waitForFunction(
-          () => /image \d+ of \d+/.test(document.querySelector('.results')!.textContent!),
-          {
+    testUnlessSlow(
+      'goes on after a lost device, explains a second one, in the middle of a run too, and starts again',
+      async () => {
+        const page = await stage.open('?images=32');
+        const runs = () =>
+          page.waitForFunction(
+            () => /image \d+ of \d+/.test(document.querySelector('.results')!.textContent!),
+            {
+              timeout: 60_000,
+            },
+          );
+        const loseDevice = async () => {
+          const [worker] = page.workers();
+          await worker.evaluate(() => self.onmessage!({ data: { loseDevice: true } } as MessageEvent));
+        };
+        const lose = async () => {
+          await loseDevice();
+          await page.waitForFunction(
+            () => /goes on with a new one/.test(document.querySelector('#device')!.textContent!),
+            { timeout: 60_000 },
+          );
+          await runs();
+          expect(await page.$eval('#notice', (notice) => (notice as HTMLElement).hidden)).toBe(true);
+          await loseDevice();
+          await page.waitForSelector('#notice:not([hidden]) button', { timeout: 60_000 });
+          expect(await textOf(page, '#notice')).toContain('The GPU device was lost');
+          expect(await page.$eval('#panels', (panels) => (panels as HTMLElement).inert)).toBe(true);
+        };
+        const again = async () => {
+          await page.click('#notice button');
+          await page.waitForFunction(() => !(document.querySelector('#panels') as HTMLElement).inert, {
             timeout: 60_000,
-          },
-        );
-      const lose = async () => {
-        const [worker] = page.workers();
-        await worker.evaluate(() => self.onmessage!({ data: { loseDevice: true } } as MessageEvent));
-        await page.waitForSelector('#notice:not([hidden]) button', { timeout: 60_000 });
-        expect(await textOf(page, '#notice')).toContain('The GPU device was lost');
-        expect(await page.$eval('#panels', (panels) => (panels as HTMLElement).inert)).toBe(true);
-      };
-      const again = async () => {
-        await page.click('#notice button');
-        await page.waitForFunction(() => !(document.querySelector('#panels') as HTMLElement).inert, {
-          timeout: 60_000,
-        });
-        expect(await page.$eval('#notice', (notice) => (notice as HTMLElement).hidden)).toBe(true);
+          });
+          expect(await page.$eval('#notice', (notice) => (notice as HTMLElement).hidden)).toBe(true);
+          await page.click('#panel-compare button[type=submit]');
+          await runs();
+        };
         await page.click('#panel-compare button[type=submit]');
         await runs();
-      };
-      await page.click('#panel-compare button[type=submit]');
-      await runs();
-      await lose();
-      await screenshot(page, 'lost-device.png');
-      await again();
-      await lose();
-      await again();
-      await page.close();
-    });
+        await lose();
+        await screenshot(page, 'lost-device.png');
+        await again();
+        await lose();
+        await again();
+        await page.close();
+      },
+    );
 
     test('says what to enable without WebGPU', async () => {
       const bare = await stage.browser.newPage();

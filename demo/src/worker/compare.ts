@@ -37,6 +37,7 @@ export async function compare(
       // Small batches on a software adapter: a run can be cancelled between two.
       ...(runtime.adapter.profile === 'cpu' && { batch: Math.min(2, count) }),
       signal,
+      onLost: state.renew,
       onProgress: ({ row, done, total }) => progress({ kind: 'step', row, done, total }),
       onRow(row, measured) {
         const network = measured?.network;

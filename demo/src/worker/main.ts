@@ -1,4 +1,5 @@
 // The worker: owns the device, runs what the page asks for, and tells it how far it is.
+import { DeviceLostError } from 'lloyd';
 import type { Calls, FromWorker, ToWorker } from '../protocol.ts';
 import { clusterSteps } from './cluster-steps.ts';
 import { classify, compare } from './compare.ts';
@@ -19,7 +20,12 @@ type Handlers = {
 
 const handlers: Handlers = {
   open: async ({ base }, { progress }) => {
-    const opened = await open(base, progress, (why) => post({ lost: why }));
+    const opened = await open(
+      base,
+      progress,
+      (why) => post({ lost: why }),
+      (why) => post({ recovered: why }),
+    );
     state = opened.state;
     return opened.report;
   },
@@ -56,7 +62,16 @@ self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
   try {
     const handler = handlers[call] as (request: unknown, context: unknown) => Promise<unknown>;
     const progress = (step: unknown) => post({ id, progress: step });
-    const run = () => handler(request, { state, signal, progress });
+    const attempt = () => handler(request, { state, signal, progress });
+    const run = async () => {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!(error instanceof DeviceLostError) || !state) throw error;
+        await state.renew(error);
+        return attempt();
+      }
+    };
     post({ id, result: await (heavy.includes(call) ? inTurn(id, signal, run) : run()) });
   } catch (error) {
     const { name, message } = error instanceof Error ? error : new Error(String(error));

@@ -3,6 +3,8 @@ import {
   type CompareRowName,
   compareRowNames,
   createRuntime,
+  type DeviceLoss,
+  type DeviceLostError,
   isQuantized,
   type Model,
   type QuantizedModel,
@@ -17,7 +19,10 @@ import type { Compared } from './review.ts';
 
 /** What the worker holds while the page is open. */
 export interface State {
+  /** Another one after `renew`. */
   runtime: Runtime;
+  /** The runtime to go on with after a loss of the device; rejects with the loss where there is none any more. */
+  renew(loss: DeviceLostError): Promise<Runtime>;
   model: Model;
   test: Cifar10Images;
   calibration: Uint8Array;
@@ -43,9 +48,11 @@ export async function open(
   base: string,
   progress: (step: { done: number; total: number }) => void,
   onLost: (why: string) => void,
+  onRecovered: (why: string) => void,
 ): Promise<{ state: State; report: Opened }> {
   const runtime = await createRuntime();
-  runtime.device.lost.then(({ message, reason }) => onLost(message || reason || 'unknown reason'));
+  let renewed: Promise<Runtime> | undefined;
+  let lostAgain = false;
   const file = (path: string) => fetchBytes(new URL(path, base));
   const manifest: Manifest = JSON.parse(new TextDecoder().decode(await file('data/manifest.json')));
   const bytes = await fetchBytes(new URL(`weights/${STEM}.safetensors`, base), progress);
@@ -60,6 +67,12 @@ export async function open(
   );
   const state: State = {
     runtime,
+    async renew(loss) {
+      await runtime.lost;
+      const next = await renewed;
+      if (!next || lostAgain) throw loss;
+      return next;
+    },
     model,
     test,
     calibration: calibration.images,
@@ -74,8 +87,23 @@ export async function open(
       return network;
     },
   };
+  // The first loss is made good at once, also while nothing runs; a second one says that something else is wrong.
+  runtime.lost.then((first) => {
+    renewed = createRuntime().then((next) => {
+      state.runtime = next;
+      next.lost.then((second) => {
+        lostAgain = true;
+        onLost(wordsOf(second));
+      });
+      onRecovered(wordsOf(first));
+      return next;
+    });
+    renewed.catch(({ message }: Error) => onLost(message));
+  });
   return { state, report: { ...describe(state, runtime.adapter), trained } };
 }
+
+const wordsOf = ({ message, reason }: DeviceLoss) => message || reason;
 
 /** `vgg-cifar10-kmeans4-qat.safetensors` for `kmeans-4-qat`. */
 function trainedFile(name: CompareRowName): string {

@@ -150,6 +150,11 @@ function convTranspose(spec: NodeSpec): Plan {
   const before: number[] = [];
   const output = size.map((length, i) => {
     const full = (length - 1) * strides[i] + added[i] + extentOf(kernel[i], dilations[i]);
+    node.ensure(
+      full < 2 ** 31,
+      `the output of dimension ${i + 2} before padding is taken off must fit int32`,
+      full,
+    );
     if (asked.length > 0) {
       const total = Math.max(0, full - asked[i]);
       before.push(autoPad === 'SAME_UPPER' ? Math.floor(total / 2) : Math.ceil(total / 2));

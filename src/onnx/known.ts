@@ -4,6 +4,9 @@ import type { Plan } from './plan.ts';
 import { type OnnxTensor, sizeOf } from './tensors.ts';
 import { ANY, checkTensor, fromWords, numbersOf, type OnnxDType } from './value.ts';
 
+/** Elements that the host makes: half a gigabyte of words. */
+const MOST_KNOWN = 2 ** 27;
+
 /** An output that the host knows before anything runs. */
 const known = (tensor: OnnxTensor): Plan => ({ outputs: [tensor], steps: [] });
 const listOf = (dtype: OnnxDType, values: readonly number[], scalar = false): Plan =>
@@ -57,6 +60,7 @@ function constantOfShape(spec: NodeSpec): Plan {
     'input must be a list of sizes',
     dims ?? 'none',
   );
+  node.bounded(dims!, MOST_KNOWN);
   const value = tensorAttribute(node, 'value');
   if (value) checkTensor(`${spec.operator}: value`, value);
   node.ensure(!value || value.data.length === 1, 'value must be a tensor of one element', value?.dims);
@@ -77,6 +81,7 @@ function range(spec: NodeSpec): Plan {
   node.ensure(delta !== 0 && Number.isFinite(delta), 'delta must be a number other than 0', delta);
   const count = Math.max(0, Math.ceil((limit - start) / delta));
   node.ensure(Number.isSafeInteger(count), 'start, limit and delta must be finite', [start, limit]);
+  node.bounded([count], MOST_KNOWN);
   return listOf(
     dtype,
     Array.from({ length: count }, (_, i) => start + i * delta),

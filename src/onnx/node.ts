@@ -15,6 +15,9 @@ export interface NodeSpec {
   requantize?: RequantizeRule;
 }
 
+/** Words of the largest buffers there are: 2 GiB. */
+export const MOST_ELEMENTS = 2 ** 29;
+
 export type Node = ReturnType<typeof openNode>;
 
 /**
@@ -88,6 +91,12 @@ export function openNode(spec: NodeSpec, names: readonly string[], attributes: r
     },
     attribute,
     integer,
+    /** Dims whose elements are at most `most`: more fit no buffer, and tables of the host may be as long. */
+    bounded<D extends readonly number[]>(dims: D, most = MOST_ELEMENTS): D {
+      const rule = `the output must have at most ${most} elements`;
+      ensure(dims.reduce((product, size) => product * size, 1) <= most, rule, dims);
+      return dims;
+    },
     /** An integer attribute that is 0 or 1. */
     flag(name: string, fallback: boolean): boolean {
       const value = integer(name, Number(fallback));

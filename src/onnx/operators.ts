@@ -3,7 +3,7 @@ import { castOperators } from './cast.ts';
 import { convolutionOperators } from './convolution.ts';
 import { knownOperators } from './known.ts';
 import { moveOperators } from './move.ts';
-import type { NodeSpec } from './node.ts';
+import { MOST_ELEMENTS, type NodeSpec } from './node.ts';
 import { normalizeOperators } from './normalize.ts';
 import { OPSETS, type Operator } from './operator.ts';
 import type { Plan } from './plan.ts';
@@ -13,6 +13,7 @@ import { productOperators } from './product.ts';
 import { quantizedPlans } from './quantized.ts';
 import { reduceOperators } from './reduce.ts';
 import { resizeOperators } from './resize.ts';
+import { sizeOf } from './tensors.ts';
 import type { Value } from './value.ts';
 import { viewOperators } from './view.ts';
 
@@ -59,7 +60,12 @@ export function planOperator({
     `${operator} is there from opset ${since}${entry.until ? ` to ${until - 1}` : ''}`,
     opset,
   );
-  return entry.plan({ opset, ...spec });
+  const plan = entry.plan({ opset, ...spec });
+  for (const { dims } of plan.outputs) {
+    const most = `${operator}: an output must have at most ${MOST_ELEMENTS} elements`;
+    check(sizeOf(dims) <= MOST_ELEMENTS, most, dims);
+  }
+  return plan;
 }
 
 /**

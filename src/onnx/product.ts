@@ -57,6 +57,7 @@ function matMul(spec: NodeSpec): Plan {
   const batches = [left.slice(0, -2), right.slice(0, -2)];
   const batch = broadcastDims(`${spec.operator}: the batch dimensions`, batches);
   const dims = [...batch, ...(a.dims.length > 1 ? [M] : []), ...(b.dims.length > 1 ? [N] : [])];
+  node.bounded(batch);
   const strides = batches.map((own) => broadcastStrides(own, batch));
   const pairs = Array.from({ length: sizeOf(batch) }, (_, index) => {
     const coordinates = stridesOf(batch).map((stride, d) => Math.floor(index / stride) % batch[d]);

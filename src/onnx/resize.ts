@@ -23,6 +23,9 @@ import { ANY, FLOATS, isFloat, type OnnxDType, type Value } from './value.ts';
 const INPUT = { input: 0 } as const;
 const OUTPUT = { output: 0 } as const;
 
+/** An axis has a table as long as it becomes. */
+const LONGEST = 2 ** 24;
+
 /** What a node asks for, whatever its opset calls it. */
 interface Asked {
   mode: 'nearest' | 'linear' | 'cubic';
@@ -115,8 +118,11 @@ function openResize(spec: NodeSpec): { node: Node; x: Value; asked: Asked } {
     excludeOutside: node.flag('exclude_outside', false),
     cubic: node.float('cubic_coeff_a', -0.75),
   };
-  for (const [i, { size, length }] of asked.axes.entries())
+  node.bounded(asked.axes.map(({ length }) => length));
+  for (const [i, { size, length }] of asked.axes.entries()) {
+    node.ensure(length <= LONGEST, `axis ${i} may be resized to at most ${LONGEST}`, length);
     node.ensure(size > 0 || length === 0, `axis ${i} is empty and cannot be resized to ${length}`, x.dims);
+  }
   return { node, x, asked };
 }
 

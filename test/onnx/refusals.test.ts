@@ -190,6 +190,16 @@ const CASES: Case[] = [
     { coordinate_transformation_mode: 'tf_half_pixel_for_nn' },
     /coordinate_transformation_mode must be/,
   ],
+  // sizes beyond every buffer, before tables of that length are made
+  ['Resize', [x(1, 1, 4), null, f32(1, 1, 1e12)], {}, /the output must have at most 536870912 elements/],
+  ['Resize', [x(1, 1, 4), null, f32(1, 1, 2 ** 23)], {}, /axis 2 may be resized to at most 16777216/],
+  ['Tile', [x(4), int64s(2n ** 40n)], {}, /an output must have at most 536870912 elements/],
+  ['Expand', [x(1), int64s(2 ** 20, 2 ** 20)], {}, /an output must have at most/],
+  ['ConstantOfShape', [int64s(2 ** 20, 2 ** 20)], {}, /at most 134217728 elements/],
+  ['Range', [f32(0), f32(1e30), f32(1)], {}, /must be finite|at most 134217728 elements/],
+  ['MatMul', [x(2 ** 16, 1, 1, 1), x(2 ** 16, 1, 1)], {}, /at most 536870912 elements/],
+  ['ConvTranspose', [x(1, 1, 4), x(1, 1, 3)], { dilations: [2 ** 31], output_shape: [4] }, /must fit int32/],
+  ['Pad', [x(2), int64s(2n ** 40n, 0)], {}, /an output must have at most/],
   // quantized
   [
     'QLinearMul',

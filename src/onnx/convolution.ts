@@ -103,12 +103,14 @@ function conv(spec: NodeSpec): Plan {
   );
   checkBias(operands, outputs);
   const windows = windowsOf(node, size, kernel);
-  const whole = [...windows.before, ...windows.after].every((pad) => pad === 0);
-  const pointwise = [...kernel, ...windows.strides].every((value) => value === 1);
-  if (!pointwise || !whole || group > 1) return convolve(operands, outputs, windows, 0);
+  // A stride that is never taken reads as 1, so the sizes say whether every place is looked at.
+  const places = sizeOf(size);
+  const pointwise =
+    kernel.every((taps) => taps === 1) && windows.output.every((count, i) => count === size[i]);
+  const padded = [...windows.before, ...windows.after].some((pad) => pad > 0);
+  if (!pointwise || padded || group > 1) return convolve(operands, outputs, windows, 0);
   // A product of matrices a picture: weights x its channels.
   const [batch, channels] = x.dims;
-  const places = sizeOf(size);
   const made = product(
     { a: { input: 1 }, b: INPUT, ...(bias && { addend: { input: 2 } }), output: OUTPUT },
     {

@@ -74,6 +74,7 @@ describe('against ONNX Runtime', () => {
         { operator: 'Conv', inputs: [x(2, 37, 5, 9), x(41, 37, 1, 1), x(41)] },
         { operator: 'Conv', inputs: [x(1, 5, 70), x(3, 5, 1)] },
         { operator: 'Conv', inputs: [x(0, 5, 7), x(3, 5, 1)] },
+        { operator: 'Conv', inputs: [x(2, 3, 2), x(4, 3, 1)], attributes: { strides: [3] } },
       ],
       1e-5,
     );

@@ -10,11 +10,21 @@ import { seeded, testUnlessSlow, useRuntime } from '../support/runtime.ts';
 const gpu = useRuntime();
 
 /** int8 tensors; `period` is how often b repeats. */
-async function add(rule: RequantizeRule, count: number, period: number, seed: number, workgroup = 64) {
+async function add(
+  rule: RequantizeRule,
+  count: number,
+  period: number,
+  seed: number,
+  workgroup = 64,
+  scales?: readonly number[],
+) {
   const random = seeded(seed);
   const scale = () => Math.fround(seed % 2 ? 2 ** -random.integer(2, 5) : 0.02 + random.next() * 0.2);
-  const qparams = () => ({ scale: scale(), zeroPoint: 2 * random.integer(-30, 30) + 1 });
-  const [p, q, y] = [qparams(), qparams(), qparams()];
+  const qparams = (given?: number) => ({
+    scale: given ?? scale(),
+    zeroPoint: 2 * random.integer(-30, 30) + 1,
+  });
+  const [p, q, y] = [0, 1, 2].map((i) => qparams(scales && Math.fround(scales[i])));
   const [a, b] = [random.int8s(count), random.int8s(period)];
   const { ADD, words } = prepareAdd(
     rule,
@@ -57,6 +67,24 @@ describe('add-int8', () => {
         expect(await add(rule, 5000, seed % 3 ? 5000 : 50, seed, 256)).toBe(-1);
     });
   }
+
+  test.each(requantizeRules)("%s has its twin's codes where scales are 900 times apart", async (rule) => {
+    for (const scales of [
+      [0.0045, 3.9, 4.1],
+      [3.9, 0.0045, 4.1],
+      [3.9, 4.1, 0.5],
+    ]) {
+      expect(await add(rule, 5000, 5000, 3, 64, scales)).toBe(-1);
+    }
+  });
+
+  test("XNNPACK's multipliers round to nearest, ties to even", () => {
+    const words = (ratio: number) => prepareAdd('xnn-rndnu', [ratio, 1, 1], [0, 0, 0]).words;
+    expect(words(1 + 2 ** -21)).toEqual(words(1));
+    expect(words(1 + 2 ** -21 + 2 ** -23)).toEqual(words(1 + 2 ** -20));
+    expect(words(1 + 3 * 2 ** -21)).toEqual(words(1 + 2 ** -19));
+    expect(words(1 + 2 ** -20)).not.toEqual(words(1));
+  });
 
   testUnlessSlow('a dispatch wider than 65,535 workgroups is folded', async () => {
     expect(await add('lab', 65_536 * 128 + 9, 1000, 5, 32)).toBe(-1);

@@ -13,6 +13,8 @@ describe('codebook-gradient', () => {
     [5, 4, 1, 0],
     [3000, 4, 32, 0],
     [3000, 16, 5, 1],
+    // Entries of one member, whose mean is that member.
+    [20, 16, 3, 1],
     [999, 256, 8, 0],
   ]) {
     test(`${count} codes of ${segments} entries in ${splits} splits${mean ? ', means' : ''}`, async () => {

@@ -1,3 +1,4 @@
+import { check } from '../gpu/errors.ts';
 import { convolutionReference } from '../reference/convolution.ts';
 import { elementWiseReference } from '../reference/element-wise.ts';
 import { elementWiseIntegerReference } from '../reference/element-wise-integer.ts';
@@ -31,6 +32,7 @@ export const twins: Readonly<Record<string, Twin>> = {
 export function runTwin(step: Step, bufferOf: (operand: Operand) => Float64Array): void {
   const { name } = step.kernel.declaration;
   const buffers = Object.entries(step.buffers).map(([key, operand]) => [key, bufferOf(operand)]);
+  check(name in twins, 'a step on the host needs the twin of its kernel', name);
   twins[name](Object.fromEntries(buffers), step.params, step.specialization);
 }
 

@@ -146,6 +146,7 @@ async function quantizeLayers(
           seed: options.seed,
           maxIterations: options.maxIterations,
           granularity: options.granularity,
+          signal: options.signal,
         },
       );
       for (const [i, { name }] of group.entries()) {

@@ -71,7 +71,12 @@ describe('normalize', () => {
 
   test('channels inside a group and across groups; no mean, no bias, given statistics', async () => {
     const channels: Shape = { groups: 6, size: 20, scaleInners: 5, scaleCount: 8 };
-    for (const specialization of [{}, { LANES: 64 } as Record<string, number>, { CENTERED: 0 }, { HAS_BIAS: 0 }])
+    for (const specialization of [
+      {},
+      { LANES: 64 } as Record<string, number>,
+      { CENTERED: 0 },
+      { HAS_BIAS: 0 },
+    ])
       expect(await apart(channels, specialization), JSON.stringify(specialization)).toBe(-1);
     expect(await apart({ groups: 6, size: 5, scaleInners: 5, scaleCount: 3 }, { GIVEN: 1 })).toBe(-1);
   });

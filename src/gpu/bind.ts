@@ -25,7 +25,7 @@ export function bind(
   const { name, bindings, params } = declaration;
   const hasParams = Object.keys(params).length > 0;
   const packed = packParams(name, params, values);
-  declaration.check?.(name, values);
+  declaration.check?.(name, values, overrides);
   const workgroups = foldWorkgroups(device, name, declaration.workgroups(values, overrides));
   for (const key of Object.keys(buffers)) {
     check(

@@ -58,7 +58,11 @@ export interface KernelDeclaration<B extends Bindings, P extends ParamTypes> {
   /** Features that the module enables. */
   requires?: readonly string[];
   /** Refuses parameters that the shader would be wrong for, each of which is in its type's range. */
-  check?(name: string, params: Readonly<Record<string, number>>): void;
+  check?(
+    name: string,
+    params: Readonly<Record<string, number>>,
+    specialization: Readonly<Record<string, number>>,
+  ): void;
   /** How many workgroups a call needs; more than the adapter allows in x is folded into y. */
   workgroups(
     params: ParamValues<P>,

@@ -79,3 +79,10 @@ export function checkWindowGradient(name: string, params: Params): void {
     refuseOutside(`${name}: the window's ${axis}`, -reach, Math.max(reach, size + before));
   }
 }
+
+/** What a transposed convolution refuses: it goes from an output pixel back to the inputs that reach it. */
+export function checkTransposedWindow(name: string, params: Params): void {
+  for (const [axis, { output, before, kernel, dilation }] of axesOf(params)) {
+    refuseOutside(`${name}: the window's ${axis}`, before - (kernel - 1) * dilation, output + before);
+  }
+}

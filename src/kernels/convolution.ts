@@ -1,5 +1,6 @@
 import source from '../../shaders/convolution.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { checkTransposedWindow, checkWindow } from '../gpu/window.ts';
 
 /** f32 convolution or transposed convolution, channels first; see shaders/convolution.wgsl. */
 export const convolution = defineKernel({
@@ -31,5 +32,7 @@ export const convolution = defineKernel({
     WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },
   },
   constants: { OUTPUTS: ['1u', '4u'] },
+  check: (name, params, { TRANSPOSED }) =>
+    TRANSPOSED === 1 ? checkTransposedWindow(name, params) : checkWindow(name, params),
   workgroups: ({ threads }, { WORKGROUP_SIZE }) => Math.ceil(threads / WORKGROUP_SIZE),
 });

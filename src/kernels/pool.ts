@@ -1,5 +1,6 @@
 import source from '../../shaders/pool.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** Maximum or average of windows, channels first; see shaders/pool.wgsl. */
 export const pool = defineKernel({
@@ -30,5 +31,6 @@ export const pool = defineKernel({
     WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },
   },
   constants: { Element: ['f32', 'i32'] },
+  check: checkWindow,
   workgroups: ({ count }, { WORKGROUP_SIZE }) => Math.ceil(count / WORKGROUP_SIZE),
 });

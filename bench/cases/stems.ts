@@ -27,6 +27,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'conv2d-broadcast': 'conv2d',
   'conv2d-filter-gradient': 'conv2d-filter-gradient',
   'conv2d-filter-gradient-broadcast': 'conv2d-filter-gradient',
+  'conv2d-filter-gradient-tiled': 'conv2d-filter-gradient',
   'conv2d-input-gradient': 'conv2d-input-gradient',
   'conv2d-input-gradient-broadcast': 'conv2d-input-gradient',
   'conv2d-int8': 'conv2d-int8',

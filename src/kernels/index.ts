@@ -21,6 +21,7 @@ import { conv2dKernel } from './conv2d.ts';
 import { conv2dBroadcastKernel } from './conv2d-broadcast.ts';
 import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
 import { conv2dFilterGradientBroadcastKernel } from './conv2d-filter-gradient-broadcast.ts';
+import { conv2dFilterGradientTiledKernel } from './conv2d-filter-gradient-tiled.ts';
 import { conv2dInputGradientKernel } from './conv2d-input-gradient.ts';
 import { conv2dInputGradientBroadcastKernel } from './conv2d-input-gradient-broadcast.ts';
 import { conv2dInt8Kernel } from './conv2d-int8.ts';
@@ -107,6 +108,7 @@ export const kernels = {
   conv2dBroadcast: conv2dBroadcastKernel,
   conv2dFilterGradient: conv2dFilterGradientKernel,
   conv2dFilterGradientBroadcast: conv2dFilterGradientBroadcastKernel,
+  conv2dFilterGradientTiled: conv2dFilterGradientTiledKernel,
   conv2dInputGradient: conv2dInputGradientKernel,
   conv2dInputGradientBroadcast: conv2dInputGradientBroadcastKernel,
   conv2dInt8: conv2dInt8Kernel,

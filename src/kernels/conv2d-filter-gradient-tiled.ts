@@ -1,0 +1,29 @@
+import source from '../../shaders/conv2d-filter-gradient-tiled.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+import { checkWindow } from '../gpu/window.ts';
+import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
+
+const { bindings, params } = conv2dFilterGradientKernel.declaration;
+
+/** Gradient of a convolution by its weights, staged; shapes in `shaders/conv2d-filter-gradient-tiled.wgsl`. */
+export const conv2dFilterGradientTiledKernel = defineKernel({
+  name: 'conv2d-filter-gradient-tiled',
+  wgsl: [source],
+  bindings,
+  params,
+  constants: {
+    TILE_ROWS: ['8u', '16u', '32u'],
+    TILE_COLUMNS: ['4u', '8u', '16u', '32u'],
+    TILE_PIXELS: ['8u', '16u'],
+    THREAD_ROWS: ['1u', '2u'],
+    THREAD_COLUMNS: ['1u', '2u'],
+  },
+  check: checkWindow,
+  workgroups: (
+    { kernelHeight, kernelWidth, inputVectors, outputVectors, pixelCount, chunk },
+    { TILE_ROWS = 16, TILE_COLUMNS = 16 },
+  ) =>
+    Math.ceil((kernelHeight * kernelWidth * inputVectors) / TILE_ROWS) *
+    Math.ceil(outputVectors / TILE_COLUMNS) *
+    Math.ceil(pixelCount / chunk),
+});

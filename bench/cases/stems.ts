@@ -78,6 +78,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   requantize: 'requantize',
   resample: 'resample',
   'resize-channels': 'resize-channels',
+  'retile-weights': 'conv2d-input-gradient',
   'sgd-step': 'sgd-step',
   softmax: 'softmax',
   'softmax-cross-entropy': 'softmax-cross-entropy',

@@ -73,6 +73,7 @@ import { reduceMinMaxKernel } from './reduce-min-max.ts';
 import { requantize } from './requantize.ts';
 import { resample } from './resample.ts';
 import { resizeChannelsKernel } from './resize-channels.ts';
+import { retileWeightsKernel } from './retile-weights.ts';
 import { sgdStepKernel } from './sgd-step.ts';
 import { softmax } from './softmax.ts';
 import { softmaxCrossEntropyKernel } from './softmax-cross-entropy.ts';
@@ -160,6 +161,7 @@ export const kernels = {
   requantize,
   resample,
   resizeChannels: resizeChannelsKernel,
+  retileWeights: retileWeightsKernel,
   sgdStep: sgdStepKernel,
   softmax,
   softmaxCrossEntropy: softmaxCrossEntropyKernel,

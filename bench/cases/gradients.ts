@@ -1,15 +1,9 @@
 import { sumSplitsKernel } from '../../src/kernels/sum-splits.ts';
-import { broadcastLanes } from '../../src/quantize/tile.ts';
 import { tileWeights, untileWeights } from '../../src/quantize/weight-layout.ts';
 import { conv2dFilterGradient } from '../../src/reference/conv2d-filter-gradient.ts';
 import { conv2dInputGradient } from '../../src/reference/conv2d-input-gradient.ts';
-import {
-  type ConvGeometry,
-  filterSplits,
-  planFilterGradient,
-  planInputGradient,
-  weightLayout,
-} from '../../src/train/geometry.ts';
+import { convKernels, filterParts, tiledBackward } from '../../src/train/convolution.ts';
+import { type ConvGeometry, planInputGradient, weightLayout } from '../../src/train/geometry.ts';
 import { seeded } from '../random.ts';
 import type { BenchCase, BenchContext, ConvCase, Size } from '../types.ts';
 import { type Dispatch, kernelCase, repeated } from './kernel-case.ts';
@@ -23,7 +17,7 @@ const SHAPES: Record<Size, readonly ConvCase[]> = {
   gpu: [shape(250, 16, 256, 256), shape(250, 4, 512, 512)],
 };
 
-/** A convolution's gradients by its input and by its weights, as a training step computes them. */
+/** A convolution's gradients by its input and by its weights, as a training step computes them on the adapter. */
 export function gradientCases(size: Size): BenchCase[] {
   return SHAPES[size].flatMap((own) => {
     const { N, H, C, O, K } = own;
@@ -63,25 +57,41 @@ function inputGradient({ runtime }: BenchContext, own: ConvCase): Dispatch {
   const { N, H, C } = own;
   const { gradient, weights } = gradientInputs(own);
   const geometry = geometryOf(own);
-  return {
-    ...planInputGradient(geometry, N, broadcastLanes(runtime)),
-    buffers: {
-      gradient,
-      weights: tileWeights(weights, weightLayout(geometry)),
-      inputGradient: N * H * H * C * 4,
-    },
+  const kernels = convKernels(runtime);
+  const ordered = tileWeights(weights, weightLayout(geometry));
+  const bytes = N * H * H * C * 4;
+  const check = {
     operations: operationsOf(own),
-    of: 'inputGradient',
     near: () => conv2dInputGradient(gradient, weights, twinGeometry(own)),
+  };
+  const tiled = tiledBackward(kernels, geometry, N);
+  if (!tiled) {
+    return {
+      ...planInputGradient(geometry, N, kernels.lanes),
+      buffers: { gradient, weights: ordered, inputGradient: bytes },
+      of: 'inputGradient',
+      ...check,
+    };
+  }
+  const channels = tiled.layout.tileCount * tiled.layout.tileChannels;
+  const epilogue = { scale: new Float32Array(channels).fill(1), shift: new Float32Array(channels) };
+  return {
+    ...tiled.retile,
+    buffers: { weights: ordered, retiled: tiled.layout.length * 4 },
+    next: [
+      { ...tiled.product, buffers: { input: gradient, weights: 'retiled', output: bytes, ...epilogue } },
+    ],
+    of: 'output',
+    ...check,
   };
 }
 
 function filterGradient({ runtime }: BenchContext, own: ConvCase): Dispatch {
   const { input, gradient } = gradientInputs(own);
   const geometry = geometryOf(own);
-  const { splits, length } = filterSplits(geometry, own.N);
+  const { splits, length, ...plan } = filterParts(convKernels(runtime), geometry, own.N);
   return {
-    ...planFilterGradient(geometry, own.N, broadcastLanes(runtime)),
+    ...plan,
     buffers: { input, gradient, partial: splits * length * 4 },
     next: [
       {

@@ -6,15 +6,8 @@ import { fakeQuantizeGradientKernel } from '../kernels/fake-quantize-gradient.ts
 import { maxPool2dGradientKernel } from '../kernels/max-pool2d-gradient.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';
 import { type Builder, SPLIT_PIXELS, type Stages } from './builder.ts';
-import {
-  filterSplits,
-  LARGEST,
-  outputPixels,
-  planFilterGradient,
-  planInputGradient,
-  poolParams,
-  vectorsOf,
-} from './geometry.ts';
+import { bindFilterGradient, bindInputGradient } from './convolution.ts';
+import { LARGEST, outputPixels, poolParams, vectorsOf } from './geometry.ts';
 import { type AffineLayer, normOf, type TrainedAdd, type TrainedConv, type TrainedLayer } from './layers.ts';
 import { descend } from './weights.ts';
 
@@ -156,38 +149,18 @@ async function convBackward(
   wanted: boolean,
   backward: Call[],
 ): Promise<Backward> {
-  const { workshop, options, lanes, gradients, partial } = builder;
+  const { workshop, options, kernels, gradients, partial } = builder;
   const { batch } = options;
   const [input] = stages.inputs;
   const { normalized, step } = await normBackward(builder, layer, stages, gradient, backward);
   const weights = builder.weights.get(layer.name)!;
-  const filter = planFilterGradient(layer, batch, lanes);
-  const split = filterSplits(layer, batch);
-  backward.push(
-    await workshop.bind(
-      filter.kernel,
-      { input, gradient: normalized, partial },
-      filter.params,
-      filter.specialization,
-    ),
-    await workshop.bind(
-      sumSplitsKernel,
-      { partial, output: weights.gradient },
-      { count: split.length, splits: split.splits },
-    ),
-  );
+  const parts = { input, gradient: normalized, partial, output: weights.gradient };
+  backward.push(...(await bindFilterGradient(workshop, kernels, layer, batch, parts)));
   let inputGradient: GPUBuffer | null = null;
   if (wanted) {
     inputGradient = gradients.take();
-    const plan = planInputGradient(layer, batch, lanes);
-    backward.push(
-      await workshop.bind(
-        plan.kernel,
-        { gradient: normalized, weights: weights.effective, inputGradient },
-        plan.params,
-        plan.specialization,
-      ),
-    );
+    const operands = { gradient: normalized, weights: weights.effective, inputGradient };
+    backward.push(...(await bindInputGradient(workshop, kernels, layer, batch, operands)));
   }
   gradients.give(normalized);
   return { backward, update: [...weights.update, step], gradients: [inputGradient] };

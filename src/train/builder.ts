@@ -1,8 +1,9 @@
 import type { Call } from '../gpu/call.ts';
 import type { ImageShape, Model } from '../model/graph.ts';
 import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/precision.ts';
-import type { Lanes } from '../quantize/tile.ts';
+import type { KernelPreference } from '../quantize/kernel-choice.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
+import type { BoundKernels } from './convolution.ts';
 import type { Descent, QuantizedTraining, State, TrainedWeights, Workshop } from './weights.ts';
 
 /** What a network is built for. */
@@ -23,6 +24,8 @@ export interface NetworkOptions {
   training: QuantizedTraining;
   /** A network whose logits are learned from too. */
   teacher?: Teacher;
+  /** The family of the convolutions' kernels: the adapter's (`auto`) unless given. */
+  kernels?: KernelPreference;
 }
 
 /** A network to learn from, and how. */
@@ -39,8 +42,7 @@ export interface Teacher {
 export interface Builder {
   model: Model;
   workshop: Workshop;
-  /** What plans of convolutions are given here. */
-  lanes: Lanes;
+  kernels: BoundKernels;
   options: NetworkOptions;
   descent: Descent;
   partial: GPUBuffer;

@@ -9,11 +9,12 @@ import { requiredParameter } from '../model/parameters.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
 import { type Builder, SPLIT_PIXELS, type Stages } from './builder.ts';
 import { codebookWeights } from './codebook-weights.ts';
-import { outputPixels, planConv, poolParams, vectorsOf, weightLayout } from './geometry.ts';
+import { bindConv } from './convolution.ts';
+import { outputPixels, poolParams, vectorsOf, weightLayout } from './geometry.ts';
 import { type AffineLayer, normOf, normParameters, type TrainedConv, type TrainedLayer } from './layers.ts';
 import { roundedWeights } from './rounded-weights.ts';
 import { roundOutput, roundTo } from './rounding.ts';
-import { floatWeights, type TrainedWeights, type Workshop } from './weights.ts';
+import { floatWeights, type TrainedWeights } from './weights.ts';
 
 /** Binds a layer's forward pass over the tensors it reads; the last layer's logits are rounded to no grid. */
 export async function forwardStages(
@@ -63,27 +64,12 @@ async function convForward(
   builder.weights.set(name, weights);
   for (const [key, buffer] of weights.state) state.set(key, buffer);
   const sums = workshop.empty(bytesOf(layer.shape), `${name} sums`);
-  const plan = planConv(layer, batch, builder.lanes);
   const operands = { input: inputs[0], weights: weights.effective, output: sums };
-  const convolve = await workshop.bind(
-    plan.kernel,
-    layer.depthwise ? operands : { ...operands, ...plainEpilogue(workshop, layer, layout) },
-    plan.params,
-    plan.specialization,
-  );
+  const convolve = await bindConv(workshop, builder.kernels, layer, batch, operands);
   const norm = await normForward(builder, layer, sums);
-  const forward = [...weights.prepare, convolve, ...norm.forward];
+  const forward = [...weights.prepare, ...convolve, ...norm.forward];
   const stages: Stages = { ...norm, inputs, forward, sums };
   return last ? stages : roundOutput(builder, layer, stages);
-}
-
-/** The scale and shift that leave a sum as it is, and padding zero. */
-function plainEpilogue(workshop: Workshop, { shape }: TrainedConv, layout: TileLayout) {
-  const channels = layout.tileCount * layout.tileChannels;
-  return {
-    scale: workshop.upload(new Float32Array(channels).fill(1, 0, shape.channels), 'ones'),
-    shift: workshop.upload(new Float32Array(channels), 'zeros'),
-  };
 }
 
 async function convWeights(

@@ -182,7 +182,8 @@ export function outputPixels({ shape }: Pick<ConvGeometry, 'shape'>, batch: numb
   return batch * shape.height * shape.width;
 }
 
-function convParams({ input, shape, kernel, strides, dilations, pads }: ConvGeometry) {
+/** What every kernel over a convolution's windows is told. */
+export function convParams({ input, shape, kernel, strides, dilations, pads }: ConvGeometry) {
   return {
     inputHeight: input.height,
     inputWidth: input.width,

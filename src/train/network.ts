@@ -6,15 +6,21 @@ import { distillationLossKernel } from '../kernels/distillation-loss.ts';
 import { movingAverageKernel } from '../kernels/moving-average.ts';
 import { softmaxCrossEntropyKernel } from '../kernels/softmax-cross-entropy.ts';
 import type { ImageShape, Model } from '../model/graph.ts';
-import { broadcastLanes } from '../quantize/tile.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
 import { bindBackward } from './backward.ts';
 import { type Builder, gradientPool, type NetworkOptions, SPLIT_PIXELS, type Stages } from './builder.ts';
+import {
+  type BoundKernels,
+  type ConvKernels,
+  convKernels,
+  filterParts,
+  retiledBytes,
+} from './convolution.ts';
 import { foldModel } from './fold.ts';
 import { forwardStages } from './forward.ts';
-import { filterSplits, LARGEST, outputPixels, vectorsOf } from './geometry.ts';
+import { LARGEST, outputPixels, vectorsOf } from './geometry.ts';
 import { isAffine, type TrainedLayer, trainedLayers } from './layers.ts';
-import { createWorkshop, type State, type TrainedWeights } from './weights.ts';
+import { createWorkshop, type State, type TrainedWeights, type Workshop } from './weights.ts';
 
 /** A network on the GPU with its training step: every buffer and bind group made ahead. */
 export interface TrainingNetwork {
@@ -65,11 +71,12 @@ export async function buildNetwork(
       results: workshop.empty(batch * 8, 'results'),
     };
     const largest = Math.max(bytesOf(input), ...layers.map((layer) => bytesOf(layer.shape)));
-    const partial = workshop.empty(partialBytes(layers, batch), 'partial sums');
+    const kernels = convKernels(runtime, options.kernels);
+    const partial = workshop.empty(partialBytes(kernels, layers, batch), 'partial sums');
     const builder: Builder = {
       model,
       workshop,
-      lanes: broadcastLanes(workshop.runtime),
+      kernels: boundKernels(workshop, kernels, layers, batch),
       options,
       descent: { ...options, schedule: buffers.schedule },
       partial,
@@ -157,9 +164,11 @@ async function learnFromTeacher(
   if (!teacher) return [];
   const { model } = foldModel(teacher.model);
   const layers = trainedLayers(model);
+  const { workshop, kernels } = student;
   const builder: Builder = {
     ...student,
     model,
+    kernels: boundKernels(workshop, kernels, layers, student.options.batch),
     options: { ...student.options, quantized: undefined, activations: undefined, keepStatistics: true },
     state: new Map(),
     layouts: new Map(),
@@ -235,12 +244,24 @@ async function keepAverages({ workshop, state, descent, observed }: Builder): Pr
   return calls;
 }
 
-function partialBytes(layers: readonly TrainedLayer[], batch: number): number {
+/** The kernels with room to retile the weights of these layers in. */
+function boundKernels(
+  workshop: Workshop,
+  kernels: ConvKernels,
+  layers: readonly TrainedLayer[],
+  batch: number,
+): BoundKernels {
+  const convs = layers.filter((layer) => layer.kind === 'conv');
+  const bytes = retiledBytes(kernels, convs, batch);
+  return { ...kernels, retiled: bytes > 0 ? workshop.empty(bytes, 'retiled weights') : null };
+}
+
+function partialBytes(kernels: ConvKernels, layers: readonly TrainedLayer[], batch: number): number {
   const needs = layers.filter(isAffine).flatMap((layer) => {
     const reductions = Math.ceil(outputPixels(layer, batch) / SPLIT_PIXELS);
     const own = reductions * vectorsOf(layer.shape) * 32;
     if (layer.kind === 'norm') return own;
-    const { splits, length } = filterSplits(layer, batch);
+    const { splits, length } = filterParts(kernels, layer, batch);
     return [splits * length * 4, own];
   });
   return Math.max(...needs);

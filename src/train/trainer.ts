@@ -2,6 +2,7 @@ import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { type ImageShape, inferShapes, type Model } from '../model/graph.ts';
 import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/precision.ts';
+import type { KernelPreference } from '../quantize/kernel-choice.ts';
 import type { Teacher } from './builder.ts';
 import { architectureOf, restoreCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { isAffine, normOf } from './layers.ts';
@@ -26,6 +27,8 @@ export interface TrainerOptions {
   activations?: ReadonlyMap<string, ActivationQparams>;
   training?: QuantizedTraining;
   teacher?: Teacher;
+  /** The family of the convolutions' kernels: the adapter's (`auto`) unless given. */
+  kernels?: KernelPreference;
 }
 
 /** Where a step is in its run: all that decides its images and rate. */
@@ -92,6 +95,7 @@ export async function createTrainer(
     weightDecay: options.weightDecay ?? 0,
     quantized: options.quantized,
     teacher: options.teacher,
+    kernels: options.kernels,
     keepStatistics: options.keepStatistics ?? false,
     activations: options.activations,
     training: options.training ?? { centroids: 'gradient', learnedStep: false, observe: 0 },

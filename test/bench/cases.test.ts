@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { benchCases } from '../../bench/cases/index.ts';
 import { disagreement } from '../../bench/compare-logits.ts';
 import { nodeContext } from '../../bench/node.ts';
@@ -49,6 +49,26 @@ describe('what the benches time is right', () => {
       const tolerance = name.includes('-f16') ? 1e-3 : 1e-4;
       if (floats) expect(relativeL2(floats.actual, floats.expected)).toBeLessThan(tolerance);
       if (opened.output) expect(output!.some((byte) => byte !== output![0])).toBe(true);
+    } finally {
+      await opened.close();
+    }
+  });
+});
+
+describe('a convolution’s gradients as a GPU’s training computes them', () => {
+  const gradients = benchCases('tiny').filter(({ name }) => /^conv2d-(input|filter)-gradient\(/.test(name));
+  test.each(gradients)('$name', async ({ subjects: [subject] }) => {
+    const { runtime } = gpu;
+    const profiled = { ...runtime, adapter: { ...runtime.adapter, profile: 'gpu' as const } };
+    const bound = vi.spyOn(runtime.device, 'createBindGroup');
+    const opened = await subject.open({ ...nodeContext(runtime, 'tiny'), runtime: profiled });
+    const used = bound.mock.calls.map(([{ label }]) => label);
+    bound.mockRestore();
+    try {
+      expect(used.some((name) => name?.endsWith('-tiled'))).toBe(true);
+      await opened.run();
+      const { actual, expected } = await opened.floats!();
+      expect(relativeL2(actual, expected)).toBeLessThan(1e-5);
     } finally {
       await opened.close();
     }

@@ -1,7 +1,6 @@
 import { batchNormKernel } from '../../src/kernels/batch-norm.ts';
 import { batchNormGradientKernel } from '../../src/kernels/batch-norm-gradient.ts';
 import { batchNormGradientSumsKernel } from '../../src/kernels/batch-norm-gradient-sums.ts';
-import { batchNormMergeKernel } from '../../src/kernels/batch-norm-merge.ts';
 import { batchNormStatisticsKernel } from '../../src/kernels/batch-norm-statistics.ts';
 import { batchNorm } from '../../src/reference/batch-norm.ts';
 import { batchNormGradient } from '../../src/reference/batch-norm-gradient.ts';
@@ -9,8 +8,10 @@ import { batchNormGradientSums } from '../../src/reference/batch-norm-gradient-s
 import { batchNormMerge } from '../../src/reference/batch-norm-merge.ts';
 import { batchNormStatistics } from '../../src/reference/batch-norm-statistics.ts';
 import { sumSplits } from '../../src/reference/sum-splits.ts';
+import { convKernels } from '../../src/train/convolution.ts';
+import { mergeKernel, reductionChunk } from '../../src/train/reductions.ts';
 import { seeded } from '../random.ts';
-import type { BenchCase, Size } from '../types.ts';
+import type { BenchCase, BenchContext, Size } from '../types.ts';
 import { kernelCase, repeated } from './kernel-case.ts';
 
 type Shape = readonly [N: number, H: number, C: number];
@@ -22,19 +23,22 @@ const SHAPES: Record<Size, Shape> = {
   gpu: [250, 32, 64],
 };
 
-/** Pixels a split, as training takes them; few at the smallest size, so that there are several splits. */
-const chunkOf = (size: Size) => (size === 'tiny' ? 16 : 256);
-
 const [LOW, HIGH] = [0, 3.4028234663852886e38];
 
 /** The five kernels of a batch norm with its ReLU, forwards and back, bound by memory. */
 export function normalizationCases(size: Size): BenchCase[] {
   const [N, H, C] = SHAPES[size];
-  const chunk = chunkOf(size);
   const arguments_ = `(N=${N},H=${H},C=${C})`;
   const pixelCount = N * H * H;
   const bytes = pixelCount * C * 4;
-  const splits = Math.ceil(pixelCount / chunk);
+  /** Splits as training on the adapter takes them; at the smallest size several all the same. */
+  const split = ({ runtime }: BenchContext) => {
+    const kernels = convKernels(runtime);
+    const chunk = size === 'tiny' ? 16 : reductionChunk(kernels, pixelCount, C / 4);
+    const splits = Math.ceil(pixelCount / chunk);
+    const of = (values: Float32Array, s: number) => values.subarray(s * chunk * C, (s + 1) * chunk * C);
+    return { chunk, splits, of, merge: mergeKernel(kernels, splits) };
+  };
   const counts = { pixelCount, vectors: C / 4 };
   const limits = { low: LOW, high: HIGH };
   const floats = (seed: number, count: number) => repeated((n) => seeded(seed).floats(n), count);
@@ -43,27 +47,27 @@ export function normalizationCases(size: Size): BenchCase[] {
   // Mean and inverse deviation, gamma and beta.
   const statistics = pairs(C, 42, [0, 1]);
   const affine = pairs(C, 43, [1, 0]);
-  const splitOf = (values: Float32Array, s: number) => values.subarray(s * chunk * C, (s + 1) * chunk * C);
   return [
-    kernelCase(`batch-norm-statistics${arguments_}`, 'fp32', N, () => {
+    kernelCase(`batch-norm-statistics${arguments_}`, 'fp32', N, (context) => {
+      const { chunk, splits, of } = split(context);
       const x = input();
       return {
         kernel: batchNormStatisticsKernel,
         buffers: { input: x, partial: splits * C * 8 },
         params: { ...counts, chunk },
         of: 'partial',
-        near: () =>
-          Array.from({ length: splits }, (_, s) => [...batchNormStatistics(splitOf(x, s), C)]).flat(),
+        near: () => Array.from({ length: splits }, (_, s) => [...batchNormStatistics(of(x, s), C)]).flat(),
       };
     }),
-    kernelCase(`batch-norm-merge${arguments_}`, 'fp32', N, () => {
+    kernelCase(`batch-norm-merge${arguments_}`, 'fp32', N, (context) => {
+      const { chunk, splits, merge } = split(context);
       const partial = floats(44, splits * C * 2).map(Math.abs);
       const running = pairs(C, 45, [0, 1]);
       const options = { epsilon: Math.fround(1e-5), momentum: Math.fround(0.1) };
       const parts = Array.from({ length: splits }, (_, s) => partial.subarray(s * C * 2, (s + 1) * C * 2));
       const sizes = parts.map((_, s) => Math.min(chunk, pixelCount - s * chunk));
       return {
-        kernel: batchNormMergeKernel,
+        kernel: merge,
         buffers: { partial, statistics: C * 8, running },
         params: { ...counts, chunk, ...options },
         of: 'running',
@@ -80,7 +84,8 @@ export function normalizationCases(size: Size): BenchCase[] {
         near: () => batchNorm(x, statistics, affine, [LOW, HIGH]),
       };
     }),
-    kernelCase(`batch-norm-gradient-sums${arguments_}`, 'fp32', N, () => {
+    kernelCase(`batch-norm-gradient-sums${arguments_}`, 'fp32', N, (context) => {
+      const { chunk, splits } = split(context);
       const [x, dy] = [input(), gradient()];
       return {
         kernel: batchNormGradientSumsKernel,

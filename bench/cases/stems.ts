@@ -13,6 +13,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'batch-norm-gradient': 'batch-norm-gradient',
   'batch-norm-gradient-sums': 'batch-norm-gradient-sums',
   'batch-norm-merge': 'batch-norm-merge',
+  'batch-norm-merge-wide': 'batch-norm-merge',
   'batch-norm-statistics': 'batch-norm-statistics',
   'choose-qparams': 'choose-qparams',
   'codebook-decode': 'codebook-decode',
@@ -86,6 +87,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'strided-copy': 'strided-copy',
   'sum-splits': 'sum-splits',
   'sum-splits-int8': 'conv2d-int8-tiled',
+  'sum-splits-wide': 'sum-splits-wide',
   'tile-weights': 'tile-weights',
   'unpack-codes': 'unpack-codes',
 };

@@ -10,6 +10,7 @@ import { sgdStepKernel } from '../../src/kernels/sgd-step.ts';
 import { softmaxCrossEntropyKernel } from '../../src/kernels/softmax-cross-entropy.ts';
 import { stepSizeGradientKernel } from '../../src/kernels/step-size-gradient.ts';
 import { sumSplitsKernel } from '../../src/kernels/sum-splits.ts';
+import { sumSplitsWideKernel } from '../../src/kernels/sum-splits-wide.ts';
 import { augmentImages } from '../../src/reference/augment-images.ts';
 import { codebookGather } from '../../src/reference/codebook-gather.ts';
 import { codebookGradient } from '../../src/reference/codebook-gradient.ts';
@@ -56,6 +57,10 @@ export function trainingCases(size: Size): BenchCase[] {
     kernelCase(`codebook-gather(count=${count},k=${CLUSTERS})`, 'fp32', 1, () => lookups(count)),
     kernelCase(`codebook-gradient(count=${count},k=${CLUSTERS})`, 'fp32', 1, () => centroids(count)),
     kernelCase(`sum-splits(count=${count},splits=4)`, 'fp32', 1, () => splitSum(count, 4)),
+    kernelCase('sum-splits-wide(count=512,splits=1000)', 'fp32', 1, () => ({
+      ...splitSum(512, 1000),
+      kernel: sumSplitsWideKernel,
+    })),
     kernelCase(`sgd-step(count=${count})`, 'fp32', 1, () => descent(count)),
     kernelCase(`moving-average(count=${count})`, 'fp32', 1, () => averaging(count)),
     kernelCase('observe-range', 'fp32', 1, observing),

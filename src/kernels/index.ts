@@ -8,6 +8,7 @@ import { batchNormKernel } from './batch-norm.ts';
 import { batchNormGradientKernel } from './batch-norm-gradient.ts';
 import { batchNormGradientSumsKernel } from './batch-norm-gradient-sums.ts';
 import { batchNormMergeKernel } from './batch-norm-merge.ts';
+import { batchNormMergeWideKernel } from './batch-norm-merge-wide.ts';
 import { batchNormStatisticsKernel } from './batch-norm-statistics.ts';
 import { chooseQparamsKernel } from './choose-qparams.ts';
 import { codebookDecode } from './codebook-decode.ts';
@@ -81,6 +82,7 @@ import { stepSizeGradientKernel } from './step-size-gradient.ts';
 import { stridedCopy } from './strided-copy.ts';
 import { sumSplitsKernel } from './sum-splits.ts';
 import { sumSplitsInt8Kernel } from './sum-splits-int8.ts';
+import { sumSplitsWideKernel } from './sum-splits-wide.ts';
 import { tileWeightsKernel } from './tile-weights.ts';
 import { unpackCodesKernel } from './unpack-codes.ts';
 
@@ -96,6 +98,7 @@ export const kernels = {
   batchNormGradient: batchNormGradientKernel,
   batchNormGradientSums: batchNormGradientSumsKernel,
   batchNormMerge: batchNormMergeKernel,
+  batchNormMergeWide: batchNormMergeWideKernel,
   batchNormStatistics: batchNormStatisticsKernel,
   chooseQparams: chooseQparamsKernel,
   codebookDecode,
@@ -169,6 +172,7 @@ export const kernels = {
   stridedCopy,
   sumSplits: sumSplitsKernel,
   sumSplitsInt8: sumSplitsInt8Kernel,
+  sumSplitsWide: sumSplitsWideKernel,
   tileWeights: tileWeightsKernel,
   unpackCodes: unpackCodesKernel,
 };

@@ -2,8 +2,8 @@ import { batchNormKernel } from '../kernels/batch-norm.ts';
 import { batchNormGradientKernel } from '../kernels/batch-norm-gradient.ts';
 import { batchNormGradientSumsKernel } from '../kernels/batch-norm-gradient-sums.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';
-import { SPLIT_PIXELS } from '../train/builder.ts';
 import { LARGEST, vectorsOf } from '../train/geometry.ts';
+import { SPLIT_PIXELS } from '../train/reductions.ts';
 import { outputOf, padded } from './conv-kernels.ts';
 import type { Recorder, TensorInfo } from './recorder.ts';
 

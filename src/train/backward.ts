@@ -4,11 +4,11 @@ import { batchNormGradientKernel } from '../kernels/batch-norm-gradient.ts';
 import { batchNormGradientSumsKernel } from '../kernels/batch-norm-gradient-sums.ts';
 import { fakeQuantizeGradientKernel } from '../kernels/fake-quantize-gradient.ts';
 import { maxPool2dGradientKernel } from '../kernels/max-pool2d-gradient.ts';
-import { sumSplitsKernel } from '../kernels/sum-splits.ts';
-import { type Builder, SPLIT_PIXELS, type Stages } from './builder.ts';
+import type { Builder, Stages } from './builder.ts';
 import { bindFilterGradient, bindInputGradient } from './convolution.ts';
 import { LARGEST, outputPixels, poolParams, vectorsOf } from './geometry.ts';
 import { type AffineLayer, normOf, type TrainedAdd, type TrainedConv, type TrainedLayer } from './layers.ts';
+import { bindSum, reductionChunk } from './reductions.ts';
 import { descend } from './weights.ts';
 
 /** A layer's backward pass, and the gradients of its inputs: null where nothing needs one. */
@@ -100,7 +100,7 @@ async function normBackward(
   gradient: GPUBuffer,
   backward: Call[],
 ): Promise<{ normalized: GPUBuffer; step: Call }> {
-  const { workshop, options, gradients, partial, descent, state } = builder;
+  const { workshop, options, kernels, gradients, partial, descent, state } = builder;
   const statistics = stages.statistics!;
   const affine = stages.affine!;
   const vectors = vectorsOf(layer.shape);
@@ -108,16 +108,22 @@ async function normBackward(
   const { low, high } = layer;
   const norm = normOf(layer);
   const affineGradient = workshop.empty(vectors * 32, `${layer.name} affine gradient`);
-  const splits = Math.ceil(pixelCount / SPLIT_PIXELS);
+  const chunk = reductionChunk(kernels, pixelCount, vectors);
   const own = { input: stages.sums!, gradient, statistics, affine };
   const normalized = gradients.take();
   backward.push(
     await workshop.bind(
       batchNormGradientSumsKernel,
       { ...own, partial },
-      { pixelCount, vectors, chunk: SPLIT_PIXELS, low, high },
+      { pixelCount, vectors, chunk, low, high },
     ),
-    await workshop.bind(sumSplitsKernel, { partial, output: affineGradient }, { count: vectors * 8, splits }),
+    await bindSum(
+      workshop,
+      kernels,
+      { partial, output: affineGradient },
+      vectors * 8,
+      Math.ceil(pixelCount / chunk),
+    ),
     await workshop.bind(
       batchNormGradientKernel,
       { ...own, sums: affineGradient, output: normalized },

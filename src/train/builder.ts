@@ -103,6 +103,3 @@ export interface Stages {
   affine?: GPUBuffer;
   rounding?: { qparams: GPUBuffer; range: Record<string, number> };
 }
-
-/** Pixels that one thread sums in batch norm's reductions. */
-export const SPLIT_PIXELS = 256;

@@ -1,6 +1,5 @@
 import type { Call } from '../gpu/call.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import { sumSplitsKernel } from '../kernels/sum-splits.ts';
 import { type KernelPreference, kernelFamily } from '../quantize/kernel-choice.ts';
 import { broadcastLanes, type Lanes } from '../quantize/tile.ts';
 import type { Limits } from '../quantize/tiled-tile.ts';
@@ -13,6 +12,7 @@ import {
   planInputGradient,
   weightLayout,
 } from './geometry.ts';
+import { bindSum } from './reductions.ts';
 import {
   planTiledConv,
   planTiledFilterGradient,
@@ -124,7 +124,7 @@ export async function bindFilterGradient(
   const parts = filterParts(kernels, conv, batch);
   return [
     await bindPlan(workshop, parts, { input, gradient, partial }),
-    await workshop.bind(sumSplitsKernel, { partial, output }, { count: parts.length, splits: parts.splits }),
+    await bindSum(workshop, kernels, { partial, output }, parts.length, parts.splits),
   ];
 }
 

@@ -2,16 +2,16 @@ import type { Call } from '../gpu/call.ts';
 import { add } from '../kernels/add.ts';
 import { averagePool2dKernel } from '../kernels/average-pool2d.ts';
 import { batchNormKernel } from '../kernels/batch-norm.ts';
-import { batchNormMergeKernel } from '../kernels/batch-norm-merge.ts';
 import { batchNormStatisticsKernel } from '../kernels/batch-norm-statistics.ts';
 import { maxPool2dKernel } from '../kernels/max-pool2d.ts';
 import { requiredParameter } from '../model/parameters.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
-import { type Builder, SPLIT_PIXELS, type Stages } from './builder.ts';
+import type { Builder, Stages } from './builder.ts';
 import { codebookWeights } from './codebook-weights.ts';
 import { bindConv } from './convolution.ts';
 import { outputPixels, poolParams, vectorsOf, weightLayout } from './geometry.ts';
 import { type AffineLayer, normOf, normParameters, type TrainedConv, type TrainedLayer } from './layers.ts';
+import { mergeKernel, reductionChunk } from './reductions.ts';
 import { roundedWeights } from './rounded-weights.ts';
 import { roundOutput, roundTo } from './rounding.ts';
 import { floatWeights, type TrainedWeights } from './weights.ts';
@@ -89,7 +89,7 @@ async function convWeights(
 
 /** Normalizes, scales, shifts and clamps what a convolution summed up or any other layer left. */
 async function normForward(builder: Builder, layer: AffineLayer, sums: GPUBuffer) {
-  const { workshop, model, options, partial, state, bytesOf } = builder;
+  const { workshop, model, options, kernels, partial, state, bytesOf } = builder;
   const vectors = vectorsOf(layer.shape);
   const pixelCount = outputPixels(layer, options.batch);
   const { gamma, beta, mean, variance } = normParameters(model, layer);
@@ -111,11 +111,12 @@ async function normForward(builder: Builder, layer: AffineLayer, sums: GPUBuffer
     const running = workshop.upload(join(mean, variance), `${stem}.running`);
     state.set(`${stem}.running`, running);
     builder.statistics.set(stem, statistics);
-    const sizes = { pixelCount, vectors, chunk: SPLIT_PIXELS };
+    const chunk = reductionChunk(kernels, pixelCount, vectors);
+    const sizes = { pixelCount, vectors, chunk };
     forward.push(
       await workshop.bind(batchNormStatisticsKernel, { input: sums, partial }, sizes),
       await workshop.bind(
-        batchNormMergeKernel,
+        mergeKernel(kernels, Math.ceil(pixelCount / chunk)),
         { partial, statistics, running },
         { ...sizes, epsilon: layer.epsilon, momentum: 0.1 },
       ),

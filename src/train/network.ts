@@ -8,7 +8,7 @@ import { softmaxCrossEntropyKernel } from '../kernels/softmax-cross-entropy.ts';
 import type { ImageShape, Model } from '../model/graph.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
 import { bindBackward } from './backward.ts';
-import { type Builder, gradientPool, type NetworkOptions, SPLIT_PIXELS, type Stages } from './builder.ts';
+import { type Builder, gradientPool, type NetworkOptions, type Stages } from './builder.ts';
 import {
   type BoundKernels,
   type ConvKernels,
@@ -20,6 +20,7 @@ import { foldModel } from './fold.ts';
 import { forwardStages } from './forward.ts';
 import { LARGEST, outputPixels, vectorsOf } from './geometry.ts';
 import { isAffine, type TrainedLayer, trainedLayers } from './layers.ts';
+import { reductionChunk } from './reductions.ts';
 import { createWorkshop, type State, type TrainedWeights, type Workshop } from './weights.ts';
 
 /** A network on the GPU with its training step: every buffer and bind group made ahead. */
@@ -258,8 +259,9 @@ function boundKernels(
 
 function partialBytes(kernels: ConvKernels, layers: readonly TrainedLayer[], batch: number): number {
   const needs = layers.filter(isAffine).flatMap((layer) => {
-    const reductions = Math.ceil(outputPixels(layer, batch) / SPLIT_PIXELS);
-    const own = reductions * vectorsOf(layer.shape) * 32;
+    const pixelCount = outputPixels(layer, batch);
+    const vectors = vectorsOf(layer.shape);
+    const own = Math.ceil(pixelCount / reductionChunk(kernels, pixelCount, vectors)) * vectors * 32;
     if (layer.kind === 'norm') return own;
     const { splits, length } = filterParts(kernels, layer, batch);
     return [splits * length * 4, own];

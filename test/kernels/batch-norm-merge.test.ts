@@ -1,46 +1,11 @@
-import { describe, expect, test } from 'vitest';
+import { describe } from 'vitest';
 import { batchNormMergeKernel } from '../../src/kernels/batch-norm-merge.ts';
-import { batchNormMerge } from '../../src/reference/batch-norm-merge.ts';
-import { batchNormStatistics } from '../../src/reference/batch-norm-statistics.ts';
-import { relativeL2, runInPlace } from '../support/gradients.ts';
-import { seeded, useRuntime } from '../support/runtime.ts';
+import { testMerge } from '../support/batch-norm-merge.ts';
 
-const gpu = useRuntime();
-
-describe('batch-norm-merge', () => {
-  for (const [pixelCount, vectors, chunk] of [
+describe('batch-norm-merge', () =>
+  testMerge(batchNormMergeKernel, [
     [1, 1, 1],
     [65, 3, 16],
     [300, 2, 300],
     [128, 17, 50],
-  ]) {
-    test(`joins the splits of ${pixelCount} pixels by ${chunk}`, async () => {
-      const random = seeded(pixelCount);
-      const channels = vectors * 4;
-      const input = random.floats(pixelCount * channels).map((x, i) => x + (i % channels));
-      const splits: Float64Array[] = [];
-      for (let at = 0; at < pixelCount; at += chunk) {
-        splits.push(batchNormStatistics(input.subarray(at * channels, (at + chunk) * channels), channels));
-      }
-      const sizes = splits.map((_, s) => Math.min(chunk, pixelCount - s * chunk));
-      const before = random.floats(channels * 2);
-      const options = { epsilon: Math.fround(1e-5), momentum: Math.fround(0.1) };
-      const got = await runInPlace(
-        gpu.runtime,
-        batchNormMergeKernel,
-        {
-          partial: Float32Array.from(splits.flatMap((s) => [...s])),
-          statistics: new Float32Array(channels * 2),
-          running: before,
-        },
-        { pixelCount, vectors, chunk, ...options },
-      );
-      const want = batchNormMerge(splits, sizes, before, options);
-      expect(relativeL2(got.statistics, want.statistics)).toBeLessThan(1e-4);
-      expect(relativeL2(got.running, want.running)).toBeLessThan(1e-4);
-      // However it is split, it is the whole batch's.
-      const whole = batchNormMerge([batchNormStatistics(input, channels)], [pixelCount], before, options);
-      expect(relativeL2(want.statistics, whole.statistics)).toBeLessThan(1e-12);
-    });
-  }
-});
+  ]));

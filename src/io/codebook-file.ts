@@ -1,7 +1,7 @@
 import { quoted } from '../gpu/describe.ts';
 import { check, LloydError } from '../gpu/errors.ts';
 import { JsonReader } from './json-reader.ts';
-import { readSafetensors, writeSafetensors } from './safetensors.ts';
+import { readSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
 import { elementCount, type Tensor } from './tensor.ts';
 
 /** The version of the layout that {@link writeCodebookFile} writes. */
@@ -172,7 +172,11 @@ export function writeCodebookFile(file: CodebookFile): Uint8Array<ArrayBuffer> {
  * const weights = Float32Array.from(codes, (code) => codebook[code]);
  */
 export function readCodebookFile(bytes: Uint8Array): CodebookFile {
-  const file = readSafetensors(bytes);
+  return codebookFileOf(readSafetensors(bytes));
+}
+
+/** {@link readCodebookFile} of a file whose tensors are there already. */
+export function codebookFileOf(file: SafetensorsFile): CodebookFile {
   const { format, version, tensors: layoutText, ...metadata } = file.metadata;
   check(
     format === 'lloyd-codebook',

@@ -42,8 +42,12 @@ export class JsonReader {
     return this.text.charAt(this.at);
   }
 
-  /** Reads an object; `member` must read the value of the key it gets. */
-  object(member: (key: string) => void): void {
+  /**
+   * Reads an object; `member` must read the value of the key it gets.
+   *
+   * @param kept where the caller keeps the members by key: looked into for keys named twice, instead of a set
+   */
+  object(member: (key: string) => void, kept?: { has(key: string): boolean }): void {
     // One list a depth, used again: a million small objects are read one after the other.
     this.keys[this.depth] ??= [];
     const few = this.keys[this.depth];
@@ -52,11 +56,11 @@ export class JsonReader {
     if (this.opens('{', '}')) {
       do {
         const key = this.string();
-        if (many ? many.has(key) : few.includes(key)) {
+        if (kept?.has(key) || (many ? many.has(key) : few.includes(key))) {
           throw new LloydError(`${this.what} must name each key once`, key);
         }
         if (many) many.add(key);
-        else if (few.push(key) > FEW_KEYS) many = new Set(few);
+        else if (!kept && few.push(key) > FEW_KEYS) many = new Set(few);
         this.expect(':');
         member(key);
       } while (this.goesOn('}'));

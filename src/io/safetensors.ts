@@ -59,39 +59,42 @@ export function readSafetensors(bytes: Uint8Array): SafetensorsFile {
     'fetch the file again; it was cut off or is not safetensors',
   );
   const body = bytes.subarray(8 + headerBytes);
-  const { spans, metadata } = readHeader(bytes.subarray(8, 8 + headerBytes), body.length);
-  checkSpans(spans, body.length);
-  const tensors = new Map<string, Tensor>();
-  for (const { name, dtype, dims, begin } of spans) {
-    tensors.set(name, { dtype, dims, data: arrayOver(dtype, body, begin, elementCount(dims)) });
+  const { tensors, metadata, begins, ends } = readHeader(bytes.subarray(8, 8 + headerBytes), body.length);
+  checkSpans([...tensors.keys()], begins, ends, body.length);
+  let i = 0;
+  for (const tensor of tensors.values()) {
+    tensor.data = arrayOver(tensor.dtype, body, begins[i++], elementCount(tensor.dims));
   }
   return { tensors, metadata };
 }
 
 const NOT_ONE = 'is this a safetensors file?';
+const METADATA = '__metadata__';
 
-interface Span {
-  name: string;
-  dtype: DType;
-  dims: number[];
-  begin: number;
-  end: number;
+/** A header's entries, in its order: a million of them are two columns of numbers and no objects but the tensors. */
+interface Header {
+  /** Their data is found once every entry has been checked. */
+  tensors: Map<string, Tensor>;
+  metadata: Record<string, string>;
+  begins: number[];
+  ends: number[];
 }
 
-function readHeader(
-  bytes: Uint8Array,
-  bodyBytes: number,
-): { spans: Span[]; metadata: Record<string, string> } {
-  const spans: Span[] = [];
-  let metadata: Record<string, string> = {};
+const NO_DATA = new Uint8Array();
+
+function readHeader(bytes: Uint8Array, bodyBytes: number): Header {
+  const header: Header = { tensors: new Map(), metadata: {}, begins: [], ends: [] };
   const json = new JsonReader(headerText(bytes), 'a safetensors header');
-  const readEntry = entryReader(json, bodyBytes);
+  const readEntry = entryReader(json, header, bodyBytes);
+  const kept = { has: (name: string) => header.tensors.has(name) || (name === METADATA && hasMetadata) };
+  let hasMetadata = false;
   json.object((name) => {
-    if (name === '__metadata__') metadata = readMetadata(json);
-    else spans.push(readEntry(name));
-  });
+    if (name !== METADATA) return readEntry(name);
+    hasMetadata = true;
+    header.metadata = readMetadata(json);
+  }, kept);
   json.end();
-  return { spans, metadata };
+  return header;
 }
 
 function headerText(bytes: Uint8Array): string {
@@ -125,8 +128,8 @@ function readMetadata(json: JsonReader): Record<string, string> {
   return Object.fromEntries(entries);
 }
 
-/** Reads one entry after another: a header may have a million, so nothing is made for each but its span. */
-function entryReader(json: JsonReader, bodyBytes: number): (name: string) => Span {
+/** Reads one entry after another into the header. */
+function entryReader(json: JsonReader, header: Header, bodyBytes: number): (name: string) => void {
   let code: string | undefined;
   let dims: number[] | undefined;
   let offsets: number[] | undefined;
@@ -141,32 +144,38 @@ function entryReader(json: JsonReader, bodyBytes: number): (name: string) => Spa
     const first = json.peek();
     if (first !== '{' && first !== '') throw refusal(name, 'must be described by an object', first);
     json.object(readField);
-    return spanOf(name, { code, dims, offsets }, bodyBytes);
+    const tensor = describedTensor(name, code, dims);
+    const [begin, end] = checkedOffsets(name, tensor, offsets, bodyBytes);
+    header.tensors.set(name, tensor);
+    header.begins.push(begin);
+    header.ends.push(end);
   };
 }
 
-interface Fields {
-  code: string | undefined;
-  dims: number[] | undefined;
-  offsets: number[] | undefined;
-}
-
-function spanOf(name: string, { code, dims, offsets }: Fields, bodyBytes: number): Span {
+function describedTensor(name: string, code: string | undefined, dims: number[] | undefined): Tensor {
   if (code === undefined || !Object.hasOwn(FROM_CODE, code))
     throw refusal(name, `must have a dtype of ${Object.keys(FROM_CODE).join(', ')}`, code);
   if (!dims) throw refusal(name, 'must have a shape array', 'none');
   if (dims.includes(Number.NaN)) throw refusal(name, 'must have a shape of non-negative integers', dims);
+  return { dtype: FROM_CODE[code], dims, data: NO_DATA };
+}
+
+function checkedOffsets(
+  name: string,
+  { dtype, dims }: Tensor,
+  offsets: number[] | undefined,
+  bodyBytes: number,
+): number[] {
   if (offsets?.length !== 2 || offsets.includes(Number.NaN))
     throw refusal(name, 'must have data_offsets of two non-negative integers', offsets);
   const [begin, end] = offsets;
   if (begin > end) throw refusal(name, 'must not end before it begins', offsets);
   if (end > bodyBytes)
     throw refusal(name, `must end within the file's ${bodyBytes} data bytes`, end, CUT_OFF);
-  const dtype = FROM_CODE[code];
   const needed = elementCount(dims) * DTYPE_ARRAYS[dtype].BYTES_PER_ELEMENT;
   if (end - begin !== needed)
-    throw refusal(name, `of ${code} [${dims.slice(0, 8)}] must have ${needed} bytes`, end - begin);
-  return { name, dtype, dims, begin, end };
+    throw refusal(name, `of ${TO_CODE[dtype]} [${dims.slice(0, 8)}] must have ${needed} bytes`, end - begin);
+  return offsets;
 }
 
 function refusal(name: string, rule: string, received: unknown, cure?: string): LloydError {
@@ -175,18 +184,25 @@ function refusal(name: string, rule: string, received: unknown, cure?: string): 
 
 const CUT_OFF = 'fetch the file again; it was cut off';
 
-function checkSpans(spans: readonly Span[], bodyBytes: number): void {
+function checkSpans(
+  names: readonly string[],
+  begins: readonly number[],
+  ends: readonly number[],
+  bodyBytes: number,
+): void {
+  const order = Uint32Array.from(names, (_, i) => i);
+  order.sort((a, b) => begins[a] - begins[b] || ends[a] - ends[b]);
   let at = 0;
   let before: string | undefined;
-  for (const { name, begin, end } of spans.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
-    if (begin !== at) {
+  for (const i of order) {
+    if (begins[i] !== at) {
       const after = before === undefined ? 'the header' : quoted(before);
-      check(begin > at, 'tensors must not overlap', `${quoted(name)} begins inside ${after}`);
-      const gap = `${begin - at} bytes between ${after} and ${quoted(name)}`;
+      check(begins[i] > at, 'tensors must not overlap', `${quoted(names[i])} begins inside ${after}`);
+      const gap = `${begins[i] - at} bytes between ${after} and ${quoted(names[i])}`;
       throw new LloydError('tensors must leave no hole', gap);
     }
-    at = end;
-    before = name;
+    at = ends[i];
+    before = names[i];
   }
   check(
     at === bodyBytes,
@@ -232,7 +248,7 @@ export function writeSafetensors(
   for (const { name, dtype, dims, data } of laidOut) {
     const tensor = `tensor ${quoted(name)}`;
     check(
-      name !== '__metadata__',
+      name !== METADATA,
       'a tensor must not be named __metadata__',
       name,
       'pass metadata as the second argument',

@@ -2,9 +2,9 @@ import { quoted } from '../gpu/describe.ts';
 import { check } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import {
+  codebookFileOf,
   packCodes,
   parseLayout,
-  readCodebookFile,
   unpackCodes,
   writeCodebookFile,
 } from '../io/codebook-file.ts';
@@ -102,11 +102,12 @@ export function readModelFile(
   bytes: Uint8Array,
   build: (parameters: ReadonlyMap<string, Tensor>) => Model = (parameters) => vgg({ parameters }),
 ): Model | QuantizedModel {
-  const { tensors, metadata } = readSafetensors(bytes);
+  const safetensors = readSafetensors(bytes);
+  const { tensors, metadata } = safetensors;
   if (metadata.format === LINEAR_FORMAT) return readLinear(tensors, metadata, build);
   if (![...tensors.keys()].some((name) => name.endsWith('.codebook')))
     return build(tensors as Map<string, Tensor>);
-  const file = readCodebookFile(bytes);
+  const file = codebookFileOf(safetensors);
   const parameters = new Map(file.parameters as Map<string, Tensor>);
   const layers = new Map<string, CodebookLayer>();
   let bits = 0;

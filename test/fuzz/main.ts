@@ -1,12 +1,15 @@
 // Fuzzes the targets one after the other, each in a process of its own, and says what was found.
 import { fork } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Finding, type Summary, targets } from './worker.ts';
 
-/** Far more than an input may take, for those that never end: a busy machine may be ten times slower. */
-const HANG_MS = 30_000;
+/** Far more than an input may take, for those that never end: processor time, or this much by the clock. */
+const HANG_S = 30;
+const SILENT_S = 600;
+/** Of a process's times in /proc, on every Linux that there is. */
+const TICKS_A_SECOND = 100;
 
 const HELP = `npm run fuzz -- [--seconds N] [--seed S] [--inputs N] [--target NAME] [--kind reader|surface] [--json FILE]
 
@@ -84,14 +87,20 @@ function once(target: string, seed: number, seconds: number, inputs: number) {
     ]);
     const died: Finding = { target, seed, kind: 'crash', text: 'the process ended', count: 1 };
     let summary: Summary | undefined;
-    let heard = performance.now();
+    let heard = { clock: performance.now() / 1000, processor: processorSeconds(child.pid) };
+    let hears = true;
     const watch = setInterval(() => {
-      if (performance.now() - heard < HANG_MS) return;
-      Object.assign(died, { kind: 'hang', text: `no answer in ${HANG_MS / 1000} s` });
-      child.kill('SIGKILL');
+      const now = { clock: performance.now() / 1000, processor: processorSeconds(child.pid) };
+      if (hears) {
+        heard = now;
+        hears = false;
+      } else if (now.processor - heard.processor > HANG_S || now.clock - heard.clock > SILENT_S) {
+        Object.assign(died, { kind: 'hang', text: `no answer in ${HANG_S} s of processor time` });
+        child.kill('SIGKILL');
+      }
     }, 500);
     child.on('message', (message: { at?: number; summary?: Summary }) => {
-      heard = performance.now();
+      hears = true;
       if (message.at !== undefined) died.seed = message.at;
       summary ??= message.summary;
     });
@@ -101,6 +110,18 @@ function once(target: string, seed: number, seconds: number, inputs: number) {
       resolve({ summary, died });
     });
   });
+}
+
+/** A process's user and system time; the clock's where there is no /proc. */
+function processorSeconds(pid: number | undefined): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
+  } catch {
+    return performance.now() / 1000;
+  }
 }
 
 function merge(total: Summary, part: Summary): void {

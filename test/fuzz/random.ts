@@ -59,7 +59,8 @@ export function damaged(random: Random, bytes: Uint8Array, other: Uint8Array = b
     const { length } = out;
     const at = random.int(length + 1);
     const view = () => {
-      out = out.slice();
+      // Not out.slice(): Node's Buffer overrides it to return a view.
+      out = Uint8Array.from(out);
       return new DataView(out.buffer);
     };
     switch (random.int(9)) {

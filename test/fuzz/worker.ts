@@ -1,5 +1,6 @@
 // A process that fuzzes one target: `worker.js TARGET SEED SECONDS INPUTS`. Says where it is before each input, so that
 // whoever started it knows which one hung or killed it.
+import { setImmediate } from 'node:timers/promises';
 import { LloydError } from '../../src/gpu/errors.ts';
 import { commandLine } from './command-line.ts';
 import { Coverage } from './coverage.ts';
@@ -128,6 +129,8 @@ async function main([name, firstSeed, seconds, inputs]: string[]): Promise<void>
     if (now > Math.max(peak, MOST_MIB)) note(seed, 'memory', `more than ${MOST_MIB} MiB`, input);
     peak = Math.max(peak, now);
     seed++;
+    // Lets the end of whoever started this be heard.
+    if (seed % BATCH === 0) await setImmediate();
   }
   Object.assign(summary, { corpus: corpus.length, blocks: coverage?.blocks ?? 0, peakMiB: Math.round(peak) });
   summary.slowestMs = Math.round(summary.slowestMs);
@@ -148,4 +151,7 @@ function spell(error: unknown): string {
   return `${error.name}: ${error.message.replace(/\d+/g, 'N').slice(0, 120)} (${place})`;
 }
 
-if (process.send) await main(process.argv.slice(2));
+if (process.send) {
+  process.on('disconnect', () => process.exit(1));
+  await main(process.argv.slice(2));
+}

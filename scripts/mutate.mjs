@@ -1,15 +1,20 @@
-// npm run mutate -- [FILTER] [--json FILE] [--check]: would the tests notice a wrong operator, bound, rounding or mask?
+// npm run mutate -- [FILTER] [--json FILE] [--resume] [--check]: would the tests notice a wrong operator, bound, rounding or mask?
 //
 // Each mutant of test/mutants.json changes one snippet of one file and is run against the test files that concern that
 // file. A mutant is a folder of links into a copy of this tree, with the one file changed; a batch of them is one run of
 // vitest in one process, so that a mutant costs what its tests cost. Killed: a test fails, or nothing comes back. A
 // survivor that no test can kill carries `why`, another is a gap.
 //
+// --json keeps what is known after every batch, and --resume goes on from there: what was killed stays killed while the
+// file, the mutant and its tests are as they were.
+//
 // The exit status is 1 for a survivor without a reason or under 95 % killed, 2 for a list that no longer fits the
 // sources. --check only looks whether it does; --propose FILE prints what the rules make of a file.
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -39,6 +44,7 @@ const flag = (name) => {
 };
 const json = flag('--json');
 const proposed = flag('--propose');
+const resume = options.includes('--resume');
 const checkOnly = options.includes('--check');
 const [filter = ''] = options.filter((option) => !option.startsWith('--'));
 
@@ -60,6 +66,12 @@ if (checkOnly || mutants.length === 0) process.exit(mutants.length === 0 ? 2 : 0
 
 // As on a slow adapter: half the sample, and no test of ten seconds and more.
 const SETUP = "export default (project) => project.provide('slowAdapter', true);\n";
+/** One failure of a file is enough. */
+const BAIL = `import { afterEach, beforeEach } from 'vitest';
+const failed = (globalThis.failedFiles ??= new Set());
+beforeEach((context) => failed.has(context.task.file.filepath) && context.skip());
+afterEach(({ task }) => task.result?.state === 'fail' && failed.add(task.file.filepath));
+`;
 let child;
 const scratch = copyTree();
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
@@ -69,8 +81,16 @@ process.on('exit', () => {
 });
 
 const results = new Map();
+if (resume && json && existsSync(json)) {
+  const before = JSON.parse(readFileSync(json, 'utf8')).results;
+  const killed = new Map(before.map(({ key, outcome }) => [key, outcome]));
+  for (const mutant of mutants)
+    if (isKill(killed.get(keyOf(mutant)))) results.set(mutant, killed.get(keyOf(mutant)));
+  console.log(`${results.size} are killed already`);
+}
 for (const name of new Set(mutants.map((mutant) => mutant.name))) {
-  const own = mutants.filter((mutant) => mutant.name === name);
+  const own = mutants.filter((mutant) => mutant.name === name && !results.has(mutant));
+  if (own.length === 0) continue;
   const failing = await failingUnchanged(name, [...new Set(own.flatMap(({ tests }) => tests))]);
   for (const mutant of own.filter(({ tests }) => tests.some((test) => failing.has(test))))
     report(mutant, 'unjudged');
@@ -97,16 +117,26 @@ function report(mutant, outcome) {
   if (json) writeFileSync(json, `${JSON.stringify(summary(), null, 2)}\n`);
 }
 
+function isKill(outcome) {
+  return outcome === 'killed' || outcome === 'stopped';
+}
+
+/** What an outcome is of: the mutant, and the texts of its file and its tests. */
+function keyOf({ file, tests, name, find, replace }) {
+  const texts = [file, ...tests].map((path) => readFileSync(join(root, path), 'utf8'));
+  return createHash('sha256')
+    .update(JSON.stringify([texts, name, find, replace]))
+    .digest('hex')
+    .slice(0, 16);
+}
+
 function summary() {
-  const all = [...results].map(([{ file, find, replace, why }, outcome]) => ({
-    file,
-    find,
-    replace,
-    outcome,
-    ...(why && { why }),
-  }));
+  const all = [...results].map(([mutant, outcome]) => {
+    const { file, find, replace, why } = mutant;
+    return { file, find, replace, outcome, ...(why && { why }), key: keyOf(mutant) };
+  });
   const of = (outcome) => all.filter((result) => result.outcome === outcome);
-  const killed = of('killed').length + of('stopped').length;
+  const killed = all.filter(({ outcome }) => isKill(outcome)).length;
   const alive = of('survived');
   return {
     mutants: all.length,
@@ -155,6 +185,7 @@ async function failingUnchanged(name, tests) {
 function copyTree() {
   const folder = mkdtempSync(join(tmpdir(), 'lloyd-mutate-'));
   for (const name of COPIED) cpSync(join(root, name), join(folder, 'base', name), { recursive: true });
+  symlinkSync(join(root, 'weights'), join(folder, 'base', 'weights'));
   mkdirSync(join(folder, 'node_modules'));
   for (const name of readdirSync(join(root, 'node_modules'))) {
     if (!name.startsWith('.'))
@@ -188,6 +219,7 @@ async function run(name, batch, onEvent = () => {}) {
   });
   const include = batch.flatMap(({ tests }, i) => tests.map((test) => `m${i}/${test}`));
   writeFileSync(join(scratch, 'setup.mjs'), SETUP);
+  writeFileSync(join(scratch, 'bail.mjs'), BAIL);
   writeFileSync(join(scratch, 'vitest.config.mjs'), configOf(include));
   const events = await runVitest(name, include.length, onEvent);
   for (const folder of folders) rmSync(folder, { recursive: true });
@@ -259,6 +291,7 @@ export default defineConfig({
   test: {
     include: ${JSON.stringify(include)},
     globalSetup: ['./setup.mjs'],
+    setupFiles: ['./bail.mjs'],
     reporters: [${JSON.stringify(join(root, 'scripts/mutation-reporter.mjs'))}],
     pool: 'forks',
     isolate: false,

@@ -62,7 +62,10 @@ export function propose(source) {
   return lines.flatMap((raw) => {
     const line = raw.replace(/ \/\/ .*/, '').trim();
     if (!line || skipped.test(line) || count.get(line) > 1 || source.split(line).length > 2) return [];
+    // WGSL takes no mixture of the two without parentheses.
+    const mixes = (line.match(/&&|\|\|/g) ?? []).length > 1;
     return rules.flatMap(({ name, pattern, replacement }) => {
+      if (mixes && name === 'logic') return [];
       const mutated = line.replace(pattern, replacement);
       return mutated === line ? [] : [{ find: line, replace: mutated, rule: name }];
     });

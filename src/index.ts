@@ -25,6 +25,7 @@ export {
   type CompareOptions,
   type CompareRow,
   type CompareRowName,
+  type CompareState,
   type Comparison,
   compareModel,
   compareRowNames,
@@ -45,6 +46,7 @@ export {
   quantizeModel,
 } from './model/precision.ts';
 export { type CompileOptions, compile, type RunOptions, type Session } from './model/session.ts';
+export type { RowCounts } from './model/tally.ts';
 export type { TunedLayers, TuneOptions } from './model/tune.ts';
 export { type VggOptions, vgg } from './model/vgg.ts';
 export {

@@ -5,9 +5,9 @@ import type { Images } from './calibrate.ts';
 import { checkNetwork } from './check-network.ts';
 import { modelFileBytes } from './file.ts';
 import type { Model } from './graph.ts';
-import { agreement, logitSqnrDb, topOne, wilson } from './metrics.ts';
 import { isQuantized, type QuantizedModel, quantizeModel } from './precision.ts';
 import { compile } from './session.ts';
+import { countRow, type RowCounts, ratesOf } from './tally.ts';
 import type { TuneOptions } from './tune.ts';
 
 /** Names of the rows, in the order of the table. */
@@ -26,6 +26,8 @@ export const compareRowNames = [
 ] as const;
 
 export type CompareRowName = (typeof compareRowNames)[number];
+
+const NONE = new Float32Array(0);
 
 /** One precision of the comparison; a row that has not been trained carries no accuracy. */
 export interface CompareRow {
@@ -49,6 +51,8 @@ export interface CompareRow {
   fileBytes?: number;
   gpuBytes?: number;
   imagesPerSecond?: number;
+  /** What the rates come from: adding up, exactly, over parts of the images. */
+  counts?: RowCounts;
 }
 
 /** What `lloyd compare --json` writes. */
@@ -57,6 +61,16 @@ export interface Comparison {
   images: number;
   model: string;
   rows: CompareRow[];
+}
+
+/** What a comparison has measured so far: all that another call needs to end as this one would have. */
+export interface CompareState {
+  /** The finished rows, in the order of the table. */
+  rows: readonly CompareRow[];
+  /** fp32's logits, images x classes; empty until that row is finished. */
+  reference: Float32Array;
+  /** The row under way, and the logits of its first images: whole batches of them. */
+  current?: { name: CompareRowName; images: number; logits: Float32Array };
 }
 
 /** Options of {@link compareModel}. */
@@ -74,6 +88,15 @@ export interface CompareOptions {
   /** Measure which kernels are fastest for each row first, as `compile` does. */
   tune?: TuneOptions;
   onProgress?: (progress: { row: string; done: number; total: number }) => void;
+  /** Called with each row's network before it is run. */
+  onNetwork?: (name: CompareRowName, network: Model | QuantizedModel) => void;
+  /** Called, and waited for, after every row and every few batches within one. */
+  onState?: (state: CompareState) => void | Promise<void>;
+  /**
+   * What an earlier call, of the same model, images and options, gave to `onState`: its rows are taken as they are,
+   * the one under way goes on from where it was.
+   */
+  resume?: CompareState;
   signal?: AbortSignal;
   /**
    * Asked for another runtime when the device is lost; the row under way begins again on it, the rows before stay.
@@ -120,19 +143,34 @@ export async function compareModel(
       'choose from these',
     );
   }
+  const { resume } = options;
+  const measuredBefore = new Map(resume?.rows.map((row) => [row.name, row]));
   const rows: CompareRow[] = [];
   // Activation ranges are the fp32 model's, whatever the width of the weights: one calibration serves every row.
   let activations: QuantizedModel['activations'] | undefined;
-  let reference: Float32Array | undefined;
+  let reference = resume && resume.reference.length > 0 ? resume.reference : undefined;
+  check(
+    measuredBefore.has('fp32') ? reference : measuredBefore.size === 0 && !reference,
+    'what is resumed must have the fp32 row together with its logits',
+    [...measuredBefore.keys()].join(', '),
+    'pass what onState was given',
+  );
   for (const name of compareRowNames) {
     if (name !== 'fp32' && !wanted.includes(name)) continue;
     options.signal?.throwIfAborted();
+    const before = measuredBefore.get(name);
+    if (before?.status === 'ok') {
+      rows.push(before);
+      continue;
+    }
     const row = describeRow(name, model);
     const attempt = async () => {
       const network = await networkOf(runtime, model, name, options, activations);
-      return (
-        network && { network, ...(await measure(runtime, network, images, total, perImage, name, options)) }
-      );
+      if (!network) return network;
+      options.onNetwork?.(name, network);
+      const keep = (current: { images: number; logits: Float32Array }) =>
+        options.onState?.({ rows: [...rows], reference: reference ?? NONE, current: { name, ...current } });
+      return { network, ...(await measure(runtime, network, images, total, perImage, name, options, keep)) };
     };
     let measured: Awaited<ReturnType<typeof attempt>> | undefined;
     while (measured === undefined) {
@@ -151,21 +189,17 @@ export async function compareModel(
     const { network } = measured;
     if (/^linear-\d$/.test(name) && isQuantized(network)) activations = network.activations;
     reference ??= measured.logits;
-    const classes = measured.logits.length / total;
-    const right = topOne(measured.logits, classes).filter((c, i) => c === labels[i]).length;
-    const [accuracyLow, accuracyHigh] = wilson(right, total);
+    const counts = countRow(measured.logits, reference, labels);
     rows.push({
       ...row,
-      accuracy: right / total,
-      accuracyLow,
-      accuracyHigh,
-      agreement: agreement(measured.logits, reference, classes),
-      logitSqnrDb: name === 'fp32' ? null : logitSqnrDb(measured.logits, reference),
+      ...ratesOf(counts, total, name === 'fp32'),
       fileBytes: modelFileBytes(network),
       gpuBytes: measured.gpuBytes,
       imagesPerSecond: measured.imagesPerSecond,
+      counts,
     });
     options.onRow?.(rows.at(-1)!, { logits: measured.logits, network });
+    await options.onState?.({ rows: [...rows], reference });
   }
   return { adapter: runtime.adapter, images: total, model: model.graph.name, rows };
 }
@@ -225,7 +259,8 @@ async function measure(
   total: number,
   perImage: number,
   row: string,
-  { batch = Math.min(32, Math.ceil(total / 2)), tune, onProgress, signal }: CompareOptions,
+  { batch = Math.min(32, Math.ceil(total / 2)), tune, onProgress, signal, resume }: CompareOptions,
+  keep: (current: { images: number; logits: Float32Array }) => void | Promise<void>,
 ) {
   const session = await compile(runtime, network, { batch, tune, signal });
   try {
@@ -233,9 +268,25 @@ async function measure(
     // A twentieth at once lets uploads overlap with compute; where the CPU computes nothing overlaps, and a cancel waits.
     const twentieth = Math.ceil(total / 20 / batch) * batch;
     const stride = runtime.adapter.profile === 'cpu' ? batch : Math.max(batch, twentieth);
+    const current = resume?.current?.name === row ? resume.current : { images: 0, logits: NONE };
+    const start = current.images;
+    const cure = 'pass what onState was given for these images';
+    check(
+      start % batch === 0 && start < total && current.logits.length === start * session.classes,
+      `the row that is gone on with must have logits of whole batches, of fewer than ${total} images`,
+      `${current.logits.length} values for ${start} images`,
+      cure,
+    );
+    check(
+      !resume?.reference.length || resume.reference.length === logits.length,
+      'what is resumed must have the fp32 logits of all images',
+      `${resume?.reference.length} values for ${total} images`,
+      cure,
+    );
+    logits.set(current.logits);
     let seconds = 0;
     let timed = 0;
-    for (let first = 0; first < total; first += stride) {
+    for (let first = start; first < total; first += stride) {
       signal?.throwIfAborted();
       const count = Math.min(stride, total - first);
       const started = performance.now();
@@ -244,11 +295,13 @@ async function measure(
         first * session.classes,
       );
       // The first batch pays for the driver's own compilation, which a second run would not: it counts only alone.
-      if (first > 0 || total <= stride) {
+      if (first > start || total - start <= stride) {
         seconds += (performance.now() - started) / 1000;
         timed += count;
       }
       onProgress?.({ row, done: first + count, total });
+      const done = first + count;
+      if (done < total) await keep({ images: done, logits: logits.subarray(0, done * session.classes) });
     }
     return { logits, imagesPerSecond: timed / seconds, gpuBytes: session.gpuBytes.total };
   } finally {

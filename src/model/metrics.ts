@@ -38,5 +38,10 @@ export function logitSqnrDb(logits: Float32Array, reference: Float32Array): numb
     signal += reference[i] ** 2;
     noise += (logits[i] - reference[i]) ** 2;
   }
+  return decibelsOf(signal, noise);
+}
+
+/** 10 log10 of a ratio of powers; infinite where there is no noise. */
+export function decibelsOf(signal: number, noise: number): number {
   return noise === 0 ? Number.POSITIVE_INFINITY : 10 * Math.log10(signal / noise);
 }

@@ -71,7 +71,9 @@ function readResults() {
 
 /** The file whose name begins so and that ranks first. */
 function largest(prefix, rank) {
-  const found = results.filter(({ name }) => name.startsWith(prefix)).map(({ content }) => content);
+  const found = results
+    .filter(({ name, content }) => name.startsWith(prefix) && !content.interrupted)
+    .map(({ content }) => content);
   if (found.length === 0)
     stop(
       `bench/results holds no ${prefix}*.json`,

@@ -122,7 +122,8 @@ function unknownOption(command: string, given: string, flags: readonly Flag[]): 
 function checkCount(command: Command, args: readonly string[]): void {
   const places = command.usage.split(' ').slice(1);
   const least = places.filter((place) => place.startsWith('<')).length;
-  if (args.length >= least && args.length <= places.length) return;
+  const most = places.at(-1)?.startsWith('[...') ? Number.POSITIVE_INFINITY : places.length;
+  if (args.length >= least && args.length <= most) return;
   const name = nameOf(command);
   throw new LloydError(
     `${name} takes ${places.join(' ') || 'no arguments'}`,

@@ -32,10 +32,12 @@ export interface Context {
 
 /** A subcommand: what `--help` shows, and its work, loaded when it runs. */
 export interface Command {
-  /** As cac spells it: `quantize <input>`. */
+  /** As cac spells it: `quantize <input>`; `[...files]` are as many as there are. */
   usage: string;
   description: string;
   options: readonly OptionDeclaration[];
   examples: readonly string[];
+  /** The option whose file `--json` writes to where it names none itself. */
+  jsonFallback?: string;
   load(): Promise<{ run(context: Context): Promise<void> }>;
 }

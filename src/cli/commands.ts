@@ -26,7 +26,7 @@ const TUNE = [
 /** Every subcommand, in the order of `lloyd --help`. */
 export const commands: readonly Command[] = [
   {
-    usage: 'compare',
+    usage: 'compare [...shards]',
     description: 'Compare a VGG on CIFAR-10 at fp32, k-means 8/4/2 bit and linear 8/4/2 bit',
     options: [
       IMAGES,
@@ -35,11 +35,25 @@ export const commands: readonly Command[] = [
       REQUANTIZE,
       TUNE,
       WEIGHTS,
+      [
+        '--resume <file>',
+        'Go on with what an interrupted run left in its --json file, by its settings; into that file again, or --json',
+      ],
+      [
+        '--shard <i/n>',
+        'Only the i-th of n equal parts of the test images (of all, unless --images is less)',
+      ],
+      ['--merge <file>', "The table of all n parts: 'lloyd compare --merge 1.json 2.json --json ALL.json'"],
     ],
+    jsonFallback: 'resume',
     examples: [
       'lloyd compare',
       'lloyd compare --images 1000 --rows kmeans-4,linear-8 --json compare.json',
       'lloyd compare --weights vgg.cifar.pretrained.pth',
+      'lloyd compare --images all --json all.json',
+      'lloyd compare --resume all.json',
+      'lloyd compare --shard 1/2 --json 1.json',
+      'lloyd compare --merge 1.json 2.json --json all.json',
     ],
     load: () => import('./compare.ts'),
   },

@@ -1,6 +1,6 @@
 import type { CompareRow, Comparison } from '../model/compare.ts';
 import { wilson } from '../model/metrics.ts';
-import type { CompareReport } from './compare.ts';
+import type { CompareReport } from './compare-file.ts';
 import { alignTable, columns, decibels, mebibytes, percent, significant, thousands } from './table.ts';
 
 const HEADINGS =

@@ -57,8 +57,9 @@ function createSession(signal: AbortSignal) {
     written: files.written,
     async run({ command, args, options }: Exclude<Parsed, { show: string }>) {
       const adapter = choice('--adapter', options.adapter, ADAPTERS);
-      const path = text(options.json);
-      if (path !== undefined) json = await files.claim('--json', path);
+      const into = options.json === undefined && command.jsonFallback ? command.jsonFallback : 'json';
+      const path = text(options[into]);
+      if (path !== undefined) json = await files.claim(`--${into}`, path);
       const context: Context = {
         args,
         options,

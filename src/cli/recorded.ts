@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CompareReport } from './compare.ts';
+import type { CompareReport } from './compare-file.ts';
 import { findPackageRoot } from './files.ts';
 
 /**
@@ -18,6 +18,7 @@ export async function findRecorded(
   for (const name of names.filter((file) => /^compare-.*\.json$/.test(file)).sort()) {
     const report = await readReport(join(folder, name));
     if (report?.weights?.sha256 !== weightsSha256 || report.requantize !== requantize) continue;
+    if (report.interrupted) continue;
     if (report.images >= Math.max(fewest, (best?.images ?? 0) + 1)) best = report;
   }
   return best;

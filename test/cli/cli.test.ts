@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { parseArguments } from '../../src/cli/arguments.ts';
 import { affordableCalibration, affordableImages } from '../../src/cli/budget.ts';
-import type { CompareReport } from '../../src/cli/compare.ts';
+import type { CompareReport } from '../../src/cli/compare-file.ts';
 import { comparisonLines, notesOn, recordedLines, spread } from '../../src/cli/compare-table.ts';
 import { closest } from '../../src/cli/errors.ts';
 import { checkWritable, writeAtomically } from '../../src/cli/files.ts';
@@ -103,6 +103,37 @@ describe('refusals are one line and exit code 1', () => {
     [['compare', '--images', '20000', '--weights', input], /--images must be at most 10000; received 20000/],
     [['evaluate', input, '--images', '20000'], /--images must be at most 10000; received 20000/],
     [['lab', '--images', '20000', '--weights', input], /--images must be at most 10000; received 20000/],
+    [
+      ['compare', '--shard', '0/2', '--weights', input],
+      /--shard must be i\/n, .*"0\/2"; choose from 1\/2 to 2\/2/,
+    ],
+    [
+      ['compare', '--shard', '3/2', '--weights', input],
+      /--shard must be i\/n, the i-th of n parts; received "3\/2"/,
+    ],
+    [['compare', '--shard', '0/0', '--weights', input], /--shard must be i\/n.*received "0\/0"; for example/],
+    [['compare', '--shard', '1', '--weights', input], /--shard must be i\/n.*received "1"; for example/],
+    [['compare', '--shard=-1/2', '--weights', input], /--shard must be i\/n.*received "-1\/2"/],
+    [['compare', '--shard', '1.5/2', '--weights', input], /--shard must be i\/n.*received "1.5\/2"/],
+    [
+      ['compare', '--shard', '1/4', '--images', '3', '--weights', input],
+      /--shard must not make more parts than there are images; received "1\/4 of 3 images"/,
+    ],
+    [
+      ['compare', '--shard', '1/10001', '--images', 'all', '--weights', input],
+      /received "1\/10001 of 10000 images"/,
+    ],
+    [
+      ['compare', '--shard', '1/2', '--tune', '9', '--weights', input],
+      /--shard leaves the choice of kernels/,
+    ],
+    [['compare', '--merge', input, '--shard', '1/2'], /--merge measures nothing.*received "--shard"/],
+    [['compare', '--resume', input], /--resume must name a file in an existing folder/],
+    [
+      ['compare', '--resume', `${tmpdir()}/no such.json`],
+      /the input must be a readable file; .*no such file/,
+    ],
+    [['compare', '--resume', `${tmpdir()}/no such.json`, '--shard', '2'], /--shard must be i\/n/],
     [['compare', '--tune', 'long', '--weights', input], /--tune must be an integer/],
     [['train', '--images', '50001', '--resume', input], /--images must be at most 50000/],
     [

@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readSafetensors } from '../../src/io/safetensors.ts';
+import { writeModelFile } from '../../src/model/file.ts';
+import { vgg } from '../../src/model/vgg.ts';
+import { initialize } from '../../src/train/initialize.ts';
 import { buildCli } from '../support/built-cli.ts';
 import { SLOW, THOROUGH } from '../support/runtime.ts';
 
@@ -141,6 +144,38 @@ describe('Ctrl-C', () => {
     },
     300_000,
   );
+
+  test.each(['SIGINT', 'SIGKILL'] as const)('compare goes on after %s', async (signal) => {
+    const file = (kind: string) => join(folder, `compare-${signal}-${kind}.json`);
+    const weights = join(folder, `compare-${signal}.safetensors`);
+    await writeFile(weights, writeModelFile(initialize(vgg({ widthDivisor: 64 }), { seed: 8 })));
+    const size = ['--images', '120', '--batch', '2', '--rows', 'kmeans-8,kmeans-4,kmeans-2'];
+    const part = signal === 'SIGINT' ? ['--shard', '2/3'] : [];
+    const argv = ['compare', '--weights', weights, ...size, ...part, '--json'];
+    const cut = await run([...argv, file('cut')], /^ {2}kmeans-8: /m, signal);
+    expect(cut.code, cut.said).toBe(signal === 'SIGINT' ? 130 : null);
+    const half = JSON.parse(await readFile(file('cut'), 'utf8'));
+    expect(half.interrupted).toBe(true);
+    expect(half.rows.length).toBeGreaterThan(0);
+    expect(half.rows.length).toBeLessThan(4);
+    if (signal === 'SIGINT') {
+      expect(cut.said).toMatch(/interrupted after \d rows?( and \d+ images? of kmeans-\d)?; wrote /);
+      expect(cut.said).toContain(`; go on with --resume ${file('cut')}\n`);
+      const early = await run(['compare', '--merge', file('cut')]);
+      expect(early.said).toMatch(/must be of a run that has ended; received "an interrupted shard 2\/3"/);
+    }
+    const resumed = await run(['compare', '--weights', weights, '--resume', file('cut')]);
+    expect(resumed.code, resumed.said).toBe(0);
+    expect(resumed.said).not.toMatch(/^ {2}fp32: /m);
+    const whole = await run([...argv, file('whole')]);
+    expect(whole.code, whole.said).toBe(0);
+    const [ended, expected] = await Promise.all(
+      ['cut', 'whole'].map(async (kind) =>
+        (await readFile(file(kind), 'utf8')).replace(/"(imagesPerSecond|date|commit)": .*/g, ''),
+      ),
+    );
+    expect(ended).toBe(expected);
+  });
 
   test.each([
     ['lab', /^2\. /m, ({ steps: done }: { steps: unknown[] }) => done.length],

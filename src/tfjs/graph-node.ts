@@ -56,14 +56,23 @@ export function missing(node: Node, what: string, rule = 'all but the image must
 
 /** Height and width of an NHWC list. */
 export function middle(name: string, list: unknown): Pair {
-  const [batch, height, width, channels] = list as readonly number[];
+  const whole = Array.isArray(list) && list.length === 4 && list.every((size) => typeof size === 'number');
+  check(whole, `${name}: a window must have four sizes: batch, height, width, channels`, list);
+  const [batch, height, width, channels] = list as number[];
   check(batch === 1 && channels === 1, `${name}: windows are over height and width`, list);
   return [height, width];
 }
 
-export function paddingOf(node: Node): string | Pads {
-  const padding = node.attrParams.pad?.value as string;
-  if (padding !== 'explicit') return padding;
-  const [, , top, bottom, left, right] = node.attrParams.explicitPaddings!.value as number[];
+export function paddingOf({ name, attrParams }: Node): string | Pads {
+  const padding = attrParams.pad?.value;
+  if (padding !== 'explicit') {
+    const known = padding === 'same' || padding === 'valid';
+    check(known, `${name}: padding must be SAME, VALID or EXPLICIT`, padding);
+    return padding;
+  }
+  const pads = attrParams.explicitPaddings?.value;
+  const whole = Array.isArray(pads) && pads.length === 8 && pads.every((size) => typeof size === 'number');
+  check(whole, `${name}: explicit paddings must be eight sizes`, pads);
+  const [, , top, bottom, left, right] = pads as number[];
   return [top, left, bottom, right];
 }

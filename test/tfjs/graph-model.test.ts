@@ -352,6 +352,26 @@ describe('fromGraphModel', () => {
           data_format: 'NCHW',
         }),
     ],
+    [
+      /c: a window must have four sizes/,
+      (g) => g.node('Conv2D', 'c', ['image', floats(g, 'w', [3, 3, 2, 4])], { padding: 'SAME' }),
+    ],
+    [
+      /c: a window must have four sizes/,
+      (g) =>
+        g.node('Conv2D', 'c', ['image', floats(g, 'w', [3, 3, 2, 4])], {
+          ...convAttributes(1),
+          strides: [1, 1],
+        }),
+    ],
+    [
+      /c: padding must be SAME, VALID or EXPLICIT/,
+      (g) => g.node('Conv2D', 'c', ['image', floats(g, 'w', [3, 3, 2, 4])], { strides: [1, 1, 1, 1] }),
+    ],
+    [
+      /c: explicit paddings must be eight sizes/,
+      (g) => g.node('Conv2D', 'c', ['image', floats(g, 'w', [3, 3, 2, 4])], convAttributes(1, 'EXPLICIT')),
+    ],
   ])('refuses, saying %s', async (rule, build) => {
     const shared = await shareDevice(gpu.runtime);
     const g = graphDef('image', [-1, 4, 4, 2]);

@@ -2,6 +2,7 @@
 import type { Tensor } from '../../src/gpu/tensor.ts';
 import { operators, runOperator } from '../../src/onnx/run-operator.ts';
 import { requantizeRules } from '../../src/quantize/requantize.ts';
+import { makeFloatCall } from './float-operators.ts';
 import { closeGpu, gpu, openGpu, unheardError } from './gpu.ts';
 import type { Random } from './random.ts';
 import type { Target } from './target.ts';
@@ -28,6 +29,7 @@ const ODD = [
   'x',
 ] as const;
 const ARRAYS: Record<string, (length: number) => Tensor['data']> = {
+  bool: (n) => new Uint8Array(n),
   float32: (n) => new Float32Array(n),
   float16: (n) => new Uint16Array(n),
   int8: (n) => new Int8Array(n),
@@ -235,12 +237,15 @@ function matrices(random: Random): [Tensor, Tensor] {
   return [tensor(random, integer(random), a), tensor(random, integer(random), b)];
 }
 
+/** Shapes, sizes and positions come out as ONNX's int64. */
+const RESULTS: typeof ARRAYS = { ...ARRAYS, int64: (n) => new BigInt64Array(n) as never };
+
 function outputsBroken(outputs: Tensor[]): string | undefined {
   for (const { dtype, dims, data } of outputs) {
     if (!Array.isArray(dims) || dims.some((dim) => !Number.isInteger(dim) || dim < 0))
       return `dims of ${dims}`;
     if (data.length !== dims.reduce((a, b) => a * b, 1)) return `${data.length} elements of [${dims}]`;
-    if (!ARRAYS[dtype] || data.constructor !== ARRAYS[dtype](0).constructor)
+    if (!RESULTS[dtype] || data.constructor !== RESULTS[dtype](0).constructor)
       return `${dtype} in a ${data.constructor.name}`;
   }
   return outputs.length > 0 ? unheardError() : 'no output';
@@ -253,7 +258,7 @@ export const operatorTargets: Target<Call>[] = [
     open: openGpu,
     make(random) {
       const operator = random.chance(0.99) ? random.pick(operators) : 'Relu6';
-      const made = (makers[operator] ?? makers.QLinearAdd)(random);
+      const made = makers[operator]?.(random) ?? makeFloatCall(random, operator);
       if (random.chance(0.02)) made.inputs.splice(random.int(made.inputs.length), 1);
       if (random.chance(0.01)) made.inputs.push(null as never);
       const attributes = random.chance(0.02) ? { ...made.attributes, unknown: 1 } : made.attributes;

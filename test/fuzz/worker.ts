@@ -147,7 +147,7 @@ function processorMs(started: NodeJS.CpuUsage): number {
 /** The error, and the place of ours that threw it: one finding for all inputs that end there. */
 function spell(error: unknown): string {
   if (!(error instanceof Error)) return `thrown: ${String(error).slice(0, 100)}`;
-  const place = /\n\s+at (\S+)/.exec(error.stack ?? '')?.[1] ?? '';
+  const place = /\n\s+at (\S+)/.exec(error.stack ?? '')?.[1].replace(/^.*\//, '') ?? '';
   return `${error.name}: ${error.message.replace(/\d+/g, 'N').slice(0, 120)} (${place})`;
 }
 

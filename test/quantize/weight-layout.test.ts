@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { denseGroups, tileLayout, tileWeights, untileWeights } from '../../src/quantize/weight-layout.ts';
+import {
+  denseGroups,
+  packTiles,
+  tileLayout,
+  tileWeights,
+  untileWeights,
+} from '../../src/quantize/weight-layout.ts';
 import { type ConvGeometry, conv2dAccumulators } from '../../src/reference/conv2d-int8.ts';
 import { seeded } from '../support/runtime.ts';
 
@@ -42,4 +48,36 @@ test('tiles hold every weight once, and give them back', () => {
     expect([...tiled].filter((value) => value !== 0).sort((a, b) => a - b)).toEqual([...weights]);
     expect(untileWeights(tiled, layout)).toEqual(weights);
   }
+});
+
+test.each([8, 4, 2] as const)('packed tiles of %i bits hold each code where their order says', (bits) => {
+  const shape = { outChannels: 11, inChannels: 6, kernelHeight: 2, kernelWidth: 3, groups: 1 };
+  const limit = 2 ** (bits - 1);
+  const codes = seeded(bits).int8s(11 * 6 * 6, -limit, limit - 1);
+  const layout = tileLayout(shape, 2);
+  const packed = packTiles(codes, layout, bits);
+  const found: number[] = [];
+  // The next four channels of every output of a tile, tap after tap: read in the order of the buffer.
+  let bit = 0;
+  const read = () => {
+    const value = (packed[bit >> 5] >>> (bit & 31)) & (2 ** bits - 1);
+    bit += bits;
+    return value >= limit ? value - 2 * limit : value;
+  };
+  const want: number[] = [];
+  for (let tile = 0; tile < layout.tileCount; tile++) {
+    for (let tap = 0; tap < 6; tap++) {
+      for (let word = 0; word < 2; word++) {
+        for (let n = 0; n < 8; n++) {
+          for (let lane = 0; lane < 4; lane++) {
+            const [o, c] = [tile * 8 + n, word * 4 + lane];
+            want.push(o < 11 && c < 6 ? codes[(o * 6 + c) * 6 + tap] : 0);
+            found.push(read());
+          }
+        }
+      }
+    }
+  }
+  expect(found).toEqual(want);
+  expect(bit).toBe(packed.length * 32);
 });

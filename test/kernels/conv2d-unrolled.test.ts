@@ -1,5 +1,9 @@
 import { describe } from 'vitest';
-import { testConv2d } from '../support/conv2d.ts';
+import { conv2dUnrolledKernel } from '../../src/kernels/conv2d-unrolled.ts';
+import { testConv2d, testStores } from '../support/conv2d.ts';
 
-// Without subgroups that may be used, every convolution of such an adapter takes this kernel.
-describe('conv2d-unrolled', () => testConv2d('swiftshader', {}, { subgroupSize: 0 }));
+describe('conv2d-unrolled', () => {
+  // Without subgroups that may be used, every convolution of such an adapter takes this kernel.
+  testConv2d('swiftshader', {}, { subgroupSize: 0 });
+  testStores(conv2dUnrolledKernel, 2, {});
+});

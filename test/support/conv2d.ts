@@ -1,9 +1,14 @@
 import { expect, test } from 'vitest';
+import type { Specialization } from '../../src/gpu/kernel.ts';
 import type { AdapterReport } from '../../src/gpu/runtime.ts';
+import type { conv2dKernel } from '../../src/kernels/conv2d.ts';
 import type { Graph } from '../../src/model/graph.ts';
 import { type CompileOptions, compile } from '../../src/model/session.ts';
+import { tileLayout, tileWeights } from '../../src/quantize/weight-layout.ts';
 import { conv2d } from '../../src/reference/conv2d.ts';
 import { type ConvGeometry, convOutput, maxPool2x2 } from '../../src/reference/conv2d-int8.ts';
+import { dispatch } from './dispatch.ts';
+import { convParams, padChannels, relativeL2, stripChannels } from './gradients.ts';
 import { sampled, seeded, useRuntime } from './runtime.ts';
 
 const random = seeded(11);
@@ -122,5 +127,48 @@ export function testConv2d(
         expect(Math.abs(output[n] - sum), JSON.stringify(geometry)).toBeLessThan(tolerance * norm + 1e-6);
       }
     }
+  });
+}
+
+/** Ragged pixels into a longer buffer: what lies after them stays. Kernels through a session have no guard words. */
+export function testStores(kernel: typeof conv2dKernel, tileVectors: number, specialization: Specialization) {
+  const context = useRuntime();
+  test.each([1, 2, 3, 4, 5, 6, 7, 9])('stores %i pixels, and none after them', async (width) => {
+    const [inChannels, outChannels] = [5, 6];
+    const r = seeded(width);
+    const shape = { outChannels, inChannels, kernelHeight: 1, kernelWidth: 1, groups: 1 };
+    const layout = tileLayout(shape, tileVectors);
+    const channels = layout.tileCount * layout.tileChannels;
+    const geometry: ConvGeometry = {
+      ...{ batch: 1, height: 1, width, inChannels, outChannels, groups: 1 },
+      ...{ kernel: [1, 1], strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0] },
+    };
+    const input = r.floats(width * inChannels);
+    const weights = r.floats(outChannels * inChannels);
+    const ones = new Float32Array(channels).fill(1, 0, outChannels);
+    const { outputVectors, ...sizes } = convParams(geometry);
+    const { output } = await dispatch(
+      context.runtime,
+      kernel,
+      {
+        input: padChannels(input, inChannels),
+        weights: tileWeights(weights, layout),
+        scale: ones,
+        shift: new Float32Array(channels),
+      },
+      { output: (width + 4) * outputVectors * 16 },
+      {
+        ...sizes,
+        ...{ inputVectors: 2, outputVectors, groupVectors: 2, groupTiles: layout.groupTiles },
+        ...{ pixelCount: width, tileCount: layout.tileCount, low: -1e30, high: 1e30 },
+      },
+      specialization,
+    );
+    const stored = width * outputVectors * 4;
+    const got = stripChannels(new Float32Array(output).subarray(0, stored), outChannels);
+    const want = conv2d(input, weights, ones, new Float32Array(outChannels), [-1e30, 1e30], geometry);
+    expect(relativeL2(got, want)).toBeLessThan(1e-6);
+    const after = new Uint32Array(output).subarray(stored);
+    expect([...new Set(after)]).toEqual([0xdeadbeef]);
   });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { LloydError } from '../../src/gpu/errors.ts';
 import type { AdapterReport } from '../../src/gpu/runtime.ts';
-import { checkCoordinates } from '../../src/gpu/window.ts';
+import { checkCoordinates, checkWindowGradient } from '../../src/gpu/window.ts';
 import { averagePool2dInt8Kernel } from '../../src/kernels/average-pool2d-int8.ts';
 import * as all from '../../src/kernels/index.ts';
 import { maxPool2dKernel } from '../../src/kernels/max-pool2d.ts';
@@ -170,6 +170,17 @@ test('the ends of int32 are inside, what is next to them is not', () => {
   expect(() => checkCoordinates('w', { ...axis, dilation: HALF })).toThrow(LloydError);
   expect(() => checkCoordinates('w', { ...axis, dilation: 1, before: HALF + 1 })).toThrow(LloydError);
   expect(() => checkCoordinates('w', { ...axis, dilation: 1, end: HALF })).toThrow(/smaller/);
+});
+
+test('gradients count from the start of the padding: the ends of int32 are inside there', () => {
+  const params = {
+    ...{ height: 5, width: 5, outputHeight: 1, outputWidth: 1, strideHeight: 1, strideWidth: 1 },
+    ...{ kernelHeight: 2, kernelWidth: 1, dilationHeight: HALF - 1, padTop: 0, padLeft: HALF - 6 },
+  };
+  checkWindowGradient('w', params);
+  for (const far of [{ dilationHeight: HALF }, { padLeft: HALF - 5 }]) {
+    expect(() => checkWindowGradient('w', { ...params, ...far })).toThrow(/int32/);
+  }
 });
 
 describe('windows that reach an end of int32 equal the twin', () => {

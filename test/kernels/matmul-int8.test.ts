@@ -1,5 +1,6 @@
-import { describe, expect, test } from 'vitest';
-import { matmulInt8 } from '../../src/quantize/conv-int8.ts';
+import { describe, expect, test, vi } from 'vitest';
+import type { Runtime } from '../../src/gpu/runtime.ts';
+import { type Int8Options, matmulInt8 } from '../../src/quantize/conv-int8.ts';
 import { matmulAccumulators } from '../../src/reference/matmul-int8.ts';
 import { requantizeReference } from '../../src/reference/requantize.ts';
 import { sampled, seeded, useRuntime } from '../support/runtime.ts';
@@ -9,21 +10,36 @@ const sizes = [1, 3, 4, 5, 31, 32, 33, 130];
 const shapes = sizes.flatMap((M) => sizes.flatMap((K) => [1, 4, 7, 9, 64].map((N) => [M, K, N] as const)));
 
 describe('matmul-int8', () => {
-  test('accumulators equal the twin on ragged shapes', async () => {
-    for (const [M, K, N] of sampled('matmul-int8 shapes', shapes, 40)) {
+  /** Through one kernel, M x K times K x N with a bias and a zero point. */
+  async function ragged(runtime: Runtime, options: Int8Options, sample: typeof shapes) {
+    for (const [M, K, N] of sample) {
       const r = seeded(M * 1e6 + K * 1e3 + N);
       const a = r.int8s(M * K);
       const b = r.int8s(K * N);
       const bias = Int32Array.from({ length: N }, () => r.integer(-(2 ** 20), 2 ** 20));
       const zeroPoint = r.integer(-128, 127);
       const output = await matmulInt8(
-        context.runtime,
+        runtime,
         { dtype: 'int8', dims: [M, K], data: a },
         { dtype: 'int8', dims: [K, N], data: b },
-        { bias, inputZeroPoint: zeroPoint },
+        { ...options, bias, inputZeroPoint: zeroPoint },
       );
       expect(output.data, `${M}x${K}x${N}`).toEqual(matmulAccumulators(a, b, bias, zeroPoint, [M, K, N]));
     }
+  }
+
+  test('accumulators equal the twin on ragged shapes', async () => {
+    await ragged(context.runtime, {}, sampled('matmul-int8 shapes', shapes, 40));
+  });
+
+  // An adapter with subgroups takes other kernels for most shapes.
+  test("this kernel's accumulators equal the twin", async () => {
+    const { runtime } = context;
+    const adapter = { ...runtime.adapter, software: null, subgroupSize: 0 };
+    const bound = vi.spyOn(runtime.device, 'createBindGroup');
+    await ragged({ ...runtime, adapter }, { kernels: 'registers' }, sampled('shapes of its own', shapes, 16));
+    expect(new Set(bound.mock.calls.map(([{ label }]) => label))).toEqual(new Set(['matmul-int8']));
+    bound.mockRestore();
   });
 
   test('requantizes per column with ties and an odd zero point', async () => {

@@ -20,6 +20,16 @@ describe("ONNX's own examples", () => {
     options: OperatorOptions = {},
   ) => runOperator(gpu.runtime, operator, inputs, attributes, options);
 
+  test.each([
+    ['SAME_UPPER', [21, 32, 43, 4]],
+    ['SAME_LOWER', [10, 21, 32, 43]],
+  ])('ConvInteger pads an odd cell by %s on its own side', async (auto_pad, want) => {
+    const [y] = await run('ConvInteger', [reshape(u8(1, 2, 3, 4), 1, 1, 4), reshape(u8(1, 10), 1, 1, 2)], {
+      auto_pad,
+    });
+    expect([...y.data]).toEqual(want);
+  });
+
   test('QuantizeLinear, per tensor', async () => {
     const [y] = await run('QuantizeLinear', [f32(0, 2, 3, 1000, -254, -1000), f32(2), u8(128)]);
     expect(y).toEqual(reshape(u8(128, 129, 130, 255, 1, 0), 6));

@@ -49,7 +49,8 @@ export function policy(scripts, development) {
     'script-src': ["'self'", ...hashes],
     'style-src': ["'self'", ...(development ? ["'unsafe-inline'"] : [])],
     'img-src': ["'self'", 'data:', 'blob:'],
-    'connect-src': ["'self'", ...(development ? ['ws:'] : [])],
+    // A result to be saved is a blob of the page's own.
+    'connect-src': ["'self'", 'blob:', ...(development ? ['ws:'] : [])],
     'worker-src': ["'self'"],
     'base-uri': ["'none'"],
     'form-action': ["'none'"],

@@ -152,7 +152,9 @@ function summary() {
 
 /** A list that no longer fits the sources would test less than it says. */
 function refuseStale(entries) {
-  const stale = entries.flatMap(([file, { mutants: own }]) => {
+  const stale = entries.flatMap(([file, { tests, mutants: own }]) => {
+    const missing = [file, ...tests].filter((path) => !existsSync(join(root, path)));
+    if (missing.length > 0) return missing.map((path) => `${file}: there is no ${path}`);
     const source = readFileSync(join(root, file), 'utf8');
     return own.flatMap((mutant) => {
       try {

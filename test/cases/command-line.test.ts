@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { vgg, writeModelFile } from 'lloyd';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { buildCli } from '../support/built-cli.ts';
+import { buildCli } from '../support/built.ts';
 import { dataParallel } from './pth-files.ts';
 
 let cli: Awaited<ReturnType<typeof buildCli>>;

@@ -4,7 +4,7 @@ import { compile, createRuntime, kmeans, kmeansDequantize, linearQuantize, vgg }
 import { runOperator } from 'lloyd/onnx';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LloydError } from '../../src/gpu/errors.ts';
-import { buildLibrary } from '../support/built-library.ts';
+import { buildLibrary } from '../support/built.ts';
 import { f32, i8 } from '../support/onnx-tensors.ts';
 import { testUnlessSlow, useRuntime } from '../support/runtime.ts';
 import { furthest, uniform } from './networks.ts';

@@ -7,7 +7,7 @@ import { readSafetensors } from '../../src/io/safetensors.ts';
 import { writeModelFile } from '../../src/model/file.ts';
 import { vgg } from '../../src/model/vgg.ts';
 import { initialize } from '../../src/train/initialize.ts';
-import { buildCli } from '../support/built-cli.ts';
+import { buildCli } from '../support/built.ts';
 import { SLOW, THOROUGH } from '../support/runtime.ts';
 
 let folder = '';

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readModelFile, writeModelFile } from '../../src/model/file.ts';
 import { isQuantized } from '../../src/model/precision.ts';
 import { vgg } from '../../src/model/vgg.ts';
-import { buildCli } from '../support/built-cli.ts';
+import { buildCli } from '../support/built.ts';
 
 let folder = '';
 let cli: Awaited<ReturnType<typeof buildCli>>;

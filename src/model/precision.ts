@@ -6,11 +6,10 @@ import { type KmeansGranularity, type KmeansInit, kmeansBatch } from '../quantiz
 import { linearQuantize } from '../quantize/linear.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import { calibrate, type Images, type Observer } from './calibrate.ts';
-import { checkNetwork } from './check-network.ts';
 import { checkValues } from './check-values.ts';
 import { type ConvLayer, fuseGraph, hasWeights } from './fuse.ts';
 import type { Model } from './graph.ts';
-import { checkMap } from './parameters.ts';
+import { checkMap, checkParameters } from './parameters.ts';
 
 /** A layer's weights as codes into its codebooks: OIHW order, one code an element. */
 export interface CodebookLayer {
@@ -106,7 +105,7 @@ async function quantizeLayers(
 ): Promise<QuantizedModel> {
   const { method, bits, layers: plan = {}, requantize = 'ort-f32' } = options;
   check(method === 'kmeans' || method === 'linear', "method must be 'kmeans' or 'linear'", method);
-  checkNetwork(model);
+  checkParameters(model);
   checkValues(model);
   const convs = fuseGraph(model).filter(hasWeights);
   const names = convs.map((layer) => layer.name);

@@ -1,6 +1,7 @@
 import type { Tensor } from '../../src/gpu/tensor.ts';
 import { buildExecutor } from '../../src/model/executor.ts';
 import type { GraphNode, Model } from '../../src/model/graph.ts';
+import { PIXELS } from '../../src/model/image-values.ts';
 import { decodeCodebook } from '../../src/model/layer-codes.ts';
 import type { LowerOptions } from '../../src/model/lower.ts';
 import { lowerFloat } from '../../src/model/lower-float.ts';
@@ -25,8 +26,8 @@ export interface LayerCase extends ConvCase {
 
 type LayerPrecision = 'fp32' | 'kmeans-4' | 'int8' | 'int4';
 
-/** Chosen so that seeded inputs and weights use most of the output's codes. */
-const INPUT = { scale: 1 / 64, zeroPoint: 3 };
+/** Pixels enter as their own codes; scales are chosen so that seeded weights use most of the output's. */
+const INPUT = PIXELS;
 const WEIGHT_SCALE = 1 / 64;
 const LAYER = 'layer';
 
@@ -156,7 +157,7 @@ function layerModel(
   const bits = precision === 'int8' ? 8 : 4;
   const codes = random.int8s(count).map((code) => code >> (8 - bits));
   const scale = new Float32Array(O).fill(WEIGHT_SCALE * 2 ** (8 - bits));
-  const outputScale = Math.fround(Math.sqrt(C * K * K) * 0.035);
+  const outputScale = Math.fround(Math.sqrt(C * K * K) * INPUT.scale * 4.5);
   const quantized: QuantizedModel = {
     model,
     method: 'linear',

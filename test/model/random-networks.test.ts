@@ -11,8 +11,8 @@ import { int8Logits } from '../support/int8-twin.ts';
 import { seeded, THOROUGH, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
-/** A second or so each on a software adapter; `LLOYD_NETWORKS=1000` draws as many. */
-const COUNT = Number(process.env.LLOYD_NETWORKS ?? (THOROUGH ? 100 : 12));
+/** Seven of them a second on lavapipe; `LLOYD_NETWORKS` says another number. */
+const COUNT = Number(process.env.LLOYD_NETWORKS ?? (THOROUGH ? 1000 : 12));
 
 type Random = ReturnType<typeof seeded>;
 
@@ -62,7 +62,8 @@ function randomModel(random: Random, index: number): Model {
     put(`${name}.weight`, [channels], 0.4, 1);
     put(`${name}.bias`, [channels], 0.3);
     put(`${name}.running_mean`, [channels], 0.3);
-    put(`${name}.running_var`, [channels], 0.4, 1);
+    const data = random.floats(channels).map((value) => 0.2 + Math.abs(value));
+    parameters.set(`${name}.running_var`, { dtype: 'float32', dims: [channels], data });
     return add({ op: 'batchNorm', name, inputs: [from] });
   };
   let now = 'image';

@@ -32,6 +32,9 @@ describe('pool', () => {
       ).toBe(null);
     }
     expect(await apart('AveragePool', [2, 3, 8, 7], { ...window, count_include_pad: 1 })).toBe(null);
+    // Windows that hang over every side that has no padding: those cells do not count.
+    const hanging: Attributes = { kernel_shape: [3, 3, 3], strides: [2, 2, 2], ceil_mode: 1 };
+    expect(await apart('AveragePool', [1, 2, 4, 6, 8], { ...hanging, count_include_pad: 1 })).toBe(null);
     for (const storage_order of [0, 1])
       expect(await apart('MaxPool', [2, 3, 8, 7], { ...window, storage_order }, undefined, 2)).toBe(null);
   });

@@ -81,7 +81,7 @@ export async function uploadSlabs(
     const chunks = scope.upload(Uint32Array.from(table), 'kmeans chunks');
     const chunkCount = table.length / 4;
     const keys = scope.empty(elements * 4, 'kmeans keys');
-    writePieces(device, keys, segments, pieces, elements);
+    writePieces(runtime, keys, segments, pieces, elements);
     runtime.submit([scope.keep(toKeys.bind({ chunks, elements: keys }, { chunkCount }))]);
     return { keys, chunks, chunkCount, elements, pieces };
   });
@@ -106,7 +106,7 @@ function layOut(segments: readonly Segment[], slabElements: number): { pieces: P
 }
 
 function writePieces(
-  { queue }: GPUDevice,
+  runtime: Runtime,
   target: GPUBuffer,
   segments: readonly Segment[],
   pieces: readonly Piece[],
@@ -115,13 +115,12 @@ function writePieces(
   const part = ({ segment, from, length }: Piece) => segments[segment].values.subarray(from, from + length);
   // Few pieces go straight from the caller's arrays; thousands of small groups are gathered into one write.
   if (pieces.length <= 64) {
-    for (const piece of pieces)
-      queue.writeBuffer(target, piece.at * 4, part(piece) as Float32Array<ArrayBuffer>);
+    for (const piece of pieces) runtime.write(target, part(piece), piece.at * 4);
     return;
   }
   const gathered = new Float32Array(elements);
   for (const piece of pieces) gathered.set(part(piece), piece.at);
-  queue.writeBuffer(target, 0, gathered);
+  runtime.write(target, gathered);
 }
 
 /** Steps recorded before the host looks whether anything still moves: few at first, as small sets settle soon. */

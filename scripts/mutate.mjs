@@ -35,7 +35,7 @@ const BATCH = 24;
 /** Tests of dispatches beyond a limit take long, and no mutant is about the folding of workgroups. */
 const USUAL = '^((?!65,535|65535|folded|wider than|one row of workgroups).)*$';
 /** Nothing for so long, and the batch's process is ended: what was running counts as killed. */
-const SILENCE = 600_000;
+const SILENCE = 240_000;
 
 const options = process.argv.slice(2);
 const flag = (name) => {

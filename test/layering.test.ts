@@ -1,4 +1,4 @@
-// Imports run one way: cli, demo, bench -> model, train, onnx, tfjs -> tune -> quantize -> kernels -> gpu; io and reference apart.
+// Imports run one way: cli, demo, bench -> model, train, onnx, tfjs -> tune, graph -> quantize -> kernels -> gpu; io and reference apart.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,13 +7,14 @@ import { describe, expect, test } from 'vitest';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** What each room may import from, besides itself. */
-const CHAIN = ['gpu', 'kernels', 'quantize', 'tune', 'model', 'train', 'onnx', 'tfjs'];
+const CHAIN = ['gpu', 'kernels', 'quantize', 'graph', 'tune', 'model', 'train', 'onnx', 'tfjs'];
 const ROOMS: Record<string, readonly string[]> = {
   gpu: [],
   reference: [],
   io: ['gpu'],
   kernels: ['gpu'],
   quantize: ['gpu', 'kernels', 'reference'],
+  graph: ['gpu', 'kernels', 'quantize', 'reference'],
   tune: ['gpu', 'kernels', 'quantize'],
   model: [...CHAIN, 'reference', 'io'],
   train: [...CHAIN, 'reference', 'io'],

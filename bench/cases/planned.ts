@@ -1,9 +1,9 @@
-import { executeTwin } from '../../src/onnx/execute-twin.ts';
-import type { PlannedOperator } from '../../src/onnx/operators.ts';
-import { planOperator } from '../../src/onnx/operators.ts';
-import type { Operand, Plan } from '../../src/onnx/plan.ts';
-import type { Attributes, OnnxTensor } from '../../src/onnx/tensors.ts';
-import { isFloat, toWords } from '../../src/onnx/value.ts';
+import { executeTwin } from '../../src/graph/ops/execute-twin.ts';
+import type { PlannedOperator } from '../../src/graph/ops/operators.ts';
+import { planOperator } from '../../src/graph/ops/operators.ts';
+import type { Operand, Plan } from '../../src/graph/ops/plan.ts';
+import type { Attributes, OnnxTensor } from '../../src/graph/ops/tensors.ts';
+import { isFloat, toWords } from '../../src/graph/ops/value.ts';
 import { seeded } from '../random.ts';
 import type { BenchCase, Size } from '../types.ts';
 import { kernelCase, repeated } from './kernel-case.ts';

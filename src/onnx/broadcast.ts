@@ -1,6 +1,6 @@
 import type { Tensor } from '../gpu/tensor.ts';
-import { broadcastDims } from './layout.ts';
-import { sizeOf } from './tensors.ts';
+import { broadcastDims } from '../graph/ops/layout.ts';
+import { sizeOf } from '../graph/ops/tensors.ts';
 
 /** numpy's broadcasting of two shapes. */
 export interface Broadcast {

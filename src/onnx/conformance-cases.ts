@@ -1,9 +1,9 @@
 import type { DType, Tensor, TensorData } from '../gpu/tensor.ts';
+import type { quantizedPlans } from '../graph/ops/quantized.ts';
+import { CODE_RANGE, sizeOf } from '../graph/ops/tensors.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import { floatToHalfReference } from '../reference/quantize-linear-onnx.ts';
-import type { quantizedPlans } from './quantized.ts';
 import type { QuantizedOperator } from './quantized-operators.ts';
-import { CODE_RANGE, sizeOf } from './tensors.ts';
 
 /** Operators whose outputs are bits, not floats within a tolerance. */
 export type ExactOperator = QuantizedOperator | keyof typeof quantizedPlans;

@@ -1,11 +1,8 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import { convInteger } from '../kernels/conv-integer.ts';
-import { prepareMultipliers, type RequantizeRule, requantizeConstant } from '../quantize/requantize.ts';
-import { checkRequantized } from './accumulator.ts';
-import { openNode } from './node.ts';
-import { OPSETS } from './operator.ts';
+import { openNode } from '../graph/ops/node.ts';
+import { OPSETS } from '../graph/ops/operator.ts';
 import {
   type Attributes,
   BYTE_TYPES,
@@ -19,8 +16,11 @@ import {
   sizeOf,
   tensorOf,
   zeroShift,
-} from './tensors.ts';
-import { three, WINDOW_ATTRIBUTES, windowsOf } from './windows.ts';
+} from '../graph/ops/tensors.ts';
+import { three, WINDOW_ATTRIBUTES, windowsOf } from '../graph/ops/windows.ts';
+import { convInteger } from '../kernels/conv-integer.ts';
+import { prepareMultipliers, type RequantizeRule, requantizeConstant } from '../quantize/requantize.ts';
+import { checkRequantized } from './accumulator.ts';
 
 /** Every size of a convolution, its spatial ones padded in front to three. */
 interface Geometry {

@@ -1,12 +1,6 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { DType, Tensor } from '../gpu/tensor.ts';
-import { addInt8 } from '../kernels/add-int8.ts';
-import { concatInt8 } from '../kernels/concat-int8.ts';
-import { prepareAdd } from '../quantize/add.ts';
-import { prepareConcat } from '../quantize/concat.ts';
-import type { RequantizeRule } from '../quantize/requantize.ts';
-import { broadcast, repeatInner } from './broadcast.ts';
 import {
   type Attributes,
   BYTE_TYPES,
@@ -21,7 +15,13 @@ import {
   sizeOf,
   tensorOf,
   zeroShift,
-} from './tensors.ts';
+} from '../graph/ops/tensors.ts';
+import { addInt8 } from '../kernels/add-int8.ts';
+import { concatInt8 } from '../kernels/concat-int8.ts';
+import { prepareAdd } from '../quantize/add.ts';
+import { prepareConcat } from '../quantize/concat.ts';
+import type { RequantizeRule } from '../quantize/requantize.ts';
+import { broadcast, repeatInner } from './broadcast.ts';
 
 type Reader = ReturnType<typeof inputReader>;
 

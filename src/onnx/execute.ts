@@ -1,7 +1,7 @@
 import type { Runtime } from '../gpu/runtime.ts';
-import type { Operand, Plan } from './plan.ts';
-import type { OnnxTensor } from './tensors.ts';
-import { fromWords, toWords, type Words, wordTypeOf } from './value.ts';
+import type { Operand, Plan } from '../graph/ops/plan.ts';
+import type { OnnxTensor } from '../graph/ops/tensors.ts';
+import { fromWords, toWords, type Words, wordTypeOf } from '../graph/ops/value.ts';
 
 /**
  * Runs a plan on tensors: uploads what its steps read, dispatches them in one submit and reads the outputs back.

@@ -1,10 +1,6 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import { matmulInteger } from '../kernels/matmul-integer.ts';
-import { prepareMultipliers, type RequantizeRule, requantizeConstant } from '../quantize/requantize.ts';
-import { checkRequantized } from './accumulator.ts';
-import { broadcast, broadcastIndex } from './broadcast.ts';
 import {
   type Attributes,
   BYTE_TYPES,
@@ -19,7 +15,11 @@ import {
   sizeOf,
   tensorOf,
   zeroShift,
-} from './tensors.ts';
+} from '../graph/ops/tensors.ts';
+import { matmulInteger } from '../kernels/matmul-integer.ts';
+import { prepareMultipliers, type RequantizeRule, requantizeConstant } from '../quantize/requantize.ts';
+import { checkRequantized } from './accumulator.ts';
+import { broadcast, broadcastIndex } from './broadcast.ts';
 
 /** numpy.matmul's shapes: matrices, and the batch dimensions that broadcasting gives. */
 interface Shape {

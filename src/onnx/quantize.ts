@@ -1,9 +1,6 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { DType, Tensor } from '../gpu/tensor.ts';
-import { dequantizeLinearOnnx } from '../kernels/dequantize-linear-onnx.ts';
-import { dynamicQuantizeParams } from '../kernels/dynamic-quantize-params.ts';
-import { quantizeLinearOnnx } from '../kernels/quantize-linear-onnx.ts';
 import {
   type Attributes,
   CODE_RANGE,
@@ -15,7 +12,10 @@ import {
   scalesOf,
   sizeOf,
   tensorOf,
-} from './tensors.ts';
+} from '../graph/ops/tensors.ts';
+import { dequantizeLinearOnnx } from '../kernels/dequantize-linear-onnx.ts';
+import { dynamicQuantizeParams } from '../kernels/dynamic-quantize-params.ts';
+import { quantizeLinearOnnx } from '../kernels/quantize-linear-onnx.ts';
 
 const CODE_TYPES = Object.keys(CODE_RANGE) as DType[];
 const FLOAT_TYPES: readonly DType[] = ['float32', 'float16'];

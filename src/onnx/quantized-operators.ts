@@ -1,11 +1,11 @@
 import type { Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
+import type { Attributes, Inputs } from '../graph/ops/tensors.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import { runConvInteger, runQLinearConv } from './conv.ts';
 import { runQLinearAdd, runQLinearConcat } from './element-wise.ts';
 import { runMatMulInteger, runQLinearMatMul } from './matmul.ts';
 import { runDequantizeLinear, runDynamicQuantizeLinear, runQuantizeLinear } from './quantize.ts';
-import type { Attributes, Inputs } from './tensors.ts';
 
 type Run = (
   runtime: Runtime,

@@ -2,12 +2,12 @@ import { check } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
+import { type PlannedOperator, plannedOperators, planOperator } from '../graph/ops/operators.ts';
+import type { Attributes, Inputs, OnnxTensor } from '../graph/ops/tensors.ts';
+import { checkTensor } from '../graph/ops/value.ts';
 import { checkRule, type RequantizeRule } from '../quantize/requantize.ts';
 import { execute } from './execute.ts';
-import { type PlannedOperator, plannedOperators, planOperator } from './operators.ts';
 import { type QuantizedOperator, quantizedOperators } from './quantized-operators.ts';
-import type { Attributes, Inputs, OnnxTensor } from './tensors.ts';
-import { checkTensor } from './value.ts';
 
 /** Options of {@link runOperator}. */
 export interface OperatorOptions {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Step } from '../../src/onnx/plan.ts';
+import type { Step } from '../../src/graph/ops/plan.ts';
 import { randomTensor, stepApart } from '../support/planned.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 

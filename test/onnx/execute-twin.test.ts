@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { executeTwin } from '../../src/onnx/execute-twin.ts';
+import { executeTwin } from '../../src/graph/ops/execute-twin.ts';
+import { planOperator } from '../../src/graph/ops/operators.ts';
+import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
+import { numbersOf } from '../../src/graph/ops/value.ts';
 import { type Attributes, type OperatorName, runOperator } from '../../src/onnx/index.ts';
-import { planOperator } from '../../src/onnx/operators.ts';
-import type { OnnxTensor } from '../../src/onnx/tensors.ts';
-import { numbersOf } from '../../src/onnx/value.ts';
 import { f32, i8 } from '../support/onnx-tensors.ts';
 import { firstApart, int64s, randomTensor } from '../support/planned.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';

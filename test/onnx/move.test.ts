@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
+import type { OnnxDType } from '../../src/graph/ops/value.ts';
 import { runOperator } from '../../src/onnx/index.ts';
-import type { OnnxTensor } from '../../src/onnx/tensors.ts';
-import type { OnnxDType } from '../../src/onnx/value.ts';
 import { f32 } from '../support/onnx-tensors.ts';
 import { expectPeer, int64, int64s, type PeerCase, randomTensor } from '../support/planned.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';

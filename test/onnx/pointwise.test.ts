@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { Attributes, OnnxTensor } from '../../src/graph/ops/tensors.ts';
+import { numbersOf, type OnnxDType } from '../../src/graph/ops/value.ts';
 import type { OperatorName } from '../../src/onnx/index.ts';
 import { runOperator } from '../../src/onnx/index.ts';
-import type { Attributes, OnnxTensor } from '../../src/onnx/tensors.ts';
-import { numbersOf, type OnnxDType } from '../../src/onnx/value.ts';
 import { f32 } from '../support/onnx-tensors.ts';
 import { expectPeer, type PeerCase, randomTensor } from '../support/planned.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { type Attributes, runOperator } from '../../src/onnx/index.ts';
-import type { OnnxTensor } from '../../src/onnx/tensors.ts';
 import { expectPeer, type PeerCase, randomTensor } from '../support/planned.ts';
 import { sampled, seeded, useRuntime } from '../support/runtime.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { runOperator } from '../../src/onnx/index.ts';
-import type { OnnxTensor } from '../../src/onnx/tensors.ts';
 import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { type RequantizeRule, requantizeReference } from '../../src/reference/requantize.ts';
 import { expectPeer, type PeerCase, randomTensor } from '../support/planned.ts';

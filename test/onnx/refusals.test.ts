@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { LloydError } from '../../src/gpu/errors.ts';
 import type { Runtime } from '../../src/gpu/runtime.ts';
 import type { Tensor } from '../../src/gpu/tensor.ts';
+import { inferOperator, plannedOperators } from '../../src/graph/ops/operators.ts';
+import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import {
   type Attributes,
   type OperatorName,
@@ -9,8 +11,6 @@ import {
   operators,
   runOperator,
 } from '../../src/onnx/index.ts';
-import { inferOperator, plannedOperators } from '../../src/onnx/operators.ts';
-import type { OnnxTensor } from '../../src/onnx/tensors.ts';
 import { f32, i8, reshape, u8, zeros } from '../support/onnx-tensors.ts';
 import { int64s } from '../support/planned.ts';
 import { useRuntime } from '../support/runtime.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { COORDINATE_MODES, NEAREST_MODES } from '../../src/graph/ops/interpolation.ts';
+import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { type Attributes, runOperator } from '../../src/onnx/index.ts';
-import { COORDINATE_MODES, NEAREST_MODES } from '../../src/onnx/interpolation.ts';
-import type { OnnxTensor } from '../../src/onnx/tensors.ts';
 import { expectPeer, int64s, type PeerCase, randomTensor } from '../support/planned.ts';
 import { sampled, seeded, useRuntime } from '../support/runtime.ts';
 

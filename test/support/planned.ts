@@ -1,12 +1,12 @@
 import { expect } from 'vitest';
 import type { Runtime } from '../../src/gpu/runtime.ts';
-import { runTwin } from '../../src/onnx/execute-twin.ts';
-import type { NodeSpec } from '../../src/onnx/node.ts';
-import { planOperator } from '../../src/onnx/operators.ts';
-import type { Operand, Step } from '../../src/onnx/plan.ts';
+import { runTwin } from '../../src/graph/ops/execute-twin.ts';
+import type { NodeSpec } from '../../src/graph/ops/node.ts';
+import { planOperator } from '../../src/graph/ops/operators.ts';
+import type { Operand, Step } from '../../src/graph/ops/plan.ts';
+import { type Attributes, type OnnxTensor, sizeOf } from '../../src/graph/ops/tensors.ts';
+import { numbersOf, type OnnxDType, toWords, type Value, wordTypeOf } from '../../src/graph/ops/value.ts';
 import { type OperatorName, type OperatorOptions, runOperator } from '../../src/onnx/run-operator.ts';
-import { type Attributes, type OnnxTensor, sizeOf } from '../../src/onnx/tensors.ts';
-import { numbersOf, type OnnxDType, toWords, type Value, wordTypeOf } from '../../src/onnx/value.ts';
 import { runOnnxRuntime } from './onnx-runtime.ts';
 import { guardedOutput, seeded } from './runtime.ts';
 

@@ -1,4 +1,4 @@
-import { check } from '../gpu/errors.ts';
+import { check } from '../../gpu/errors.ts';
 import { castOperators } from './cast.ts';
 import { convolutionOperators } from './convolution.ts';
 import { knownOperators } from './known.ts';

@@ -1,6 +1,6 @@
-import { requantize } from '../kernels/requantize.ts';
-import { prepareMultipliers, type RequantizeRule } from '../quantize/requantize.ts';
-import { roundHalfEven } from '../reference/requantize.ts';
+import { requantize } from '../../kernels/requantize.ts';
+import { prepareMultipliers, type RequantizeRule } from '../../quantize/requantize.ts';
+import { roundHalfEven } from '../../reference/requantize.ts';
 import { copyBox } from './copy-step.ts';
 import { broadcastDims } from './layout.ts';
 import { type Node, type NodeSpec, openNode } from './node.ts';

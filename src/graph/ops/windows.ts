@@ -1,4 +1,4 @@
-import { checkCoordinates } from '../gpu/window.ts';
+import { checkCoordinates } from '../../gpu/window.ts';
 import type { Node } from './node.ts';
 
 /** Windows over spatial dimensions: what Conv, its integer kin and the pools have in common. */

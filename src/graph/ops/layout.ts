@@ -1,4 +1,4 @@
-import { check } from '../gpu/errors.ts';
+import { check } from '../../gpu/errors.ts';
 
 /** Row-major strides. */
 export function stridesOf(dims: readonly number[]): number[] {

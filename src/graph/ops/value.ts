@@ -1,6 +1,6 @@
-import { check } from '../gpu/errors.ts';
-import type { DType, TensorData } from '../gpu/tensor.ts';
-import { floatToHalfReference } from '../reference/quantize-linear-onnx.ts';
+import { check } from '../../gpu/errors.ts';
+import type { DType, TensorData } from '../../gpu/tensor.ts';
+import { floatToHalfReference } from '../../reference/quantize-linear-onnx.ts';
 import { CODE_RANGE, halfToFloat, type OnnxTensor, sizeOf } from './tensors.ts';
 
 /** dtypes that `lloyd/onnx` takes: those of a Tensor, and int64. */

@@ -1,4 +1,4 @@
-import { matmul } from '../kernels/matmul.ts';
+import { matmul } from '../../kernels/matmul.ts';
 import { broadcastDims, broadcastStrides, stridesOf } from './layout.ts';
 import { type NodeSpec, openNode } from './node.ts';
 import type { Operator } from './operator.ts';

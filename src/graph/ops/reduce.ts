@@ -1,5 +1,5 @@
-import { REDUCTIONS, reduce } from '../kernels/reduce.ts';
-import { softmax } from '../kernels/softmax.ts';
+import { REDUCTIONS, reduce } from '../../kernels/reduce.ts';
+import { softmax } from '../../kernels/softmax.ts';
 import { mergeAxes, stridesOf } from './layout.ts';
 import { type NodeSpec, openNode } from './node.ts';
 import type { Operator } from './operator.ts';

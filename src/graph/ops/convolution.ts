@@ -1,4 +1,4 @@
-import { convolution } from '../kernels/convolution.ts';
+import { convolution } from '../../kernels/convolution.ts';
 import { type Node, type NodeSpec, openNode } from './node.ts';
 import type { Operator } from './operator.ts';
 import { type Plan, type Step, step } from './plan.ts';

@@ -1,4 +1,4 @@
-import { resample } from '../kernels/resample.ts';
+import { resample } from '../../kernels/resample.ts';
 import { copyBox } from './copy-step.ts';
 import {
   COORDINATE_MODES,

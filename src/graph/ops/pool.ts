@@ -1,4 +1,4 @@
-import { pool } from '../kernels/pool.ts';
+import { pool } from '../../kernels/pool.ts';
 import { stridesOf } from './layout.ts';
 import { type Node, type NodeSpec, openNode } from './node.ts';
 import type { Operator } from './operator.ts';

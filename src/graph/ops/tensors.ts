@@ -1,5 +1,5 @@
-import { check } from '../gpu/errors.ts';
-import type { DType, Tensor, TensorData } from '../gpu/tensor.ts';
+import { check } from '../../gpu/errors.ts';
+import type { DType, Tensor, TensorData } from '../../gpu/tensor.ts';
 
 /** Attribute values by ONNX's names; lists may be typed arrays. */
 export type AttributeValue =

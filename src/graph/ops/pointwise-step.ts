@@ -1,5 +1,5 @@
-import { elementWise, FLOAT_OPERATIONS } from '../kernels/element-wise.ts';
-import { elementWiseInteger, INTEGER_OPERATIONS } from '../kernels/element-wise-integer.ts';
+import { elementWise, FLOAT_OPERATIONS } from '../../kernels/element-wise.ts';
+import { elementWiseInteger, INTEGER_OPERATIONS } from '../../kernels/element-wise-integer.ts';
 import { scalarWord } from './copy-step.ts';
 import { broadcastStrides, mergeAxes } from './layout.ts';
 import { type Operand, type Step, step } from './plan.ts';

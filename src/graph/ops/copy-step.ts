@@ -1,4 +1,4 @@
-import { stridedCopy } from '../kernels/strided-copy.ts';
+import { stridedCopy } from '../../kernels/strided-copy.ts';
 import { stridesOf } from './layout.ts';
 import { type Operand, type Step, step } from './plan.ts';
 import { sizeOf } from './tensors.ts';

@@ -1,4 +1,4 @@
-import type { BindingDeclaration, Kernel, Specialization } from '../gpu/kernel.ts';
+import type { BindingDeclaration, Kernel, Specialization } from '../../gpu/kernel.ts';
 import type { Value, Words } from './value.ts';
 
 /** Where a step finds a buffer: an input or output of the operator, words made by the host, or room between steps. */

@@ -1,4 +1,4 @@
-import { normalize } from '../kernels/normalize.ts';
+import { normalize } from '../../kernels/normalize.ts';
 import { copyBox } from './copy-step.ts';
 import { broadcastStrides } from './layout.ts';
 import { type Node, type NodeSpec, openNode } from './node.ts';

@@ -1,0 +1,96 @@
+import type { Graph, GraphModel, Node, ValueInfo } from './graph.ts';
+import type { Attributes, OnnxTensor } from './ops/tensors.ts';
+
+/** A graph under construction: names are made unique, constants kept. */
+export class GraphWriter {
+  readonly inputs: ValueInfo[] = [];
+  readonly nodes: Node[] = [];
+  readonly parameters = new Map<string, OnnxTensor>();
+  private readonly taken = new Set<string>();
+
+  constructor(
+    private readonly name: string,
+    private readonly opset: number,
+  ) {}
+
+  /** A name that nothing has yet: this one, or this one with a number. */
+  unique(name: string): string {
+    let own = name;
+    for (let use = 2; this.taken.has(own); use++) own = `${name}#${use}`;
+    this.taken.add(own);
+    return own;
+  }
+
+  input(info: ValueInfo): string {
+    const name = this.unique(info.name);
+    this.inputs.push({ ...info, name });
+    return name;
+  }
+
+  constant(name: string, tensor: OnnxTensor): string {
+    const own = this.unique(name);
+    this.parameters.set(own, tensor);
+    return own;
+  }
+
+  /** A list of 64-bit integers, as shapes and axes are. */
+  integers(name: string, values: readonly number[]): string {
+    return this.constant(name, {
+      dtype: 'int64',
+      dims: [values.length],
+      data: BigInt64Array.from(values, BigInt),
+    });
+  }
+
+  /** A float32 scalar. */
+  scalar(name: string, value: number): string {
+    return this.constant(name, { dtype: 'float32', dims: [], data: Float32Array.of(value) });
+  }
+
+  /** Adds a node of one output, which is called as the node is. */
+  node(
+    op: string,
+    name: string,
+    inputs: readonly (string | null)[],
+    attributes: Attributes = {},
+    domain = '',
+  ): string {
+    return this.add(op, name, inputs, attributes, 1, domain)[0];
+  }
+
+  /** Adds a node of several outputs: the first called as the node is, the others `name:1`, ... */
+  several(
+    op: string,
+    name: string,
+    inputs: readonly (string | null)[],
+    attributes: Attributes,
+    count: number,
+  ): string[] {
+    return this.add(op, name, inputs, attributes, count, '');
+  }
+
+  private add(
+    op: string,
+    name: string,
+    inputs: readonly (string | null)[],
+    attributes: Attributes,
+    count: number,
+    domain: string,
+  ): string[] {
+    const own = this.unique(name);
+    const outputs = Array.from({ length: count }, (_, i) => (i === 0 ? own : this.unique(`${own}:${i}`)));
+    this.nodes.push({ op, name: own, inputs, outputs, attributes, ...(domain && { domain }) });
+    return outputs;
+  }
+
+  model(outputs: readonly string[]): GraphModel {
+    const graph: Graph = {
+      name: this.name,
+      opset: this.opset,
+      inputs: this.inputs,
+      outputs: [...outputs],
+      nodes: this.nodes,
+    };
+    return { graph, parameters: this.parameters };
+  }
+}

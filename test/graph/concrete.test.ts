@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { concreteGraph } from '../../src/graph/concrete.ts';
+import { GraphWriter } from '../../src/graph/graph-writer.ts';
+import { interpretGraph } from '../../src/graph/interpret.ts';
+
+function small() {
+  const w = new GraphWriter('small', 17);
+  const x = w.input({ name: 'x', dtype: 'float32', shape: ['n', 2] });
+  const m = w.constant('w', { dtype: 'float32', dims: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) });
+  const p = w.node('MatMul', 'p', [x, m]);
+  const s = w.node('Shape', 's', [p]);
+  const g = w.node(
+    'Gather',
+    'g',
+    [s, w.constant('i', { dtype: 'int64', dims: [1], data: BigInt64Array.of(0n) })],
+    { axis: 0 },
+  );
+  const sh = w.node('Concat', 'sh', [g, w.integers('three', [3]), w.integers('one', [1])], { axis: 0 });
+  const r = w.node('Reshape', 'r', [p, sh]);
+  return w.model([r, p]);
+}
+test('shape arithmetic is folded, outputs are those of the definition', () => {
+  const out = interpretGraph(small(), {
+    x: { dtype: 'float32', dims: [2, 2], data: Float32Array.of(1, 0, 0, 1) },
+  });
+  expect(out.r.dims).toEqual([2, 3, 1]);
+  expect([...out.p.data]).toEqual([1, 2, 3, 4, 5, 6]);
+  const c = concreteGraph(small(), { batch: 5 });
+  expect(c.nodes.map((n) => n.op)).toEqual(['MatMul', 'Reshape']);
+  expect(() => concreteGraph(small())).toThrow(/every symbol/);
+});
+test('every unknown operator is named at once', () => {
+  const m = small();
+  const nodes = [
+    ...m.graph.nodes,
+    { op: 'Foo', name: 'a', inputs: ['r'], outputs: ['a'], attributes: {} },
+    { op: 'Bar', domain: 'x.y', name: 'b', inputs: ['a'], outputs: ['b'], attributes: {} },
+  ];
+  expect(() => concreteGraph({ ...m, graph: { ...m.graph, nodes, outputs: ['b'] } })).toThrow(
+    /a \(Foo\).*b \(Bar\): its domain/s,
+  );
+});

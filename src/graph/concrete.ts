@@ -42,6 +42,8 @@ export interface ConcreteOptions {
 export function concreteGraph(model: GraphModel, options: ConcreteOptions = {}): ConcreteGraph {
   const { graph, parameters } = model;
   checkGraph(graph);
+  const needed = neededNodes(graph);
+  checkOperators(needed, graph);
   const inputs = concreteInputs(graph, options);
   const values = new Map<string, Value>(
     inputs.map(({ name, dtype, shape }) => [name, { dtype, dims: shape }]),
@@ -50,8 +52,6 @@ export function concreteGraph(model: GraphModel, options: ConcreteOptions = {}):
     // An initializer may be listed as an input too: it is that input's default, and a constant here.
     if (!values.has(name)) values.set(name, tensor);
   }
-  const needed = neededNodes(graph);
-  checkOperators(needed, graph);
   const nodes: Node[] = [];
   for (const node of needed) {
     const folded = infer(node, graph, values);

@@ -4,7 +4,7 @@ import { findCommit, findPackageRoot } from '../src/cli/files.ts';
 import type { Runtime } from '../src/gpu/runtime.ts';
 import type { Tensor } from '../src/gpu/tensor.ts';
 import { readSafetensors } from '../src/io/safetensors.ts';
-import type { Model } from '../src/model/graph.ts';
+import type { ImageModel } from '../src/model/graph.ts';
 import { vgg } from '../src/model/vgg.ts';
 import { cacheFolder, exists } from '../src/node/cache.ts';
 import { loadCifar10 } from '../src/node/cifar10.ts';
@@ -15,7 +15,7 @@ const IMAGE_BYTES = 32 * 32 * 3;
 
 /** The context of a run in Node: weights of the clone, images of the cache. */
 export function nodeContext(runtime: Runtime, size: Size): BenchContext {
-  let model: Promise<Model> | undefined;
+  let model: Promise<ImageModel> | undefined;
   return {
     runtime,
     size,
@@ -24,7 +24,7 @@ export function nodeContext(runtime: Runtime, size: Size): BenchContext {
   };
 }
 
-export async function loadVgg(): Promise<Model> {
+export async function loadVgg(): Promise<ImageModel> {
   const bytes = await readFile(join(await findPackageRoot(), 'weights', 'vgg-cifar10.safetensors'));
   return vgg({ parameters: readSafetensors(bytes).tensors as ReadonlyMap<string, Tensor> });
 }

@@ -2,7 +2,7 @@
 import { createRuntime } from '../src/gpu/runtime.ts';
 import type { Tensor } from '../src/gpu/tensor.ts';
 import { readSafetensors } from '../src/io/safetensors.ts';
-import type { Model } from '../src/model/graph.ts';
+import type { ImageModel } from '../src/model/graph.ts';
 import { vgg } from '../src/model/vgg.ts';
 import type { PageRequest, PageResults } from './browser.ts';
 import { benchCases } from './cases/index.ts';
@@ -22,7 +22,7 @@ declare function report(line: string): Promise<void>;
 async function runBench({ size, filter }: PageRequest): Promise<PageResults> {
   const runtime = await createRuntime();
   try {
-    let model: Promise<Model> | undefined;
+    let model: Promise<ImageModel> | undefined;
     const load = async () => {
       const { tensors } = readSafetensors(await fetchBytes('/weights.safetensors'));
       return vgg({ parameters: tensors as ReadonlyMap<string, Tensor> });

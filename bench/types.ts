@@ -1,5 +1,5 @@
 import type { Runtime } from '../src/gpu/runtime.ts';
-import type { Model } from '../src/model/graph.ts';
+import type { ImageModel } from '../src/model/graph.ts';
 import type { TuneOptions } from '../src/model/tune.ts';
 import type { TensorCores } from '../src/quantize/tensor-tile.ts';
 
@@ -103,7 +103,7 @@ export interface BenchContext {
   /** How models and layers look for faster kernels; they take the library's own choice unless given. */
   tune?: TuneOptions;
   /** The trained VGG; the same object every time. */
-  model(): Promise<Model>;
+  model(): Promise<ImageModel>;
   /** NHWC pixels of the first `count` images. */
   images(count: number): Promise<Uint8Array<ArrayBuffer>>;
 }

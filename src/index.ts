@@ -20,6 +20,7 @@ export {
 } from './gpu/runtime.ts';
 export type { DType, Tensor, TensorData } from './gpu/tensor.ts';
 export { uploadTexels } from './gpu/texels.ts';
+export type { Dim, Graph, GraphModel, Node, ShapeOptions, ValueInfo } from './graph/graph.ts';
 export { kernels } from './kernels/index.ts';
 export {
   type CompareOptions,
@@ -33,18 +34,25 @@ export {
 } from './model/compare.ts';
 export type { PlanEntry } from './model/executor.ts';
 export { modelFileBytes, readModelFile, writeModelFile } from './model/file.ts';
-export type { Conv2dAttributes, Graph, GraphNode, ImageShape, Model, PoolAttributes } from './model/graph.ts';
-export { inferShapes } from './model/graph.ts';
+export type {
+  Conv2dAttributes,
+  ImageGraph,
+  ImageModel,
+  ImageNode,
+  ImageShape,
+  Model,
+  PoolAttributes,
+} from './model/graph.ts';
+export { inferShapes, isImageModel } from './model/graph.ts';
 export { agreement, logitSqnrDb, topOne, wilson } from './model/metrics.ts';
+export { type QuantizeModelOptions, quantizeModel } from './model/precision.ts';
 export {
   type ActivationQparams,
   type CodebookLayer,
   isQuantized,
   type LinearLayer,
   type QuantizedModel,
-  type QuantizeModelOptions,
-  quantizeModel,
-} from './model/precision.ts';
+} from './model/quantized-model.ts';
 export { type CompileOptions, compile, type RunOptions, type Session } from './model/session.ts';
 export type { RowCounts } from './model/tally.ts';
 export type { TunedLayers, TuneOptions } from './model/tune.ts';

@@ -1,5 +1,5 @@
 import { fuseGraph } from '../../src/model/fuse.ts';
-import type { Model } from '../../src/model/graph.ts';
+import type { ImageModel } from '../../src/model/graph.ts';
 import { type KmeansOptions, type KmeansResult, kmeansBatch } from '../../src/quantize/kmeans.ts';
 import { joinBytes } from '../bytes.ts';
 import type { BenchCase, BenchContext, Opened, Size } from '../types.ts';
@@ -43,9 +43,9 @@ export function kmeansCases(size: Size): BenchCase[] {
 }
 
 /** The weights of the first `layers` convolutions, each its own tensor. */
-export function layerWeights(model: Model, layers: number): Float32Array[] {
+export function layerWeights(model: ImageModel, layers: number): Float32Array[] {
   return fuseGraph(model)
-    .flatMap((layer) => (layer.kind === 'conv2d' ? [layer.weight] : []))
+    .layers.flatMap((layer) => (layer.kind === 'conv2d' ? [layer.weight] : []))
     .slice(0, layers);
 }
 

@@ -1,12 +1,11 @@
 import type { Tensor } from '../../src/gpu/tensor.ts';
 import { buildExecutor } from '../../src/model/executor.ts';
-import type { GraphNode, Model } from '../../src/model/graph.ts';
+import type { ImageModel, ImageNode, Model } from '../../src/model/graph.ts';
 import { PIXELS } from '../../src/model/image-values.ts';
 import { decodeCodebook } from '../../src/model/layer-codes.ts';
 import type { LowerOptions } from '../../src/model/lower.ts';
-import { lowerFloat } from '../../src/model/lower-float.ts';
-import { lowerInt8 } from '../../src/model/lower-int8.ts';
-import type { CodebookLayer, QuantizedModel } from '../../src/model/precision.ts';
+import { lowerModel } from '../../src/model/lower-model.ts';
+import type { CodebookLayer, QuantizedModel } from '../../src/model/quantized-model.ts';
 import { tuneKernels } from '../../src/model/tune.ts';
 import { tensorCores } from '../../src/quantize/tensor-cores.ts';
 import { conv2d } from '../../src/reference/conv2d.ts';
@@ -66,18 +65,19 @@ async function openLayer(
   const { model, quantized } = layerModel(layer, precision);
   const integer = quantized !== null;
   const choose = tune && (await tuneKernels(runtime, quantized ?? model, N, tune, lower.kernels));
-  const lowered = integer
-    ? await lowerInt8(runtime, quantized, N, { choose, ...lower })
-    : lowerFloat(runtime, model, codebookOf(layer, precision), N, { choose, ...lower });
+  const lowered = await lowerModel(runtime, quantized ?? withCodebook(layer, precision, model), N, {
+    choose,
+    ...lower,
+  });
   const step = lowered.steps.findLast(({ name }) => name === LAYER)!;
   const { output } = step.operands;
   if (!('tensor' in output)) throw new Error(`${layer.name}: its output is not an activation`);
   // Without its input kept, the tail's output would take its place before the timed runs read it.
-  const keep = new Set(['input', output.tensor, lowered.logits.tensor]);
+  const keep = new Set(['input', output.tensor, lowered.outputs[0].operand!.tensor]);
   const executor = await buildExecutor(runtime, lowered, keep);
-  const { call, data } = executor.entry(pixels);
-  executor.write(data);
-  runtime.submit([call, ...executor.calls]);
+  const { call, data } = executor.enter(0, pixels);
+  executor.write(0, data);
+  runtime.submit([call!, ...executor.calls]);
   await runtime.idle();
   const own = executor.calls.filter((_, index) => lowered.steps[index].name === LAYER);
   const { stop, ...timed } = await timedCalls(runtime, own);
@@ -109,10 +109,10 @@ async function openLayer(
 function layerModel(
   layer: LayerCase,
   precision: LayerPrecision,
-): { model: Model; quantized: QuantizedModel | null } {
+): { model: ImageModel; quantized: QuantizedModel | null } {
   const { kind, N, H, C, O, K } = layer;
   const before = (K - 1) >> 1;
-  const node: GraphNode =
+  const node: ImageNode =
     kind === 'linear'
       ? { op: 'linear', name: LAYER, inputs: ['input'], outFeatures: O }
       : {
@@ -125,7 +125,7 @@ function layerModel(
         };
   // The last layer's int32 sums become float logits; with a (1x1, untimed) pool after it the layer requantizes, as
   // every convolution but the classifier does.
-  const tail: GraphNode = {
+  const tail: ImageNode = {
     op: 'averagePool',
     name: 'tail',
     inputs: [LAYER],
@@ -141,7 +141,7 @@ function layerModel(
     dims,
     data: integer ? new Float32Array(count) : random.floats(count, 0.1),
   };
-  const model: Model = {
+  const model: ImageModel = {
     graph: {
       name: layer.name,
       input: { name: 'input', height: H, width: H, channels: C },
@@ -181,6 +181,16 @@ function codebookOf({ O, C, K, N }: LayerCase, precision: LayerPrecision): Map<s
   return new Map([[LAYER, { method: 'kmeans', bits: 4, codes, codebook }]]);
 }
 
+function withCodebook(
+  layer: LayerCase,
+  precision: LayerPrecision,
+  model: ImageModel,
+): Model | QuantizedModel {
+  const layers = codebookOf(layer, precision);
+  if (layers.size === 0) return model;
+  return { model, method: 'kmeans', bits: 4, requantize: 'ort-f32', layers, activations: new Map() };
+}
+
 /** The CPU twin's bytes: NHWC codes, channels padded to whole words with what their zero bias gives. */
 function expectedCodes(layer: LayerCase, quantized: QuantizedModel, pixels: Uint8Array): Int8Array {
   const weights = quantized.layers.get(LAYER)!;
@@ -203,7 +213,7 @@ function expectedCodes(layer: LayerCase, quantized: QuantizedModel, pixels: Uint
 function expectedFloats(
   layer: LayerCase,
   precision: LayerPrecision,
-  model: Model,
+  model: ImageModel,
   pixels: Uint8Array,
 ): Float32Array {
   const clustered = codebookOf(layer, precision).get(LAYER);

@@ -1,6 +1,7 @@
 import { fuseGraph } from '../../src/model/fuse.ts';
-import type { Model } from '../../src/model/graph.ts';
-import { type ActivationQparams, type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
+import type { ImageModel } from '../../src/model/graph.ts';
+import { quantizeModel } from '../../src/model/precision.ts';
+import { type ActivationQparams, type QuantizedModel } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
 import type { BenchCase, BenchContext, Opened, Size, Subject } from '../types.ts';
 import activations from './vgg-activations.json';
@@ -62,19 +63,22 @@ async function openVgg(
   };
 }
 
-export function macsPerImage(model: Model): number {
+export function macsPerImage(model: ImageModel): number {
   let macs = 0;
-  for (const layer of fuseGraph(model)) {
+  for (const layer of fuseGraph(model).layers) {
     if (layer.kind === 'conv2d') macs += layer.convShape.height * layer.convShape.width * layer.weight.length;
   }
   return macs;
 }
 
-const quantized = new WeakMap<BenchContext, Map<Precision, Promise<Model | QuantizedModel>>>();
+const quantized = new WeakMap<BenchContext, Map<Precision, Promise<ImageModel | QuantizedModel>>>();
 
 /** The VGG at a precision, quantized once a run. */
-export function quantizedVgg(context: BenchContext, precision: Precision): Promise<Model | QuantizedModel> {
-  const known = quantized.get(context) ?? new Map<Precision, Promise<Model | QuantizedModel>>();
+export function quantizedVgg(
+  context: BenchContext,
+  precision: Precision,
+): Promise<ImageModel | QuantizedModel> {
+  const known = quantized.get(context) ?? new Map<Precision, Promise<ImageModel | QuantizedModel>>();
   quantized.set(context, known);
   let promise = known.get(precision);
   if (!promise) {
@@ -84,7 +88,7 @@ export function quantizedVgg(context: BenchContext, precision: Precision): Promi
   return promise;
 }
 
-async function quantize(context: BenchContext, precision: Precision): Promise<Model | QuantizedModel> {
+async function quantize(context: BenchContext, precision: Precision): Promise<ImageModel | QuantizedModel> {
   const model = await context.model();
   if (precision === 'fp32') return model;
   if (precision === 'kmeans-4') return quantizeModel(context.runtime, model, { method: 'kmeans', bits: 4 });

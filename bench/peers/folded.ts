@@ -1,5 +1,5 @@
 import { fuseGraph } from '../../src/model/fuse.ts';
-import type { Model } from '../../src/model/graph.ts';
+import type { ImageModel } from '../../src/model/graph.ts';
 import { foldedWeights } from '../../src/model/precision.ts';
 
 /** A VGG as every peer wants it: convolutions with batch norm folded in, then one average pool and a classifier. */
@@ -17,9 +17,9 @@ export interface FoldedVgg {
 }
 
 /** Weights stay OIHW; the folding is our own compiler's, so that peers multiply the same numbers. */
-export function foldVgg(model: Model): FoldedVgg {
+export function foldVgg(model: ImageModel): FoldedVgg {
   const convs: FoldedVgg['convs'] = [];
-  for (const layer of fuseGraph(model)) {
+  for (const layer of fuseGraph(model).layers) {
     if (layer.kind !== 'conv2d') continue;
     const { name, pool, shift, inputShape, outputShape } = layer;
     const weight = foldedWeights(layer);

@@ -1,6 +1,7 @@
 import type { Runtime } from '../gpu/runtime.ts';
-import type { Model } from '../model/graph.ts';
-import { type QuantizedModel, quantizeModel } from '../model/precision.ts';
+import type { ImageModel } from '../model/graph.ts';
+import { quantizeModel } from '../model/precision.ts';
+import { type QuantizedModel } from '../model/quantized-model.ts';
 import { compile } from '../model/session.ts';
 
 /** Seconds of evaluation that a software adapter is given; a GPU takes the whole test set. */
@@ -20,7 +21,11 @@ export interface Speeds {
 }
 
 /** How fast the adapter runs the model, from one small batch of each kind. */
-export async function measureSpeeds(runtime: Runtime, model: Model, images: Uint8Array): Promise<Speeds> {
+export async function measureSpeeds(
+  runtime: Runtime,
+  model: ImageModel,
+  images: Uint8Array,
+): Promise<Speeds> {
   const { input } = model.graph;
   const probe = images.subarray(0, PROBE_IMAGES * input.height * input.width * input.channels);
   const integer = await quantizeModel(runtime, model, { method: 'linear', bits: 8, calibration: probe });
@@ -33,7 +38,7 @@ export async function measureSpeeds(runtime: Runtime, model: Model, images: Uint
 /** Images a second of one network on a small batch. */
 export async function imagesPerSecond(
   runtime: Runtime,
-  network: Model | QuantizedModel,
+  network: ImageModel | QuantizedModel,
   images: Uint8Array,
 ): Promise<number> {
   const session = await compile(runtime, network, { batch: PROBE_IMAGES });

@@ -2,8 +2,8 @@ import { check, LloydError } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { CompareRowName, CompareState } from '../model/compare.ts';
 import { writeModelFile } from '../model/file.ts';
-import type { Model } from '../model/graph.ts';
-import type { QuantizedModel } from '../model/precision.ts';
+import type { ImageModel } from '../model/graph.ts';
+import type { QuantizedModel } from '../model/quantized-model.ts';
 import type { TuneOptions } from '../model/tune.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import type { Context } from './command.ts';
@@ -111,13 +111,13 @@ function checkNetworkOf(path: string, row: string, was: string, is: string): voi
 }
 
 /** What tells one row's network from another's. */
-const hashOf = (network: Model | QuantizedModel) => sha256(writeModelFile(network));
+const hashOf = (network: ImageModel | QuantizedModel) => sha256(writeModelFile(network));
 
 /** What a comparison has measured, on its way to its file. */
 export interface Keeper {
   /** Goes on from the earlier run. */
   resume: CompareState | undefined;
-  onNetwork(name: CompareRowName, network: Model | QuantizedModel): void;
+  onNetwork(name: CompareRowName, network: ImageModel | QuantizedModel): void;
   onState(state: CompareState): Promise<void>;
   /** What an error is told as, once all there is has been written. */
   keepAfter(error: unknown): Promise<unknown>;

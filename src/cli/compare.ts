@@ -8,8 +8,8 @@ import {
   compareModel,
   compareRowNames,
 } from '../model/compare.ts';
-import type { Model } from '../model/graph.ts';
-import type { QuantizedModel } from '../model/precision.ts';
+import type { ImageModel } from '../model/graph.ts';
+import type { QuantizedModel } from '../model/quantized-model.ts';
 import { requantizeRules } from '../quantize/requantize.ts';
 import { affordableCalibration, affordableImages, measureSpeeds } from './budget.ts';
 import type { Context } from './command.ts';
@@ -179,7 +179,7 @@ interface Wanted {
 async function chooseSize(
   context: Context,
   runtime: Runtime,
-  model: Model,
+  model: ImageModel,
   { test, calibration }: Awaited<ReturnType<typeof loadImages>>,
   { asked, batch, rows, trained }: Wanted,
 ): Promise<{ images: number; calibration: number; chosen: string }> {
@@ -206,7 +206,7 @@ async function chooseSize(
 async function measureRows(
   context: Context,
   runtime: Runtime,
-  model: Model,
+  model: ImageModel,
   images: Uint8Array,
   labels: Uint8Array,
   { resume, onNetwork, onState, keepAfter }: Keeper,

@@ -1,7 +1,7 @@
 import type { Runtime } from '../gpu/runtime.ts';
-import type { Model } from '../model/graph.ts';
+import type { ImageModel } from '../model/graph.ts';
 import { topOne, wilson } from '../model/metrics.ts';
-import { isQuantized, type QuantizedModel } from '../model/precision.ts';
+import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { compile } from '../model/session.ts';
 import { affordableImages, imagesPerSecond } from './budget.ts';
 import type { Context } from './command.ts';
@@ -53,7 +53,7 @@ export async function run(context: Context): Promise<void> {
 }
 
 /** `kmeans 4 bit`, or `kmeans 4 to 8 bit` where a plan mixes widths. */
-function precisionOf(network: Model | QuantizedModel): string {
+function precisionOf(network: ImageModel | QuantizedModel): string {
   if (!isQuantized(network)) return 'fp32';
   const widths = [...network.layers.values()].map(({ bits }) => bits);
   const [low, high] = [Math.min(...widths), Math.max(...widths)];
@@ -62,7 +62,7 @@ function precisionOf(network: Model | QuantizedModel): string {
 
 async function affordable(
   runtime: Runtime,
-  network: Model | QuantizedModel,
+  network: ImageModel | QuantizedModel,
   images: Uint8Array,
   batch: number,
 ) {
@@ -76,7 +76,7 @@ async function affordable(
 async function evaluate(
   { signal }: Context,
   runtime: Runtime,
-  network: Model | QuantizedModel,
+  network: ImageModel | QuantizedModel,
   { images, labels, batch }: { images: Uint8Array; labels: Uint8Array; batch: number },
 ) {
   const session = await compile(runtime, network, { batch });

@@ -1,7 +1,7 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { PlanEntry } from '../model/executor.ts';
-import type { Model } from '../model/graph.ts';
+import type { ImageModel } from '../model/graph.ts';
 import { quantizeModel } from '../model/precision.ts';
 import { compile } from '../model/session.ts';
 import { tensorCores } from '../quantize/tensor-cores.ts';
@@ -68,7 +68,7 @@ function readPlan(plan: string): { method: 'fp32' | 'kmeans' | 'linear'; bits: n
 async function printPlan(
   context: Context,
   runtime: Runtime,
-  model: Model,
+  model: ImageModel,
   { method, bits }: ReturnType<typeof readPlan>,
   batch: number,
 ): Promise<PlanEntry[]> {

@@ -2,7 +2,7 @@ import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { type CompareRowName, type Comparison, compareModel, labSizeBytes } from '../model/compare.ts';
 import { type ConvLayer, fuseGraph } from '../model/fuse.ts';
-import type { Model } from '../model/graph.ts';
+import type { ImageModel } from '../model/graph.ts';
 import { decodeCodebook } from '../model/layer-codes.ts';
 import { foldedWeights, quantizeModel } from '../model/precision.ts';
 import { kmeansBatch } from '../quantize/kmeans.ts';
@@ -90,7 +90,7 @@ export async function run(context: Context): Promise<void> {
   check(failed === 0, 'every check of the lab must pass', `${failed} failed`, 'see the lines marked FAIL');
 }
 
-function sizeSection(model: Model): LabSection {
+function sizeSection(model: ImageModel): LabSection {
   const rows = Object.entries(PUBLISHED_MIB).map(([bits, published]) => ({ bits: Number(bits), published }));
   return {
     title: 'Model size',
@@ -110,12 +110,12 @@ function sizeSection(model: Model): LabSection {
   };
 }
 
-function convsOf(model: Model): ConvLayer[] {
-  return fuseGraph(model).filter((layer): layer is ConvLayer => layer.kind === 'conv2d');
+function convsOf(model: ImageModel): ConvLayer[] {
+  return fuseGraph(model).layers.filter((layer): layer is ConvLayer => layer.kind === 'conv2d');
 }
 
 /** Weights of every layer by k-means at 4 and 2 bits, with the histograms the lab draws. */
-async function layerSection(runtime: Runtime, model: Model): Promise<LabSection> {
+async function layerSection(runtime: Runtime, model: ImageModel): Promise<LabSection> {
   const convs = convsOf(model);
   const histograms = [
     { bits: 32, panels: convs.map(({ name, weight }) => ({ title: name, values: weight })) },
@@ -164,7 +164,7 @@ async function layerSection(runtime: Runtime, model: Model): Promise<LabSection>
 }
 
 /** Symmetric scales a channel of the weights with batch norm folded in, as the integer-only model has them. */
-function scaleSection(model: Model): LabSection {
+function scaleSection(model: ImageModel): LabSection {
   const rows = convsOf(model).map((layer) => {
     const folded = foldedWeights(layer);
     const row = folded.length / layer.scale.length;
@@ -191,7 +191,7 @@ function scaleSection(model: Model): LabSection {
 async function measure(
   context: Context,
   runtime: Runtime,
-  model: Model,
+  model: ImageModel,
   path: string,
   asked: number | undefined,
 ): Promise<Comparison> {

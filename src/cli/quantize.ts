@@ -3,13 +3,8 @@ import { labSizeBytes } from '../model/compare.ts';
 import { writeModelFile } from '../model/file.ts';
 import { type ConvLayer, fuseGraph } from '../model/fuse.ts';
 import { decodeCodebook } from '../model/layer-codes.ts';
-import {
-  foldedWeights,
-  isQuantized,
-  type LinearLayer,
-  type QuantizedModel,
-  quantizeModel,
-} from '../model/precision.ts';
+import { foldedWeights, quantizeModel } from '../model/precision.ts';
+import { isQuantized, type LinearLayer, type QuantizedModel } from '../model/quantized-model.ts';
 import { requantizeRules } from '../quantize/requantize.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';
@@ -107,7 +102,7 @@ export async function run(context: Context): Promise<void> {
 }
 
 function convsOf(model: QuantizedModel['model']): ConvLayer[] {
-  return fuseGraph(model).filter((layer): layer is ConvLayer => layer.kind === 'conv2d');
+  return fuseGraph(model).layers.filter((layer): layer is ConvLayer => layer.kind === 'conv2d');
 }
 
 /** Each layer's weights against the values their codes stand for (linear: batch norm folded in, as it is stored). */

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { check, LloydError } from '../gpu/errors.ts';
 import { readSafetensors } from '../io/safetensors.ts';
-import type { Model } from '../model/graph.ts';
-import type { QuantizedModel } from '../model/precision.ts';
+import type { ImageModel } from '../model/graph.ts';
+import type { QuantizedModel } from '../model/quantized-model.ts';
 import type { StepReport, TrainOptions, TrainResult } from '../train/index.ts';
 import { DivergedError } from '../train/index.ts';
 import type { Context, OptionValue } from './command.ts';
@@ -83,7 +83,7 @@ interface Training<M> {
  * Runs a training to its end and writes the network, its checkpoint and its log. Interrupted, it leaves the network's
  * file as it was and writes the checkpoint and the log; diverged, the last good checkpoint and the log.
  */
-export async function runTraining<M extends Model | QuantizedModel>(
+export async function runTraining<M extends ImageModel | QuantizedModel>(
   context: Context,
   { out, options, run, encode, announce, report }: Training<M>,
 ): Promise<void> {

@@ -4,15 +4,15 @@ import { LloydError } from '../gpu/errors.ts';
 import { readPth } from '../io/pth.ts';
 import { type CompareRowName, compareRowNames } from '../model/compare.ts';
 import { readModelFile } from '../model/file.ts';
-import type { Model } from '../model/graph.ts';
-import { isQuantized, type QuantizedModel } from '../model/precision.ts';
+import { type ImageModel, imageModel } from '../model/graph.ts';
+import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { vgg } from '../model/vgg.ts';
 import { findPackageRoot, sha256 } from './files.ts';
 import type { Ledger } from './ledger.ts';
 
 /** A network out of a file, and which file that was. */
 export interface LoadedModel {
-  network: Model | QuantizedModel;
+  network: ImageModel | QuantizedModel;
   path: string;
   sha256: string;
   fileBytes: number;
@@ -37,9 +37,12 @@ function isPytorch(path: string, bytes: Uint8Array): boolean {
   return isZip || isPickle || ['.pth', '.pt'].includes(extname(path).toLowerCase());
 }
 
-function readNetwork(path: string, bytes: Uint8Array): Model | QuantizedModel {
+function readNetwork(path: string, bytes: Uint8Array): ImageModel | QuantizedModel {
   try {
-    return isPytorch(path, bytes) ? vgg({ parameters: readPth(bytes) }) : readModelFile(bytes);
+    if (isPytorch(path, bytes)) return vgg({ parameters: readPth(bytes) });
+    const network = readModelFile(bytes);
+    if (isQuantized(network)) imageModel(network.model, 'this command');
+    return isQuantized(network) ? network : imageModel(network, 'this command');
   } catch (error) {
     if (!(error instanceof LloydError)) throw error;
     throw new LloydError(`${path}: ${error.rule}`, error.received, error.cure ?? 'check which file it is');
@@ -50,7 +53,7 @@ function readNetwork(path: string, bytes: Uint8Array): Model | QuantizedModel {
 export async function loadFloatModel(
   files: Ledger,
   given: string | undefined,
-): Promise<LoadedModel & { network: Model }> {
+): Promise<LoadedModel & { network: ImageModel }> {
   const loaded = await loadModel(files, given ?? (await ownWeights()));
   if (isQuantized(loaded.network)) {
     throw new LloydError(

@@ -21,7 +21,11 @@ export interface Arena {
  *
  * @param keep tensors that must still be there at the end (the logits, calibration results).
  */
-export function placeTensors(runtime: Runtime, steps: readonly Step[], keep: ReadonlySet<string>): Arena {
+export function placeTensors(
+  runtime: Runtime,
+  steps: readonly Pick<Step, 'operands'>[],
+  keep: ReadonlySet<string>,
+): Arena {
   const lastUse = new Map<string, number>();
   const sizes = new Map<string, number>();
   for (const [index, step] of steps.entries()) {

@@ -2,15 +2,20 @@ import { check } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import type { Kernel } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
+import type { ConcreteOptions } from '../graph/concrete.ts';
+import type { ShapeOptions } from '../graph/graph.ts';
+import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { reduceMinMaxKernel } from '../kernels/reduce-min-max.ts';
 import { roundHalfToEven } from '../reference/round.ts';
+import type { Given } from './executor.ts';
 import { buildExecutor } from './executor.ts';
-import { fuseGraph, type Layer, layerInputs } from './fuse.ts';
+import { feedOf } from './feed.ts';
+import { type FusedGraph, fuseGraph, type Layer, layerInputs } from './fuse.ts';
 import type { Model } from './graph.ts';
 import { arePixels, checkFiniteImages, type Images, PIXELS } from './image-values.ts';
 import { FINITE, type Step } from './lower.ts';
-import { lowerFloat } from './lower-float.ts';
-import type { ActivationQparams } from './precision.ts';
+import { lowerFused } from './lower-model.ts';
+import type { ActivationQparams } from './quantized-model.ts';
 
 export type { Images };
 
@@ -28,28 +33,54 @@ export type Observer = 'minMax' | 'movingAverage';
 export async function calibrate(
   runtime: Runtime,
   model: Model,
-  images: Images,
+  samples: Calibration,
   observer: Observer = 'minMax',
-  signal?: AbortSignal,
+  { signal, shapes }: { signal?: AbortSignal; shapes?: ShapeOptions } = {},
 ): Promise<Map<string, ActivationQparams>> {
-  const { input } = model.graph;
-  const perImage = input.height * input.width * input.channels;
-  const total = images.length / perImage;
-  check(
-    Number.isInteger(total) && total >= 1,
-    `calibration must hold whole images of ${input.height} x ${input.width} x ${input.channels} values`,
-    images.length,
-  );
   check(
     observer === 'minMax' || observer === 'movingAverage',
     "observer must be 'minMax' or 'movingAverage'",
     observer,
   );
-  checkFiniteImages('calibration images', images, perImage);
-  const batch = Math.min(32, total);
-  const lowered = lowerFloat(runtime, model, new Map(), batch);
-  const layers = fuseGraph(model);
-  const watched = layers.map((layer) => layer.output);
+  const isImages = ArrayBuffer.isView(samples);
+  check(
+    isImages || (Array.isArray(samples) && samples.length > 0),
+    'calibration must be images, or a list of inputs by name',
+    samples,
+  );
+  const sizes: ConcreteOptions = isImages ? { batch: 1, shapes } : { shapes: shapesOf(samples[0]) };
+  const single = fuseGraph(model, sizes);
+  const { inputs } = single.graph;
+  let perImage = 0;
+  let total = samples.length;
+  if (isImages) {
+    check(
+      inputs.length === 1,
+      'images calibrate a network of one input',
+      inputs.map(({ name }) => name).join(', '),
+      'pass calibration: [{ name: tensor, ... }, ...]',
+    );
+    const { shape } = inputs[0];
+    perImage = shape.reduce((a, b) => a * b, 1) / (shape[0] || 1);
+    total = samples.length / perImage;
+    check(
+      Number.isInteger(total) && total >= 1,
+      `calibration must hold whole images of ${shape.slice(1).join(' x ')} values`,
+      samples.length,
+    );
+    checkFiniteImages('calibration images', samples, perImage);
+  }
+  const batch = isImages ? Math.min(32, total) : 1;
+  const fused = isImages && batch > 1 ? fuseGraph(model, { batch, shapes }) : single;
+  // A graph may fix how many images it takes.
+  const own = isImages ? (fused.graph.inputs[0].shape[0] ?? 1) : 1;
+  check(
+    own <= total,
+    `calibration must hold at least the ${own} images that the network takes at once`,
+    `${total} images`,
+  );
+  const lowered = await lowerFused(runtime, fused, null);
+  const watched = observedValues(fused);
   const steps: Step[] = [];
   const outputOf = ({ operands: { output } }: Step) => (output && 'tensor' in output ? output : undefined);
   for (const [index, step] of lowered.steps.entries()) {
@@ -78,38 +109,72 @@ export async function calibrate(
   const observe = (name: string, now: Range) => {
     ranges.set(name, observeRange(observer, ranges.get(name), now));
   };
-  const pixels = arePixels(images);
+  const pixels = isImages && arePixels(samples);
+  const pass = async (given: readonly Given[]) => {
+    const entered = given.map((each, i) => executor.enter(i, each));
+    guardOf(runtime.device).note('the calibration samples', () => {
+      for (const [i, { data }] of entered.entries()) executor.write(i, data);
+    });
+    runtime.submit([...entered.flatMap(({ call }) => call ?? []), ...executor.calls]);
+    for (const name of watched) {
+      const [low, high] = await Promise.all(
+        ['minimum', 'maximum'].map(async (end) => {
+          const { buffer } = executor.arena.buffer({ tensor: `${name} ${end}`, byteLength: 4 });
+          return new Float32Array(await runtime.read(buffer, 4))[0];
+        }),
+      );
+      // The kernels clamp to what is finite: an activation at either end has overflowed.
+      check(
+        low > -FINITE && high < FINITE,
+        `${name}: activations must be finite to be calibrated`,
+        `${low} to ${high}`,
+        'check the weights and the images',
+      );
+      observe(name, [low, high]);
+    }
+  };
   try {
-    for (let first = 0; first < total; first += batch) {
+    for (let first = 0; first < total; first += own) {
       signal?.throwIfAborted();
-      // A last partial batch starts earlier instead: seeing an image twice doesn't move its extremes.
-      const start = Math.max(0, Math.min(first, total - batch));
-      const chunk = images.subarray(start * perImage, (start + batch) * perImage);
-      const { call, data } = executor.entry(chunk);
-      guardOf(runtime.device).note('the calibration images', () => executor.write(data));
-      runtime.submit([call, ...executor.calls]);
-      if (!pixels) observe(input.name, extremes(chunk));
-      for (const name of watched) {
-        const [low, high] = await Promise.all(
-          ['minimum', 'maximum'].map(async (end) => {
-            const { buffer } = executor.arena.buffer({ tensor: `${name} ${end}`, byteLength: 4 });
-            return new Float32Array(await runtime.read(buffer, 4))[0];
-          }),
-        );
-        // The kernels clamp to what is finite: an activation at either end has overflowed.
-        check(
-          low > -FINITE && high < FINITE,
-          `${name}: activations must be finite to be calibrated`,
-          `${low} to ${high}`,
-          'check the weights and the images',
-        );
-        observe(name, [low, high]);
+      if (!isImages) {
+        const given = feedOf(lowered.inputs, samples[first]);
+        for (const [i, { name, dtype }] of inputs.entries()) {
+          if (dtype === 'float32') observe(name, extremes(given[i] as Float32Array));
+        }
+        await pass(given);
+        continue;
       }
+      // A last partial batch starts earlier instead: seeing an image twice doesn't move its extremes.
+      const start = Math.max(0, Math.min(first, total - own));
+      const chunk = samples.subarray(start * perImage, (start + own) * perImage);
+      if (!pixels) observe(inputs[0].name, extremes(chunk));
+      await pass([chunk]);
     }
   } finally {
     executor.destroy();
   }
-  return assignQparams({ name: input.name, qparams: inputQparams(ranges.get(input.name)) }, layers, ranges);
+  const entered = inputs
+    .filter(({ dtype }) => dtype === 'float32')
+    .map(({ name }) => ({ name, qparams: inputQparams(ranges.get(name)) }));
+  return assignQparams(entered, fused, ranges);
+}
+
+const shapesOf = (feed: Readonly<Record<string, OnnxTensor>>): ShapeOptions =>
+  Object.fromEntries(Object.entries(feed).map(([name, { dims }]) => [name, dims]));
+
+/** What calibrates: images of a network of one input, or its inputs by name, once or more often. */
+export type Calibration = Images | readonly Readonly<Record<string, OnnxTensor>>[];
+
+/** The values that integer layers read or leave, by the names that their quantization goes by; inputs are not among them. */
+export function observedValues({ layers, graph }: FusedGraph): string[] {
+  const inputs = new Set(graph.inputs.map(({ name }) => name));
+  const names = new Set<string>();
+  for (const layer of layers) {
+    if (layer.kind === 'operator') continue;
+    for (const name of layerInputs(layer)) names.add(name);
+    names.add(layer.output);
+  }
+  return [...names].filter((name) => !inputs.has(name));
 }
 
 type Range = readonly [low: number, high: number];
@@ -141,27 +206,30 @@ function inputQparams(range: Range | undefined): ActivationQparams {
  * zero is zero by any scale, so that it takes the scale of the sum or concatenation that reads it.
  */
 function assignQparams(
-  input: { name: string; qparams: ActivationQparams },
-  layers: readonly Layer[],
+  inputs: readonly { name: string; qparams: ActivationQparams }[],
+  fused: FusedGraph,
   ranges: ReadonlyMap<string, Range>,
 ): Map<string, ActivationQparams> {
+  const { layers } = fused;
   const isPool = (layer: Layer) => layer.kind === 'maxPool' || layer.kind === 'averagePool';
-  const own = new Map(layers.map(({ output }) => [output, qparamsOf(ranges.get(output)!)]));
+  const own = new Map([...ranges].map(([name, range]) => [name, qparamsOf(range)]));
+  const given = new Map(inputs.map(({ name, qparams }) => [name, qparams]));
   for (const layer of [...layers].reverse()) {
     if (layer.kind !== 'concat' && layer.kind !== 'add') continue;
     for (const name of layer.inputs) {
-      if (!own.has(name)) continue;
+      if (!own.has(name) || given.has(name)) continue;
       const readers = layers.filter((other) => layerInputs(other).includes(name));
       const dead = ranges.get(name)!.every((end) => end === 0);
       if (dead || (layer.kind === 'concat' && readers.length === 1)) own.set(name, own.get(layer.output)!);
     }
   }
-  const activations = new Map([[input.name, input.qparams]]);
+  const activations = new Map(given);
   for (const layer of layers) {
-    activations.set(
-      layer.output,
-      isPool(layer) ? activations.get(layerInputs(layer)[0])! : own.get(layer.output)!,
-    );
+    const names = layer.kind === 'operator' ? layer.node.outputs : [layer.output];
+    for (const name of names) {
+      const qparams = isPool(layer) ? activations.get(layerInputs(layer)[0]) : own.get(name);
+      if (qparams) activations.set(name, qparams);
+    }
   }
   return activations;
 }

@@ -1,8 +1,13 @@
 import { check } from '../gpu/errors.ts';
-import type { Model } from './graph.ts';
-import { checkMap, checkParameters, parameterShapes } from './parameters.ts';
-import type { QuantizedModel } from './precision.ts';
-import { type ActivationQparams, type CodebookLayer, isQuantized, type LinearLayer } from './precision.ts';
+import { isImageModel, type Model } from './graph.ts';
+import { checkMap, checkModel, parameterShapes } from './parameters.ts';
+import type { QuantizedModel } from './quantized-model.ts';
+import {
+  type ActivationQparams,
+  type CodebookLayer,
+  isQuantized,
+  type LinearLayer,
+} from './quantized-model.ts';
 
 /**
  * Checks a network of any precision against its graph: parameters, and each layer's codes with their scales or
@@ -19,11 +24,11 @@ export function checkNetwork(network: Model | QuantizedModel): void {
     'vgg, readModelFile, fromLayersModel and fromGraphModel make one',
   );
   if (!isQuantized(network)) {
-    checkParameters(network);
+    checkModel(network);
     return;
   }
   const { model, method, layers, activations } = network;
-  checkParameters(model);
+  checkModel(model);
   check(
     method === 'kmeans' || method === 'linear',
     "a quantized model's method is 'kmeans' or 'linear'",
@@ -31,7 +36,7 @@ export function checkNetwork(network: Model | QuantizedModel): void {
   );
   checkMap(layers, "a quantized model's layers");
   checkMap(activations, "a quantized model's activations");
-  const shapes = parameterShapes(model.graph);
+  const shapes = weightShapes(model);
   for (const [name, layer] of layers) {
     const shape = shapes.get(`${name}.weight`);
     check(
@@ -43,6 +48,18 @@ export function checkNetwork(network: Model | QuantizedModel): void {
     checkLayer(name, layer, method, shape);
   }
   for (const [name, qparams] of activations) checkQparams(name, qparams);
+}
+
+/** Shapes of the weights that codes may stand for: outputs first. */
+function weightShapes(model: Model): ReadonlyMap<string, readonly number[]> {
+  if (isImageModel(model)) return parameterShapes(model.graph);
+  const shapes = new Map<string, readonly number[]>();
+  for (const { op, name, inputs, attributes } of model.graph.nodes) {
+    if (op !== 'Conv' && op !== 'Gemm' && op !== 'MatMul') continue;
+    const dims = model.parameters.get(inputs[1] ?? '')?.dims;
+    if (dims) shapes.set(`${name}.weight`, op === 'Conv' || attributes.transB ? dims : [...dims].reverse());
+  }
+  return shapes;
 }
 
 function checkLayer(

@@ -1,10 +1,11 @@
 import { check, LloydError } from '../gpu/errors.ts';
-import { fuseGraph } from './fuse.ts';
-import type { GraphNode, Model } from './graph.ts';
+import type { ConcreteOptions } from '../graph/concrete.ts';
+import { type FusedGraph, fuseGraph } from './fuse.ts';
+import { type ImageModel, type ImageNode, isImageModel, type Model } from './graph.ts';
 import { parameter } from './parameters.ts';
-import type { QuantizedModel } from './precision.ts';
+import type { QuantizedModel } from './quantized-model.ts';
 
-const FIELDS: Partial<Record<GraphNode['op'], readonly string[]>> = {
+const FIELDS: Partial<Record<ImageNode['op'], readonly string[]>> = {
   conv2d: ['weight', 'bias'],
   linear: ['weight', 'bias'],
   batchNorm: ['weight', 'bias', 'running_mean', 'running_var'],
@@ -18,7 +19,17 @@ const FIELDS: Partial<Record<GraphNode['op'], readonly string[]>> = {
  * @param layers what a quantized network has instead of weights
  * @throws LloydError naming the parameter and the place in it.
  */
-export function checkValues(network: Model, layers: QuantizedModel['layers'] = new Map()): void {
+export function checkValues(
+  network: Model,
+  layers: QuantizedModel['layers'] = new Map(),
+  sizes: ConcreteOptions = {},
+): void {
+  if (isImageModel(network)) checkImageValues(network, layers);
+  checkFolded(fuseGraph(network, sizes), layers);
+  checkLayers(layers);
+}
+
+function checkImageValues(network: ImageModel, layers: QuantizedModel['layers']): void {
   for (const { op, name, ...node } of network.graph.nodes) {
     for (const field of FIELDS[op] ?? []) {
       if (field === 'weight' && layers.has(name)) continue;
@@ -36,13 +47,16 @@ export function checkValues(network: Model, layers: QuantizedModel['layers'] = n
       'load the statistics again',
     );
   }
-  for (const layer of fuseGraph(network)) {
+}
+
+function checkFolded({ layers }: FusedGraph, coded: QuantizedModel['layers']): void {
+  for (const layer of layers) {
     if (layer.kind !== 'conv2d') continue;
+    if (!coded.has(layer.name)) checkFinite(`${layer.name}.weight`, layer.weight);
     const folded = `${layer.name}: with its batch norm folded in, its`;
     checkFinite(`${folded} scale`, layer.scale);
     checkFinite(`${folded} bias`, layer.shift);
   }
-  checkLayers(layers);
 }
 
 function checkLayers(layers: QuantizedModel['layers']): void {

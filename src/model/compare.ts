@@ -4,8 +4,9 @@ import type { RequantizeRule } from '../quantize/requantize.ts';
 import type { Images } from './calibrate.ts';
 import { checkNetwork } from './check-network.ts';
 import { modelFileBytes } from './file.ts';
-import type { Model } from './graph.ts';
-import { isQuantized, type QuantizedModel, quantizeModel } from './precision.ts';
+import type { ImageModel } from './graph.ts';
+import { quantizeModel } from './precision.ts';
+import { isQuantized, type QuantizedModel } from './quantized-model.ts';
 import { compile } from './session.ts';
 import { countRow, type RowCounts, ratesOf } from './tally.ts';
 import type { TuneOptions } from './tune.ts';
@@ -84,12 +85,15 @@ export interface CompareOptions {
   batch?: number;
   requantize?: RequantizeRule;
   /** Called as each row is ready; a row that ran comes with its logits and the network they are of. */
-  onRow?: (row: CompareRow, measured?: { logits: Float32Array; network: Model | QuantizedModel }) => void;
+  onRow?: (
+    row: CompareRow,
+    measured?: { logits: Float32Array; network: ImageModel | QuantizedModel },
+  ) => void;
   /** Measure which kernels are fastest for each row first, as `compile` does. */
   tune?: TuneOptions;
   onProgress?: (progress: { row: string; done: number; total: number }) => void;
   /** Called with each row's network before it is run. */
-  onNetwork?: (name: CompareRowName, network: Model | QuantizedModel) => void;
+  onNetwork?: (name: CompareRowName, network: ImageModel | QuantizedModel) => void;
   /** Called, and waited for, after every row and every few batches within one. */
   onState?: (state: CompareState) => void | Promise<void>;
   /**
@@ -118,7 +122,7 @@ export interface CompareOptions {
  */
 export async function compareModel(
   first: Runtime,
-  model: Model,
+  model: ImageModel,
   images: Uint8Array,
   labels: Uint8Array,
   options: CompareOptions,
@@ -204,7 +208,7 @@ export async function compareModel(
   return { adapter: runtime.adapter, images: total, model: model.graph.name, rows };
 }
 
-function describeRow(name: CompareRowName, model: Model): CompareRow {
+function describeRow(name: CompareRowName, model: ImageModel): CompareRow {
   const [method, width] = name.split('-');
   const bits = name === 'fp32' ? 32 : Number(width);
   return {
@@ -217,7 +221,7 @@ function describeRow(name: CompareRowName, model: Model): CompareRow {
 }
 
 /** The lab's model size: every parameter, BN affine and biases included, at `bits`; statistics and codebooks not. */
-export function labSizeBytes(model: Model, bits: number): number {
+export function labSizeBytes(model: ImageModel, bits: number): number {
   let count = 0;
   for (const [name, { dims }] of model.parameters) {
     if (!/running_(mean|var)$|num_batches_tracked$/.test(name)) count += dims.reduce((a, b) => a * b, 1);
@@ -232,7 +236,7 @@ function trainCommand(name: CompareRowName): string {
 
 async function networkOf(
   runtime: Runtime,
-  model: Model,
+  model: ImageModel,
   name: CompareRowName,
   options: CompareOptions,
   activations: QuantizedModel['activations'] | undefined,
@@ -254,7 +258,7 @@ async function networkOf(
 
 async function measure(
   runtime: Runtime,
-  network: Model | QuantizedModel,
+  network: ImageModel | QuantizedModel,
   images: Uint8Array,
   total: number,
   perImage: number,

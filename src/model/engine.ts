@@ -1,153 +1,241 @@
 import { recordCalls } from '../gpu/call.ts';
-import type { LloydError } from '../gpu/errors.ts';
+import { check, type LloydError } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import { buildExecutor, type Executor } from './executor.ts';
-import type { ImageShape } from './graph.ts';
+import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
+import { fromWords, toWords, wordTypeOf } from '../graph/ops/value.ts';
+import { buildExecutor, type Executor, type Given } from './executor.ts';
+import { givenOf } from './feed.ts';
 import type { Images } from './image-values.ts';
-import type { LoweredModel } from './lower.ts';
+import type { LoweredInput, LoweredModel, LoweredOutput } from './lower.ts';
 
 /** A lowered model on one device, with all that a forward pass needs. */
 export interface Engine {
   runtime: Runtime;
   executor: Executor;
-  /** Values of one image's output. */
+  inputs: readonly LoweredInput[];
+  outputs: readonly LoweredOutput[];
+  /** Values of the first output for one image. */
   classes: number;
   /** Bytes of the readback buffers. */
   stagingBytes: number;
   /**
-   * The output of whole images. The images are read before it returns, so that the caller may change them at once.
+   * The first output of whole images. The images are read before it returns, so that the caller may change them at once.
    *
    * @throws the signal's reason before the next batch; LloydError for any error of the GPU
    */
   run(images: Images, signal?: AbortSignal): Promise<Float32Array>;
+  /** All outputs of one set of inputs, which are read before it returns. */
+  runTensors(tensors: Readonly<Record<string, OnnxTensor>>): Promise<Record<string, OnnxTensor>>;
   destroy(): void;
 }
 
-/** A batch on its way: its readback buffer, and what tells that it is there and whole. */
+/** A pass on its way: its readback buffers, and what tells that they are there and whole. */
 interface Flight {
-  slot: GPUBuffer;
-  mapped: Promise<void>;
+  slots: readonly GPUBuffer[];
+  mapped: Promise<unknown>;
   fault: Promise<LloydError | null>;
-  first: number;
-  count: number;
 }
 
 /** Compiles a lowered model and makes everything that its runs will use. */
 export async function buildEngine(
   runtime: Runtime,
   lowered: LoweredModel,
-  input: ImageShape,
   signal?: AbortSignal,
 ): Promise<Engine> {
   const { device } = runtime;
   const guard = guardOf(device);
-  const { logits, batch } = lowered;
-  const executor = await buildExecutor(runtime, lowered, new Set([logits.tensor]), signal);
-  const pixelsPerImage = input.height * input.width * input.channels;
-  const classes = logits.pixels * logits.channels;
-  const logitBytes = batch * logits.pixels * logits.stride * (logits.dtype === 'int8' ? 1 : 4);
-  const size = Math.ceil(logitBytes / 4) * 4;
-  const staging: GPUBuffer[] = [];
+  const { inputs, outputs } = lowered;
+  const computed = outputs.flatMap((output) =>
+    output.operand ? [{ ...output, operand: output.operand }] : [],
+  );
+  const keep = new Set(computed.map(({ operand }) => operand.tensor));
+  const executor = await buildExecutor(runtime, lowered, keep, signal);
+  const staging: GPUBuffer[][] = [];
   const destroy = () => {
-    for (const buffer of staging) buffer.destroy();
+    for (const buffer of staging.flat()) buffer.destroy();
     executor.destroy();
   };
-  let logitBuffer: GPUBuffer;
+  let sources: GPUBuffer[];
   try {
-    // Two readback buffers: while the host reads one batch's logits the next batch is already running.
-    for (const i of [0, 1]) {
+    // Two readback buffers an output: while the host reads one batch's the next batch is already running.
+    for (const turn of [0, 1]) {
       const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-      staging.push(
-        guard.note('the logits', () => device.createBuffer({ label: `logits ${i}`, size, usage })),
-      );
+      const slots: GPUBuffer[] = [];
+      staging.push(slots);
+      for (const output of computed) {
+        const label = `${output.name} ${turn}`;
+        const size = bytesOf(output);
+        slots.push(guard.note('the outputs', () => device.createBuffer({ label, size, usage })));
+      }
     }
     await guard.hear();
-    logitBuffer = executor.arena.buffer({ tensor: logits.tensor, byteLength: logitBytes }).buffer;
+    sources = computed.map(({ operand }) => executor.arena.buffer(operand).buffer);
   } catch (error) {
     destroy();
     throw error;
   }
 
-  const launch = (chunk: Images, first: number, count: number, slot: GPUBuffer): Flight => {
-    const { call, data } = executor.entry(chunk);
+  const launch = (given: readonly Given[], slots: readonly GPUBuffer[], read: number): Flight => {
+    const entered = given.map((each, i) => executor.enter(i, each));
     const { fault } = guard.watch('a forward pass', () => {
-      executor.write(data);
+      for (const [i, { data }] of entered.entries()) executor.write(i, data);
       const encoder = device.createCommandEncoder();
-      recordCalls(encoder, [call, ...executor.calls]);
-      encoder.copyBufferToBuffer(logitBuffer, 0, slot, 0, slot.size);
+      recordCalls(encoder, [...entered.flatMap(({ call }) => call ?? []), ...executor.calls]);
+      for (let i = 0; i < read; i++) encoder.copyBufferToBuffer(sources[i], 0, slots[i], 0, slots[i].size);
       device.queue.submit([encoder.finish()]);
     });
-    const mapped = guard.until('reading the logits', () => slot.mapAsync(GPUMapMode.READ));
+    const used = slots.slice(0, read);
+    const mapped = Promise.all(
+      used.map((slot) => guard.until('reading the outputs', () => slot.mapAsync(GPUMapMode.READ))),
+    );
     // It may fail while an earlier batch is awaited: `land` hears of it.
     mapped.catch(() => undefined);
-    return { slot, mapped, fault, first, count };
+    return { slots: used, mapped, fault };
   };
-  const collect = (slot: GPUBuffer, count: number, out: Float32Array) => {
-    const range = slot.getMappedRange();
-    const rows = logits.dtype === 'int8' ? new Int8Array(range) : new Float32Array(range);
-    const { pixels, channels, stride, zeroPoint, scale } = logits;
-    for (let pixel = 0; pixel < count * pixels; pixel++) {
-      for (let c = 0; c < channels; c++) {
-        out[pixel * channels + c] = (rows[pixel * stride + c] - zeroPoint) * scale;
-      }
-    }
-  };
-  const land = async ({ slot, mapped, fault, first, count }: Flight, result: Float32Array) => {
+  const land = async ({ slots, mapped, fault }: Flight, collect: (ranges: ArrayBuffer[]) => void) => {
+    const unmap = () => {
+      for (const slot of slots) slot.unmap();
+    };
     const failure = await fault;
     if (failure) {
-      // The slot has to be free again for the next run.
-      await mapped.then(
-        () => slot.unmap(),
-        () => undefined,
-      );
+      // The slots have to be free again for the next run.
+      await mapped.then(unmap, () => undefined);
       throw failure;
     }
     await mapped;
     try {
       guard.alive();
       guard.checkStray();
-      await guard.until('reading the logits', async () =>
-        collect(slot, count, result.subarray(first * classes)),
+      await guard.until('reading the outputs', async () =>
+        collect(slots.map((slot) => slot.getMappedRange())),
       );
     } finally {
-      slot.unmap();
+      unmap();
     }
   };
+
+  const [first] = outputs;
+  const port = inputs[0];
+  const batch = port?.images?.shape.batch ?? port?.dims[0] ?? 1;
+  const perImage = port ? sizeOf(port.dims) / Math.max(1, batch) : 0;
+  // An output that has something else outermost is of all images together.
+  const eachOwn = first.dims[0] === batch;
+  const classes = sizeOf(first.dims) / (eachOwn ? Math.max(1, batch) : 1);
 
   return {
     runtime,
     executor,
+    inputs,
+    outputs,
     classes,
-    stagingBytes: staging.length * size,
+    stagingBytes: staging.flat().reduce((sum, { size }) => sum + size, 0),
     async run(images, signal) {
-      const total = images.length / pixelsPerImage;
-      const result = new Float32Array(total * classes);
-      const flights: Flight[] = [];
+      const total = images.length / perImage;
+      check(
+        eachOwn || total % batch === 0,
+        `${first.name}: an output that is not one an image takes whole batches of ${batch}`,
+        `${total} images`,
+        'run it on as many images as it was compiled for',
+      );
+      const passes = Math.ceil(total / batch);
+      const result = new Float32Array(eachOwn ? total * classes : passes * classes);
+      const flights: { flight: Flight; first: number; count: number }[] = [];
+      const read = first.operand ? 1 : 0;
+      const arrive = ({ flight, first: from, count }: { flight: Flight; first: number; count: number }) =>
+        land(flight, (ranges) => {
+          const at = eachOwn ? from * classes : (from / batch) * classes;
+          const length = eachOwn ? count * classes : classes;
+          collect(first, ranges[0], result.subarray(at, at + length));
+        });
       // Of the images that the first await leaves, as they were at the call.
       let rest: Images | undefined;
       const late = staging.length * batch;
-      const imagesFrom = (first: number, count: number) =>
+      const imagesFrom = (from: number, count: number) =>
         rest
-          ? rest.subarray((first - late) * pixelsPerImage, (first - late + count) * pixelsPerImage)
-          : images.subarray(first * pixelsPerImage, (first + count) * pixelsPerImage);
+          ? rest.subarray((from - late) * perImage, (from - late + count) * perImage)
+          : images.subarray(from * perImage, (from + count) * perImage);
       try {
-        for (let first = 0, turn = 0; first < total; first += batch, turn++) {
+        for (let from = 0, turn = 0; from < total; from += batch, turn++) {
           if (turn >= staging.length) {
-            if (turn === staging.length) rest = images.slice(first * pixelsPerImage);
-            await land(flights.shift()!, result);
+            if (turn === staging.length) rest = images.slice(from * perImage);
+            await arrive(flights.shift()!);
           }
           signal?.throwIfAborted();
-          const count = Math.min(batch, total - first);
-          flights.push(launch(imagesFrom(first, count), first, count, staging[turn % staging.length]));
+          const count = Math.min(batch, total - from);
+          const given = port.images
+            ? imagesFrom(from, count)
+            : (wordsOf(port, imagesFrom(from, count)) as Given);
+          const flight = launch([given], staging[turn % staging.length], read);
+          flights.push({ flight, first: from, count });
         }
-        while (flights.length > 0) await land(flights.shift()!, result);
+        while (flights.length > 0) await arrive(flights.shift()!);
         return result;
       } catch (error) {
-        for (const flight of flights) await land(flight, result).catch(() => undefined);
+        for (const flight of flights) await arrive(flight).catch(() => undefined);
         throw error;
       }
     },
+    async runTensors(tensors) {
+      const given = inputs.map((input) => givenOf(input, tensors[input.name]));
+      const results: Record<string, OnnxTensor> = {};
+      const flight = launch(given, staging[0], computed.length);
+      await land(flight, (ranges) => {
+        for (const [i, output] of computed.entries()) results[output.name] = tensorOf(output, ranges[i]);
+      });
+      for (const { name, dtype, dims, constant } of outputs) {
+        if (name in results) continue;
+        results[name] = constant
+          ? ({ dtype, dims: [...dims], data: constant.data.slice() } as OnnxTensor)
+          : fromWords(dtype, dims, []);
+      }
+      return Object.fromEntries(outputs.map(({ name }) => [name, results[name]]));
+    },
     destroy,
   };
+}
+
+const bytesOf = ({ rows, stride, qparams }: LoweredOutput) =>
+  Math.max(4, Math.ceil((rows * stride * (qparams ? 1 : 4)) / 4) * 4);
+
+const WORDS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array };
+
+/** An output's elements as numbers, without the padding of its rows; as many as the target takes. */
+function collect(
+  output: LoweredOutput,
+  range: ArrayBuffer | undefined,
+  target: Float32Array | Int32Array | Uint32Array,
+) {
+  const { channels, stride, qparams, dtype, constant } = output;
+  if (!range) {
+    if (constant) target.set(toWords(output.name, constant));
+    return;
+  }
+  const { scale, zeroPoint } = qparams ?? { scale: 1, zeroPoint: 0 };
+  const words = qparams ? new Int8Array(range) : new WORDS[wordTypeOf(dtype)](range);
+  if (!qparams && stride === channels) {
+    target.set(words.subarray(0, target.length));
+    return;
+  }
+  const rows = target.length / channels;
+  for (let row = 0; row < rows; row++) {
+    for (let c = 0; c < channels; c++) {
+      target[row * channels + c] = (words[row * stride + c] - zeroPoint) * scale;
+    }
+  }
+}
+
+function tensorOf(output: LoweredOutput, range: ArrayBuffer): OnnxTensor {
+  const { dtype, dims } = output;
+  const words = new WORDS[wordTypeOf(dtype)](sizeOf(dims));
+  collect(output, range, words);
+  return dtype === 'float32'
+    ? { dtype, dims: [...dims], data: words as Float32Array }
+    : fromWords(dtype, dims, words);
+}
+
+/** Values of an input that takes no images, as they lie in an array, a word each. */
+function wordsOf({ dtype }: LoweredInput, values: Images): Given {
+  const type = wordTypeOf(dtype);
+  return type === 'f32' ? Float32Array.from(values) : WORDS[type].from(values);
 }

@@ -22,18 +22,21 @@ export interface PlanEntry {
   writes: string[];
 }
 
+/** What an input is given: images as they come, or words as the network reads them. */
+export type Given = Images | Int32Array | Uint32Array;
+
 /** A lowered model with its kernels compiled and bound. */
 export interface Executor {
   arena: Arena;
   calls: Call[];
   plan: PlanEntry[];
-  /** The call that loads this chunk, and its bytes in the form that call reads. */
-  entry(chunk: Images): { call: Call; data: Images };
+  /** The call that loads what an input is given, if there is one, and the bytes that it reads. */
+  enter(input: number, given: Given): { call: Call | null; data: ArrayBufferView };
   /** Copies of activations for kernels that read textures. */
   stagedBytes: number;
-  /** Puts the bytes where the entry call reads them; to be called within the caller's watch over the device. */
-  write(data: Images): void;
-  profile(images: Uint8Array): Promise<{ layer: string; kernel: string; milliseconds: number }[] | null>;
+  /** Puts bytes where an input is read; to be called within the caller's watch over the device. */
+  write(input: number, data: ArrayBufferView): void;
+  profile(given: readonly Given[]): Promise<{ layer: string; kernel: string; milliseconds: number }[] | null>;
   destroy(): void;
 }
 
@@ -48,9 +51,12 @@ export async function buildExecutor(
   keep: ReadonlySet<string>,
   signal?: AbortSignal,
 ): Promise<Executor> {
-  const { uint8, float32, qparams } = lowered.inputs;
   const guard = guardOf(runtime.device);
-  const arena = placeTensors(runtime, [float32 ?? uint8, ...lowered.steps], keep);
+  const { inputs } = lowered;
+  const entries = inputs.flatMap(({ images }) => (images ? [images.uint8] : []));
+  // The host writes all inputs before the first step.
+  const ports = { operands: Object.fromEntries(inputs.map(({ name, port }) => [name, port])) };
+  const arena = placeTensors(runtime, [ports, ...entries, ...lowered.steps], keep);
   const made: Call[] = [];
   const destroy = () => {
     for (const call of made) call.destroy();
@@ -73,12 +79,13 @@ export async function buildExecutor(
       return call;
     });
   };
-  let entry8: Call;
-  let entry32: Call | null;
+  const loads: { bytes: Call | null; floats: Call | null }[] = [];
   let calls: Call[];
   try {
-    entry8 = await prepare(uint8);
-    entry32 = float32 ? await prepare(float32) : null;
+    for (const { images } of inputs) {
+      const bytes = images && (await prepare(images.uint8));
+      loads.push({ bytes, floats: images?.float32 ? await prepare(images.float32) : bytes });
+    }
     // All of them end before any failure is passed on: a late one would make buffers that nobody frees.
     const prepared = await Promise.allSettled(lowered.steps.map(prepare));
     calls = prepared.map((result) => {
@@ -92,19 +99,29 @@ export async function buildExecutor(
     destroy();
     throw error;
   }
-  const imageBuffer = arena.buffer(uint8.operands.input).buffer;
-  const steps = [uint8, ...lowered.steps];
-  const plan = steps.map((step, index) => describe(step, index, index ? calls[index - 1] : entry8, arena));
-  const write = (data: Images) => {
+  const steps = [...entries, ...lowered.steps];
+  const entryCalls = loads.flatMap(({ bytes }) => bytes ?? []);
+  const all = [...entryCalls, ...calls];
+  const plan = steps.map((step, index) => describe(step, index, all[index], arena));
+  const write = (input: number, data: ArrayBufferView) => {
+    const { buffer } = arena.buffer(inputs[input].port);
     // writeBuffer takes whole words; a ragged tail of up to three bytes is copied into one.
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     const whole = bytes.length - (bytes.length % 4);
-    if (whole) runtime.device.queue.writeBuffer(imageBuffer, 0, bytes, 0, whole);
+    if (whole) runtime.device.queue.writeBuffer(buffer, 0, bytes, 0, whole);
     if (whole < bytes.length) {
       const tail = new Uint8Array(4);
       tail.set(bytes.subarray(whole));
-      runtime.device.queue.writeBuffer(imageBuffer, whole, tail);
+      runtime.device.queue.writeBuffer(buffer, whole, tail);
     }
+  };
+  const enter = (input: number, given: Given) => {
+    const { images } = inputs[input];
+    const { bytes, floats } = loads[input];
+    if (!images) return { call: null, data: given };
+    const { qparams } = images;
+    const data = qparams ? imageBytes(given as Images, qparams) : given;
+    return { call: data instanceof Float32Array ? floats : bytes, data };
   };
   return {
     arena,
@@ -112,13 +129,13 @@ export async function buildExecutor(
     plan,
     stagedBytes: calls.reduce((sum, { stage }) => sum + (stage?.bytes ?? 0), 0),
     write,
-    entry(chunk) {
-      if (qparams) return { call: entry8, data: imageBytes(chunk, qparams) };
-      return { call: chunk instanceof Float32Array && entry32 ? entry32 : entry8, data: chunk };
-    },
-    async profile(images) {
-      guard.note('the images', () => write(images));
-      return timeCalls(runtime, steps, [entry8, ...calls]);
+    enter,
+    async profile(given) {
+      const entered = given.map((each, i) => enter(i, each));
+      guard.note('the inputs', () => {
+        for (const [i, { data }] of entered.entries()) write(i, data);
+      });
+      return timeCalls(runtime, steps, [...entered.flatMap(({ call }) => call ?? []), ...calls]);
     },
     destroy,
   };

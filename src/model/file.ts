@@ -1,6 +1,7 @@
 import { quoted } from '../gpu/describe.ts';
 import { check } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
+import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import {
   codebookFileOf,
   packCodes,
@@ -12,9 +13,11 @@ import { JsonReader } from '../io/json-reader.ts';
 import { readSafetensors, writeSafetensors } from '../io/safetensors.ts';
 import { elementCount, type Tensor as FileTensor, toFloat32 } from '../io/tensor.ts';
 import { checkRule } from '../quantize/requantize.ts';
+import { observedValues } from './calibrate.ts';
 import { checkNetwork } from './check-network.ts';
 import { fuseGraph, hasWeights } from './fuse.ts';
-import type { Model } from './graph.ts';
+import { isImageModel, type Model } from './graph.ts';
+import { graphText, parseGraph, turned, type WeightPlace, weightPlaces } from './graph-file.ts';
 import { decodeCodebook } from './layer-codes.ts';
 import {
   type ActivationQparams,
@@ -22,7 +25,7 @@ import {
   isQuantized,
   type LinearLayer,
   type QuantizedModel,
-} from './precision.ts';
+} from './quantized-model.ts';
 import { vgg } from './vgg.ts';
 
 const LINEAR_FORMAT = 'lloyd-linear';
@@ -42,14 +45,26 @@ export function writeModelFile(
   metadata: Record<string, string> = {},
 ): Uint8Array {
   checkNetwork(model);
-  if (!isQuantized(model)) {
-    return writeSafetensors(new Map([...model.parameters].map(([n, t]) => [n, floatTensor(t)])), metadata);
-  }
-  const coded = new Set([...model.layers.keys()].map((name) => `${name}.weight`));
-  const parameters = new Map(
-    [...model.model.parameters].filter(([name]) => !coded.has(name)).map(([n, t]) => [n, floatTensor(t)]),
+  const network = isQuantized(model) ? model.model : model;
+  const own = isImageModel(network) ? metadata : { ...metadata, graph: graphText(network.graph) };
+  const placeOf = weightPlaces(network);
+  const coded = new Set(
+    isQuantized(model) ? [...model.layers.keys()].map((name) => placeOf(name).parameter) : [],
   );
-  const dims = (name: string) => [...model.model.parameters.get(`${name}.weight`)!.dims];
+  const parameters = new Map(
+    [...network.parameters]
+      .filter(([name]) => !coded.has(name))
+      .map(([name, tensor]) => [
+        name,
+        isImageModel(network) ? floatTensor(tensor as Tensor) : (tensor as FileTensor),
+      ]),
+  );
+  if (!isQuantized(model)) return writeSafetensors(parameters, own);
+  const dims = (name: string) => {
+    const { parameter, inputMajor } = placeOf(name);
+    const own = [...network.parameters.get(parameter)!.dims];
+    return inputMajor ? own.reverse() : own;
+  };
   if (model.method === 'kmeans') {
     const tensors = new Map(
       [...model.layers].map(([name, layer]) => {
@@ -58,7 +73,7 @@ export function writeModelFile(
         return [`${name}.weight`, { dims: dims(name), ...coded }];
       }),
     );
-    return writeCodebookFile({ tensors, parameters, metadata });
+    return writeCodebookFile({ tensors, parameters, metadata: own });
   }
   const tensors: Map<string, FileTensor> = new Map(parameters);
   const shapes: Record<string, { dims: number[]; bits: number }> = {};
@@ -74,7 +89,7 @@ export function writeModelFile(
     shapes[name] = { dims: dims(name), bits };
   }
   return writeSafetensors(tensors, {
-    ...metadata,
+    ...own,
     format: LINEAR_FORMAT,
     version: LINEAR_VERSION,
     bits: String(model.bits),
@@ -100,9 +115,29 @@ export function modelFileBytes(model: Model | QuantizedModel): number {
  */
 export function readModelFile(
   bytes: Uint8Array,
-  build: (parameters: ReadonlyMap<string, Tensor>) => Model = (parameters) => vgg({ parameters }),
+  build?: (parameters: ReadonlyMap<string, Tensor>) => Model,
 ): Model | QuantizedModel {
   const safetensors = readSafetensors(bytes);
+  return readWith(safetensors, build ?? builderOf(safetensors.metadata));
+}
+
+/** What makes the network: the graph that the file holds, or the VGG of its parameters. */
+function builderOf({ graph }: Record<string, string>): (parameters: ReadonlyMap<string, Tensor>) => Model {
+  if (graph === undefined) return (parameters) => vgg({ parameters });
+  const read = parseGraph(graph);
+  return (parameters) => ({ graph: read, parameters: parameters as ReadonlyMap<string, OnnxTensor> });
+}
+
+/** Where the weights of a file's layers go. */
+const placesIn = ({ graph }: Record<string, string>) =>
+  graph === undefined
+    ? (layer: string): WeightPlace => ({ parameter: `${layer}.weight`, inputMajor: false })
+    : weightPlaces({ graph: parseGraph(graph), parameters: new Map() });
+
+function readWith(
+  safetensors: ReturnType<typeof readSafetensors>,
+  build: (parameters: ReadonlyMap<string, Tensor>) => Model,
+): Model | QuantizedModel {
   const { tensors, metadata } = safetensors;
   if (metadata.format === LINEAR_FORMAT) return readLinear(tensors, metadata, build);
   if (![...tensors.keys()].some((name) => name.endsWith('.codebook')))
@@ -111,16 +146,20 @@ export function readModelFile(
   const parameters = new Map(file.parameters as Map<string, Tensor>);
   const layers = new Map<string, CodebookLayer>();
   let bits = 0;
-  for (const [name, { dims, ...coded }] of file.tensors) {
-    const layer: CodebookLayer = { method: 'kmeans', ...coded };
-    parameters.set(name, { dtype: 'float32', dims, data: decodeCodebook(layer) });
-    layers.set(name.replace(/\.weight$/, ''), layer);
-    bits = Math.max(bits, layer.bits);
+  const dimsOf = new Map<string, number[]>();
+  for (const [weight, { dims, ...coded }] of file.tensors) {
+    const name = weight.replace(/\.weight$/, '');
+    dimsOf.set(name, [...dims]);
+    layers.set(name, { method: 'kmeans', ...coded });
+    bits = Math.max(bits, coded.bits);
   }
+  const placeOf = placesIn(metadata);
+  for (const [name, layer] of layers)
+    putWeights(parameters, placeOf(name), dimsOf.get(name)!, decodeCodebook(layer));
   const model = build(parameters);
   const known = new Set(
     fuseGraph(model)
-      .filter(hasWeights)
+      .layers.filter(hasWeights)
       .map((layer) => `${layer.name}.weight`),
   );
   for (const name of file.tensors.keys()) {
@@ -151,13 +190,18 @@ function readLinear(
   );
   const parameters = new Map<string, Tensor>();
   const layers = new Map<string, LinearLayer>();
+  const dimsOf = new Map<string, number[]>();
   for (const [name, tensor] of tensors) {
     if (!/\.weight\.(codes|scale)$/.test(name)) parameters.set(name, tensor as Tensor);
   }
   for (const [name, { dims, bits }] of parseLayout(metadata.layers)) {
     const layer = readLinearLayer(tensors, name, dims, bits);
     layers.set(name, layer);
-    parameters.set(`${name}.weight`, { dtype: 'float32', dims, data: new Float32Array(layer.codes.length) });
+    dimsOf.set(name, dims);
+  }
+  const placeOf = placesIn(metadata);
+  for (const [name, { codes }] of layers) {
+    putWeights(parameters, placeOf(name), dimsOf.get(name)!, new Float32Array(codes.length));
   }
   const model = build(parameters);
   const activations = parseActivations(metadata.activations);
@@ -236,7 +280,7 @@ function checkComplete(
   activations: ReadonlyMap<string, ActivationQparams>,
 ): void {
   const fused = fuseGraph(model);
-  const weighted = new Map(fused.filter(hasWeights).map((layer) => [layer.name, layer]));
+  const weighted = new Map(fused.layers.filter(hasWeights).map((layer) => [layer.name, layer]));
   for (const [name, { weight }] of weighted) {
     const codes = layers.get(name)?.codes;
     check(
@@ -249,7 +293,7 @@ function checkComplete(
   for (const name of layers.keys()) {
     check(weighted.has(name), 'a file may quantize only weights of its network', name, DAMAGED);
   }
-  for (const name of [model.graph.input.name, ...fused.map(({ output }) => output)]) {
+  for (const name of [...fused.graph.inputs.map(({ name }) => name), ...observedValues(fused)]) {
     check(
       activations.has(name),
       `a ${LINEAR_FORMAT} file must hold the scale of ${quoted(name)}`,
@@ -261,15 +305,32 @@ function checkComplete(
 
 /** Divides the folded batch norm out again, so that the model's float weights are those the codes stand for. */
 function unfold(model: Model, layers: ReadonlyMap<string, LinearLayer>): void {
-  for (const layer of fuseGraph(model).filter(hasWeights)) {
+  const placeOf = weightPlaces(model);
+  for (const layer of fuseGraph(model).layers.filter(hasWeights)) {
     const { codes, scale } = layers.get(layer.name)!;
-    const data = model.parameters.get(`${layer.name}.weight`)!.data as Float32Array;
+    const { parameter, inputMajor } = placeOf(layer.name);
+    const data = model.parameters.get(parameter)!.data as Float32Array;
     const row = codes.length / scale.length;
     for (let i = 0; i < codes.length; i++) {
       const o = Math.floor(i / row);
-      data[i] = (codes[i] * scale[o]) / (layer.scale[o] || 1);
+      data[inputMajor ? (i % row) * scale.length + o : i] = (codes[i] * scale[o]) / (layer.scale[o] || 1);
     }
   }
+}
+
+/** Puts a layer's weights, outputs first, where the network keeps them. */
+function putWeights(
+  parameters: Map<string, Tensor>,
+  { parameter, inputMajor }: WeightPlace,
+  dims: readonly number[],
+  data: Float32Array,
+): void {
+  const own = inputMajor ? turned(data, dims[0]) : data;
+  parameters.set(parameter, {
+    dtype: 'float32',
+    dims: inputMajor ? [...dims].reverse() : [...dims],
+    data: own,
+  });
 }
 
 function floatTensor(tensor: Tensor): FileTensor {

@@ -1,18 +1,41 @@
 import { check } from '../gpu/errors.ts';
-import { type Graph, type GraphNode, type ImageShape, inferShapes, type Model } from './graph.ts';
-import { checkParameters, parameter, requiredParameter } from './parameters.ts';
+import { type ConcreteGraph, type ConcreteOptions, concreteGraph, located } from '../graph/concrete.ts';
+import type { Node } from '../graph/graph.ts';
+import { simplify } from '../graph/passes/simplify.ts';
+import { sinkTransposes } from '../graph/passes/transposes.ts';
+import { channelAxes } from './channel-axes.ts';
+import { type ConvFrame, convolutionLayer, productLayer } from './conv-layers.ts';
+import type { ImageShape, Model } from './graph.ts';
+import { imageOf } from './images.ts';
+import { affineOf, boundsOf, floatData, isHalvingPool } from './patterns.ts';
+import { poolLayer } from './pool-layers.ts';
+import { toGraphModel } from './translate.ts';
 
-/** A convolution (or a linear layer, as the convolution that covers its whole input) with what follows it fused in. */
-export interface ConvLayer {
+interface LayerBase {
+  name: string;
+  /** What it leaves. */
+  output: string;
+  /** N of the images that it reads. */
+  batch: number;
+  /** Which dimension of its output holds the channels. */
+  axis: number;
+  outputShape: ImageShape;
+}
+
+/** A convolution (or a matrix product, as the convolution that it is) with what follows it fused in. */
+export interface ConvLayer extends LayerBase {
   kind: 'conv2d';
   /** The convolution's own node; a precision plan names layers by it. */
   name: string;
+  /** The activation that it reads, by the name that its quantization goes by. */
   input: string;
-  output: string;
+  /** The same activation in the shape that it is read in. */
+  source: string;
+  /** Which dimension of the source holds the channels. */
+  sourceAxis: number;
   inputShape: ImageShape;
   /** Before pooling. */
   convShape: ImageShape;
-  outputShape: ImageShape;
   kernel: readonly [number, number];
   strides: readonly [number, number];
   dilations: readonly [number, number];
@@ -37,232 +60,235 @@ export interface ConvLayer {
 }
 
 /** A layer without weights: `add` has two inputs, `concat` one or more; only these two clamp. */
-export interface PlainLayer {
+export interface PlainLayer extends LayerBase {
   kind: 'maxPool' | 'averagePool' | 'add' | 'concat';
-  name: string;
   inputs: string[];
-  output: string;
+  /** The inputs in the shapes that they are read in. */
+  sources: string[];
   inputShapes: ImageShape[];
-  outputShape: ImageShape;
   kernel: readonly [number, number];
   strides: readonly [number, number];
+  dilations: readonly [number, number];
   pads: readonly [number, number, number, number];
+  /** Whether an average counts padding. */
+  includePad: boolean;
   low: number;
   high: number;
 }
 
-export type Layer = ConvLayer | PlainLayer;
+/** Any other node: computed in floats, or whatever its values are, by its operator's plan. */
+export interface OperatorLayer {
+  kind: 'operator';
+  name: string;
+  node: Node;
+  /** The activations that it reads, by the names that their quantization goes by. */
+  inputs: string[];
+  /** What it leaves first. */
+  output: string;
+}
+
+/** A node that only gives a value another shape, or its dimensions another order. */
+export interface ViewLayer {
+  node: Node;
+  source: string;
+  output: string;
+}
+
+export type Layer = ConvLayer | PlainLayer | OperatorLayer;
+
+/** A graph with its nodes fused into what is dispatched. */
+export interface FusedGraph {
+  graph: ConcreteGraph;
+  layers: readonly Layer[];
+  views: readonly ViewLayer[];
+  /** The name that a value's quantization goes by: of what it is only a view of. */
+  root(value: string): string;
+  /** Which dimension of a value holds channels, where that is known. */
+  axes: ReadonlyMap<string, number>;
+}
 
 /** True for the layers whose weights a precision plan is about. */
 export const hasWeights = (layer: Layer): layer is ConvLayer => layer.kind === 'conv2d' && !layer.affine;
 
-/** The activations that a layer reads. */
+/** The activations that a layer reads, by the names that their quantization goes by. */
 export const layerInputs = (layer: Layer): readonly string[] =>
   layer.kind === 'conv2d' ? [layer.input] : layer.inputs;
 
+/** Operators that move elements and change none. */
+const VIEWS = ['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose', 'Identity'];
+
 /**
- * Fuses batch norm, activation and 2x2 max-pool into the layer before them: the layers that are dispatched, the one
- * that computes the graph's output last. Nodes on which the output doesn't depend are left out.
+ * Fuses batch norm, constant factors and summands, activation and 2x2 max-pool into the layer before them: the layers
+ * that are dispatched, in order. Nodes on which no output depends are left out.
  *
+ * @param options shapes of symbols; `batch` is 1 unless given
  * @throws LloydError for a graph that doesn't hold together, an unknown operator, or a parameter that is missing or of another
  *   shape or dtype than the graph's.
  */
-export function fuseGraph(model: Model): Layer[] {
-  checkParameters(model);
-  const { graph } = model;
-  const shapes = inferShapes(graph);
-  const nodes = neededNodes(graph);
-  const alias = new Map<string, string>();
-  const source = (name: string): string => alias.get(name) ?? name;
-  for (const { op, name, inputs } of nodes) if (isAlias(op)) alias.set(name, source(inputs[0]));
-  const readers = new Map<string, number>([[source(graph.output), 1]]);
-  for (const { op, inputs } of nodes) {
-    if (isAlias(op)) continue;
-    for (const name of inputs.map(source)) readers.set(name, (readers.get(name) ?? 0) + 1);
-  }
+export function fuseGraph(model: Model, options: ConcreteOptions = {}): FusedGraph {
+  const read = concreteGraph(toGraphModel(model), { batch: 1, ...options });
+  const graph = simplify(sinkTransposes(simplify(read)));
+  const values = new Map(graph.values);
+  const axes = channelAxes(graph);
+  const roots = new Map<string, string>();
+  const root = (name: string): string => roots.get(name) ?? name;
+  const readers = new Map<string, number>();
+  const count = (name: string | null) => name !== null && readers.set(name, (readers.get(name) ?? 0) + 1);
+  for (const name of graph.outputs) count(name);
+  for (const { inputs } of graph.nodes) inputs.forEach(count);
+  const makers = new Map<string, Node>(
+    graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)),
+  );
+
   const layers: Layer[] = [];
+  const views: ViewLayer[] = [];
   const producers = new Map<string, Layer>();
   const place = (layer: Layer) => {
     layers.push(layer);
     producers.set(layer.output, layer);
   };
-
-  for (const node of nodes) {
-    if (isAlias(node.op)) continue;
-    const inputs = node.inputs.map(source);
-    const before = producers.get(inputs[0]);
+  const frame: ConvFrame = { graph, values, axes, root, makers };
+  for (const node of graph.nodes) {
+    const varying = node.inputs.filter((name) => name !== null && !graph.values.get(name)!.data) as string[];
+    const before = producers.get(varying[0]);
+    const { dims } = graph.values.get(node.outputs[0])!;
     // A layer may absorb the node only if nobody else reads what the layer put out before it.
-    const sole = inputs.length === 1 && readers.get(inputs[0]) === 1;
-    if (before && sole && absorb(model, before, node)) {
+    const sole = varying.length === 1 && readers.get(varying[0]) === 1 && node.outputs.length === 1;
+    if (before && sole && before.kind !== 'operator' && absorb(graph, before, node)) {
       producers.delete(before.output);
-      before.output = node.name;
-      before.outputShape = shapes.get(node.name)!;
-      producers.set(node.name, before);
+      before.output = node.outputs[0];
+      before.outputShape = imageOf(dims, before.axis);
+      producers.set(before.output, before);
       continue;
     }
-    const inputShapes = node.inputs.map((name) => shapes.get(name)!);
-    const outputShape = shapes.get(node.name)!;
-    // A sum of more than two is the sum of the first two, and so on, as ONNX and TFLite quantize it.
-    while (node.op === 'add' && inputs.length > 2) {
-      const output = `${node.name} partial ${inputs.length - 2}`;
-      place({
-        ...createLayer(model, node, inputs.splice(0, 2), inputShapes.splice(0, 2), outputShape),
-        output,
-      });
-      inputs.unshift(output);
-      inputShapes.unshift(outputShape);
+    if (VIEWS.includes(node.op)) {
+      roots.set(node.outputs[0], root(varying[0]));
+      views.push({ node, source: varying[0], output: node.outputs[0] });
+      continue;
     }
-    place(createLayer(model, node, inputs, inputShapes, outputShape));
+    for (const layer of located(node, () => createLayers(frame, node, varying))) place(layer);
   }
-  check(
-    producers.has(source(graph.output)),
-    `${graph.name}: the output must be computed by a layer`,
-    graph.output,
-  );
-  return layers;
+  check(layers.length > 0, `${graph.name}: a network must compute something`, 'its input as output');
+  return { graph: { ...graph, values }, layers, views, root, axes };
 }
 
-/** Nodes that only name a tensor anew. */
-const isAlias = (op: GraphNode['op']) => op === 'flatten' || op === 'identity';
-
-function neededNodes(graph: Graph): GraphNode[] {
-  const needed = new Set([graph.output]);
-  for (const { name, inputs } of [...graph.nodes].reverse()) {
-    if (needed.has(name)) for (const input of inputs) needed.add(input);
-  }
-  return graph.nodes.filter(({ name }) => needed.has(name));
+/** The values that a layer reads, in the shapes that they are read in. */
+export function layerSources(layer: Layer): readonly string[] {
+  if (layer.kind === 'operator') return layer.node.inputs.filter((name) => name !== null);
+  return layer.kind === 'conv2d' ? [layer.source] : layer.sources;
 }
 
-function absorb(model: Model, layer: Layer, node: GraphNode): boolean {
+function absorb(graph: ConcreteGraph, layer: ConvLayer | PlainLayer, node: Node): boolean {
   const activated = layer.low > -Infinity || layer.high < Infinity;
   switch (node.op) {
-    case 'batchNorm': {
-      if (layer.kind !== 'conv2d' || layer.pool || activated) return false;
-      const read = (field: string) => requiredParameter(model, `${node.name}.${field}`);
-      const [gamma, beta, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map(read);
+    case 'BatchNormalization': {
+      if (layer.kind !== 'conv2d' || layer.pool || activated || layer.axis !== 1) return false;
+      const fields = node.inputs.slice(1).map((name) => floatData(graph, name));
+      if (fields.some((data) => !data)) return false;
+      const [gamma, beta, mean, variance] = fields as Float32Array[];
+      const epsilon = (node.attributes.epsilon as number | undefined) ?? 1e-5;
       for (let c = 0; c < gamma.length; c++) {
-        const factor = gamma[c] / Math.sqrt(variance[c] + (node.epsilon ?? 1e-5));
+        const factor = gamma[c] / Math.sqrt(variance[c] + epsilon);
         layer.shift[c] = beta[c] + (layer.shift[c] - mean[c]) * factor;
         layer.scale[c] *= factor;
       }
       layer.norms.push(node.name);
       return true;
     }
-    case 'relu':
-    case 'relu6':
+    case 'Relu':
+    case 'Clip': {
       // Pools have no clamp. A convolution's comes after its fused max-pool, which is the same: both are monotonic.
       if (layer.kind === 'maxPool' || layer.kind === 'averagePool') return false;
-      layer.low = Math.max(layer.low, 0);
-      if (node.op === 'relu6') layer.high = Math.min(layer.high, 6);
+      const bounds = boundsOf(graph, node);
+      // Lanes past the last channel are zero and must stay so.
+      if (!bounds || bounds.low > 0 || bounds.high < 0) return false;
+      layer.low = Math.min(Math.max(layer.low, bounds.low), bounds.high);
+      layer.high = Math.max(Math.min(layer.high, bounds.high), bounds.low);
       return true;
-    case 'maxPool': {
-      if (layer.kind !== 'conv2d' || layer.pool) return false;
-      const plain =
-        [...node.kernel, ...node.strides].every((n) => n === 2) && (node.pads ?? []).every((p) => p === 0);
-      if (plain) layer.pool = true;
-      return plain;
     }
-    default:
-      return false;
+    case 'MaxPool':
+      if (layer.kind !== 'conv2d' || layer.pool || layer.axis !== 1 || !isHalvingPool(node)) return false;
+      layer.pool = true;
+      return true;
+    default: {
+      if (layer.kind !== 'conv2d' || layer.pool || activated) return false;
+      const affine = affineOf(graph, node, layer.axis);
+      if (!affine) return false;
+      for (let c = 0; c < layer.scale.length; c++) {
+        layer.scale[c] *= affine.scale[c];
+        layer.shift[c] = layer.shift[c] * affine.scale[c] + affine.shift[c];
+      }
+      return true;
+    }
   }
 }
 
-function createLayer(
-  model: Model,
-  node: GraphNode,
-  inputs: string[],
-  inputShapes: ImageShape[],
-  outputShape: ImageShape,
-): Layer {
-  const [inputShape] = inputShapes;
-  const open = { low: -Infinity, high: Infinity };
-  const noPads = [0, 0, 0, 0] as const;
-  switch (node.op) {
-    case 'batchNorm': {
-      const { channels } = inputShape;
-      const layer: ConvLayer = {
-        kind: 'conv2d',
-        name: node.name,
-        input: inputs[0],
-        output: node.name,
-        inputShape,
-        convShape: outputShape,
-        outputShape,
-        kernel: [1, 1],
-        strides: [1, 1],
-        dilations: [1, 1],
-        pads: noPads,
-        groups: channels,
-        weight: new Float32Array(channels).fill(1),
-        scale: new Float32Array(channels).fill(1),
-        shift: new Float32Array(channels),
-        norms: [],
-        ...open,
-        pool: false,
-        affine: true,
-      };
-      absorb(model, layer, node);
-      return layer;
-    }
-    case 'conv2d':
-    case 'linear': {
-      const linear = node.op === 'linear';
-      const bias = parameter(model, `${node.name}.bias`);
-      const outChannels = outputShape.channels;
-      return {
-        kind: 'conv2d',
-        name: node.name,
-        input: inputs[0],
-        output: node.name,
-        inputShape,
-        convShape: outputShape,
-        outputShape,
-        kernel: linear ? [inputShape.height, inputShape.width] : node.kernel,
-        strides: linear ? [1, 1] : (node.strides ?? [1, 1]),
-        dilations: linear ? [1, 1] : (node.dilations ?? [1, 1]),
-        pads: linear ? noPads : (node.pads ?? noPads),
-        groups: linear ? 1 : (node.groups ?? 1),
-        // A linear layer's row is C x H x W of the image it flattens, which is OIHW of the covering convolution.
-        weight: requiredParameter(model, `${node.name}.weight`),
-        scale: new Float32Array(outChannels).fill(1),
-        shift: bias ? bias.slice() : new Float32Array(outChannels),
-        norms: [],
-        ...open,
-        pool: false,
-      };
-    }
-    case 'maxPool':
-    case 'averagePool':
-    case 'globalAveragePool': {
-      const global = node.op === 'globalAveragePool';
-      const window = [inputShape.height, inputShape.width] as const;
-      return {
-        kind: node.op === 'maxPool' ? 'maxPool' : 'averagePool',
-        name: node.name,
-        inputs,
-        output: node.name,
-        inputShapes,
-        outputShape,
-        kernel: global ? window : node.kernel,
-        strides: global ? window : node.strides,
-        pads: global ? noPads : (node.pads ?? noPads),
-        ...open,
-      };
-    }
-    default:
-      return {
-        // An activation whose input others read too, or which follows a pool, is a concatenation of one.
-        kind: node.op === 'add' ? 'add' : 'concat',
-        name: node.name,
-        inputs,
-        output: node.name,
-        inputShapes,
-        outputShape,
-        kernel: [1, 1],
-        strides: [1, 1],
-        pads: noPads,
-        low: node.op.startsWith('relu') ? 0 : -Infinity,
-        high: node.op === 'relu6' ? 6 : Infinity,
-      };
+function createLayers(frame: ConvFrame, node: Node, varying: string[]): Layer[] {
+  const { root } = frame;
+  const made =
+    convolutionLayer(frame, node) ??
+    productLayer(frame, node) ??
+    poolLayer(frame, node) ??
+    joinLayers(frame, node);
+  if (made) return [made].flat();
+  return [{ kind: 'operator', name: node.name, node, inputs: varying.map(root), output: node.outputs[0] }];
+}
+
+/** Sums and concatenations along channels; an activation that no layer takes in is a concatenation of one. */
+function joinLayers({ graph, values, axes, root }: ConvFrame, node: Node): PlainLayer[] | null {
+  const [output] = node.outputs;
+  const { dims, dtype } = values.get(output)!;
+  const axis = axes.get(output);
+  if (axis === undefined || dtype !== 'float32' || dims.length < 2 || axis === 0) return null;
+  const sources = node.inputs.filter((name) => name !== null);
+  const outputShape = imageOf(dims, axis);
+  const layer = (
+    kind: 'add' | 'concat',
+    read: readonly string[],
+    name = output,
+    { low, high } = { low: -Infinity, high: Infinity },
+  ): PlainLayer => ({
+    kind,
+    name: node.name,
+    inputs: read.map(root),
+    sources: [...read],
+    output: name,
+    batch: outputShape.batch,
+    axis,
+    inputShapes: read.map((each) => imageOf(values.get(each)?.dims ?? dims, axis)),
+    outputShape,
+    kernel: [1, 1],
+    strides: [1, 1],
+    dilations: [1, 1],
+    pads: [0, 0, 0, 0],
+    includePad: false,
+    low,
+    high,
+  });
+  if (node.op === 'Relu' || node.op === 'Clip') {
+    const bounds = boundsOf(graph, node);
+    if (!bounds || bounds.low > 0 || bounds.high < 0) return null;
+    return [layer('concat', [sources[0]], output, bounds)];
   }
+  const varying = sources.every((name) => !values.get(name)!.data);
+  if (!varying) return null;
+  if (node.op === 'Add' || node.op === 'Sum') {
+    const alike = sources.every((name) => `${values.get(name)!.dims}` === `${dims}`);
+    if (!alike) return null;
+    if (sources.length === 1) return [layer('concat', sources)];
+    // A sum of more than two is the sum of the first two, and so on, as ONNX and TFLite quantize it.
+    const layers: PlainLayer[] = [];
+    let [first] = sources;
+    for (const [i, second] of sources.slice(1).entries()) {
+      const remaining = sources.length - 2 - i;
+      const name = remaining > 0 ? `${output} partial ${remaining}` : output;
+      values.set(name, { dtype, dims });
+      layers.push(layer('add', [first, second], name));
+      first = name;
+    }
+    return layers;
+  }
+  const along = node.attributes.axis as number;
+  if (node.op !== 'Concat' || (along + dims.length) % dims.length !== axis) return null;
+  return [layer('concat', sources)];
 }

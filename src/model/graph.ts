@@ -1,6 +1,7 @@
 import { check } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { checkCoordinates } from '../gpu/window.ts';
+import type { GraphModel } from '../graph/graph.ts';
 
 /** Height, width and channels of one image's activation; activations are NHWC everywhere. */
 export interface ImageShape {
@@ -32,7 +33,7 @@ export interface PoolAttributes {
 }
 
 /** One node of a graph. Parameters are found by name: `<node>.weight`, `<node>.bias`, `<node>.running_mean`, ... */
-export type GraphNode = NodeBase &
+export type ImageNode = NodeBase &
   (
     | ({ op: 'conv2d' } & Conv2dAttributes)
     | { op: 'linear'; outFeatures: number }
@@ -42,20 +43,46 @@ export type GraphNode = NodeBase &
     | { op: 'globalAveragePool' }
   );
 
-/** A feed-forward network on images, in topological order. */
-export interface Graph {
+/** A feed-forward network on images as it is written in code, in topological order: one input, one output. */
+export interface ImageGraph {
   name: string;
   input: ImageShape & { name: string };
-  nodes: readonly GraphNode[];
+  nodes: readonly ImageNode[];
   /** The node whose output are the logits. */
   output: string;
 }
 
-/** A graph with its parameters: weights OIHW (`linear`: out x in), as PyTorch names and stores them. */
-export interface Model {
-  graph: Graph;
+/** An image graph with its parameters: weights OIHW (`linear`: out x in), as PyTorch names and stores them. */
+export interface ImageModel {
+  graph: ImageGraph;
   parameters: ReadonlyMap<string, Tensor>;
 }
+
+/** A network: one written in code, or any other in ONNX's operators, as `readOnnx` and the tfjs readers make it. */
+export type Model = ImageModel | GraphModel;
+
+/**
+ * An image graph's model, where nothing else will do.
+ *
+ * @param what needs it, for the message
+ * @throws LloydError for any other model
+ */
+export function imageModel(model: Model, what: string): ImageModel {
+  check(
+    isImageModel(model),
+    `${what} takes networks of { graph: { input, nodes, output }, parameters }`,
+    `${model.graph.name}, a graph of ONNX's operators`,
+  );
+  return model;
+}
+
+/**
+ * True for a network that is written in code, `{ graph: { name, input, nodes, output }, parameters }`, or made by `vgg`.
+ *
+ * @example
+ * if (isImageModel(model)) console.log(model.graph.input.height);
+ */
+export const isImageModel = (model: Model): model is ImageModel => 'input' in model.graph;
 
 /** Output size of a window over `size` pixels, floored; 0 or less when the window doesn't fit. */
 export function windowOutput(
@@ -82,7 +109,7 @@ const OPS: readonly string[] = [
   'maxPool',
   'averagePool',
   'globalAveragePool',
-] satisfies GraphNode['op'][];
+] satisfies ImageNode['op'][];
 
 const isSize = (n: unknown): n is number => Number.isInteger(n) && (n as number) >= 1;
 
@@ -94,7 +121,7 @@ const isSize = (n: unknown): n is number => Number.isInteger(n) && (n as number)
  * @example
  * inferShapes(vgg().graph).get('backbone.pool3'); // { height: 2, width: 2, channels: 512 }
  */
-export function inferShapes(graph: Graph): Map<string, ImageShape> {
+export function inferShapes(graph: ImageGraph): Map<string, ImageShape> {
   const { input } = graph;
   check(
     [input?.height, input?.width, input?.channels].every(isSize) && typeof input.name === 'string',
@@ -142,7 +169,7 @@ export function inferShapes(graph: Graph): Map<string, ImageShape> {
 }
 
 /** Of a flattened image each value is a feature of its own; only what treats all alike may still take it for pixels. */
-function checkFlat({ op, name }: GraphNode, { height, width, channels }: ImageShape): void {
+function checkFlat({ op, name }: ImageNode, { height, width, channels }: ImageShape): void {
   check(
     op !== 'batchNorm',
     `${name}: batch norm over a flattened image has a parameter a pixel and channel, which no layer here has`,
@@ -158,7 +185,7 @@ function checkFlat({ op, name }: GraphNode, { height, width, channels }: ImageSh
 }
 
 /** Checks a window's sizes: of a convolution or a pool. */
-function checkWindow(node: GraphNode & { kernel: readonly [number, number] }): void {
+function checkWindow(node: ImageNode & { kernel: readonly [number, number] }): void {
   const pair = (value: unknown) => Array.isArray(value) && value.length === 2 && value.every(isSize);
   const { name, op, kernel } = node;
   check(pair(kernel), `${name}: kernel must be [height, width] of 1 or more`, kernel ?? 'none');
@@ -185,7 +212,7 @@ function checkWindow(node: GraphNode & { kernel: readonly [number, number] }): v
 }
 
 /** The shape that a node leaves of inputs of these. */
-export function nodeShape(node: GraphNode, inputs: readonly ImageShape[]): ImageShape {
+export function nodeShape(node: ImageNode, inputs: readonly ImageShape[]): ImageShape {
   const [input] = inputs;
   switch (node.op) {
     case 'conv2d':

@@ -1,6 +1,6 @@
 import { LloydError } from '../gpu/errors.ts';
 import { roundHalfToEven } from '../reference/round.ts';
-import type { ActivationQparams } from './precision.ts';
+import type { ActivationQparams } from './quantized-model.ts';
 
 /** NHWC images: Uint8Array of pixels 0-255, which stand for 0 to 1, or Float32Array as the network takes them. */
 export type Images = Uint8Array | Float32Array;

@@ -1,7 +1,7 @@
 import { fitScales } from '../quantize/bias-scale.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import type { ConvLayer } from './fuse.ts';
-import type { ActivationQparams, CodebookLayer, LinearLayer } from './precision.ts';
+import type { ActivationQparams, CodebookLayer, LinearLayer } from './quantized-model.ts';
 
 /** Which of its layer's codebooks element `index` has. */
 export function groupOf(index: number, { groups = 1, groupStride = 1 }: CodebookLayer): number {

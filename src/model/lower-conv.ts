@@ -33,7 +33,7 @@ export function layoutFor<T extends Float32Array | Int8Array | Uint8Array>(
 }
 
 /** The geometry both convolution kernels take, `words` being channels over four. */
-export function convGeometry(layer: ConvLayer, batch: number) {
+export function convGeometry(layer: ConvLayer) {
   const pool = layer.pool ? 4 : 1;
   return {
     inputHeight: layer.inputShape.height,
@@ -48,13 +48,13 @@ export function convGeometry(layer: ConvLayer, batch: number) {
     dilationWidth: layer.dilations[1],
     padTop: layer.pads[0],
     padLeft: layer.pads[1],
-    pixelCount: batch * pixels(layer.outputShape) * pool,
+    pixelCount: layer.batch * pixels(layer.outputShape) * pool,
   };
 }
 
-/** Multiply-accumulates of a layer for a batch, as the literature counts them (padding included). */
-export function convMacs(layer: ConvLayer, batch: number): number {
-  return batch * pixels(layer.convShape) * layer.weight.length;
+/** Multiply-accumulates of a layer for its batch, as the literature counts them (padding included). */
+export function convMacs(layer: ConvLayer): number {
+  return layer.batch * pixels(layer.convShape) * layer.weight.length;
 }
 
 /** `values` padded with zeros to whole tiles. */

@@ -2,89 +2,23 @@ import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { float32ToFloat16 } from '../io/tensor.ts';
 import { codebookExpandKernel } from '../kernels/codebook-expand.ts';
-import { loadImageKernel } from '../kernels/load-image.ts';
 import { chooseFloat, type FloatChoice, floatKernel } from '../quantize/float-choice.ts';
 import { containerBits, isAligned, packDense, tileWeights } from '../quantize/weight-layout.ts';
-import { type ConvLayer, fuseGraph } from './fuse.ts';
-import type { ImageShape, Model } from './graph.ts';
+import { type ConvLayer } from './fuse.ts';
 import { decodeCodebook } from './layer-codes.ts';
-import {
-  floatBounds,
-  type LoweredModel,
-  type LowerOptions,
-  type Operand,
-  pixels,
-  type Step,
-  vectors,
-} from './lower.ts';
+import { floatBounds, type LowerOptions, type Operand, type Step, vectors } from './lower.ts';
 import { convGeometry, convMacs, layoutFor, padded, weightShape } from './lower-conv.ts';
-import { plainSteps } from './lower-plain.ts';
-import type { CodebookLayer } from './precision.ts';
+import type { CodebookLayer } from './quantized-model.ts';
 
-/** Bytes of an f32 activation for a batch. */
-const activationBytes = (shape: ImageShape, batch: number) => batch * pixels(shape) * vectors(shape) * 16;
-
-/** Lowers a model to f32 dispatches; layers with a codebook keep their weights packed until they run. */
-export function lowerFloat(
-  runtime: Runtime,
-  model: Model,
-  codebooks: ReadonlyMap<string, CodebookLayer>,
-  batch: number,
-  options: LowerOptions = {},
-): LoweredModel {
-  const layers = fuseGraph(model);
-  const { input } = model.graph;
-  const shapes = new Map<string, ImageShape>([[input.name, input]]);
-  for (const layer of layers) shapes.set(layer.output, layer.outputShape);
-  const tensor = (name: string): Operand => ({
-    tensor: name,
-    byteLength: activationBytes(shapes.get(name)!, batch),
-  });
-  const steps: Step[] = [];
-  for (const layer of layers) {
-    if (options.only !== undefined && layer.name !== options.only) continue;
-    if (layer.kind === 'conv2d')
-      steps.push(...convSteps(runtime, layer, codebooks.get(layer.name), tensor, batch, options));
-    else steps.push(...plainSteps(layer, tensor, batch));
-  }
-  const entry = (format: string): Step => ({
-    name: input.name,
-    kernel: loadImageKernel as unknown as Kernel,
-    specialization: { FORMAT: format },
-    operands: {
-      input: { tensor: 'images', byteLength: batch * pixels(input) * input.channels * 4 },
-      output: tensor(input.name),
-    },
-    params: { pixelCount: batch * pixels(input), channels: input.channels, vectors: vectors(input) },
-    macs: 0,
-    shape: input,
-  });
-  const last = layers.at(-1)!;
-  return {
-    batch,
-    inputs: { uint8: entry('1u'), float32: entry('2u'), qparams: null },
-    steps,
-    logits: {
-      tensor: last.output,
-      pixels: pixels(last.outputShape),
-      channels: last.outputShape.channels,
-      stride: vectors(last.outputShape) * 4,
-      dtype: 'float32',
-      scale: 1,
-      zeroPoint: 0,
-    },
-  };
-}
-
-function convSteps(
+/** Lowers a convolution to f32 dispatches; one with a codebook keeps its weights packed until it runs. */
+export function floatConvSteps(
   runtime: Runtime,
   layer: ConvLayer,
   codebook: CodebookLayer | undefined,
-  tensor: (name: string) => Operand,
-  batch: number,
+  { input, output }: { input: Operand; output: Operand },
   options: LowerOptions,
 ): Step[] {
-  const geometry = convGeometry(layer, batch);
+  const geometry = convGeometry(layer);
   const tile: FloatChoice =
     options.choose?.float(layer) ??
     chooseFloat(runtime, geometry.pixelCount, weightShape(layer), {
@@ -130,12 +64,12 @@ function convSteps(
     kernel: floatKernel(tile, Boolean(packed)),
     specialization,
     operands: {
-      input: tensor(layer.input),
+      input,
       ...weights,
       // Channels past the last have scale and shift 0, so padding never leaks into the next layer.
       scale: { constant: padded(layer.scale, layout), label: `${layer.name}.scale` },
       shift: { constant: padded(layer.shift, layout), label: `${layer.name}.shift` },
-      output: tensor(layer.output),
+      output,
     },
     params: {
       ...geometry,
@@ -146,7 +80,7 @@ function convSteps(
       tileCount: layout.tileCount,
       ...floatBounds(layer),
     },
-    macs: convMacs(layer, batch),
+    macs: convMacs(layer),
     shape: layer.outputShape,
   });
   return steps;

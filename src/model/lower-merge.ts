@@ -9,7 +9,7 @@ import { prepareConcat } from '../quantize/concat.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import type { PlainLayer } from './fuse.ts';
 import { codeBounds, floatBounds, type Operand, pixels, type Step, vectors } from './lower.ts';
-import type { ActivationQparams } from './precision.ts';
+import type { ActivationQparams } from './quantized-model.ts';
 
 /** A layer that joins branches. */
 export type MergeLayer = PlainLayer & { kind: 'add' | 'concat' };
@@ -18,14 +18,13 @@ export type MergeLayer = PlainLayer & { kind: 'add' | 'concat' };
 const FLIP = 128;
 
 /** Lowers an f32 addition or concatenation. */
-export function mergeSteps(layer: MergeLayer, tensor: (name: string) => Operand, batch: number): Step[] {
+export function mergeSteps(layer: MergeLayer, inputs: readonly Operand[], output: Operand): Step[] {
   const { outputShape } = layer;
-  const pixelCount = batch * pixels(outputShape);
-  const output = tensor(layer.output);
+  const pixelCount = layer.batch * pixels(outputShape);
   const bounds = floatBounds(layer);
   const common = { name: layer.name, specialization: {}, macs: 0, shape: outputShape };
   if (layer.kind === 'add') {
-    const [a, b] = layer.inputs.map(tensor);
+    const [a, b] = inputs;
     const count = pixelCount * vectors(outputShape);
     return [
       {
@@ -37,10 +36,10 @@ export function mergeSteps(layer: MergeLayer, tensor: (name: string) => Operand,
     ];
   }
   const outputStride = vectors(outputShape) * 4;
-  return places(layer).map(({ input, start, channels, inputStride, last }) => ({
+  return places(layer).map(({ at, start, channels, inputStride, last }) => ({
     ...common,
     kernel: concat as unknown as Kernel,
-    operands: { input: tensor(input), output },
+    operands: { input: inputs[at], output },
     params: {
       pixels: pixelCount,
       channels,
@@ -57,19 +56,18 @@ export function mergeSteps(layer: MergeLayer, tensor: (name: string) => Operand,
 export async function mergeInt8Steps(
   runtime: Runtime,
   layer: MergeLayer,
-  tensor: (name: string) => Operand,
+  inputs: readonly Operand[],
+  output: Operand,
   qparams: (name: string) => ActivationQparams,
   rule: RequantizeRule,
-  batch: number,
 ): Promise<Step[]> {
   const { outputShape } = layer;
-  const pixelCount = batch * pixels(outputShape);
-  const output = tensor(layer.output);
+  const pixelCount = layer.batch * pixels(outputShape);
   const y = qparams(layer.output);
   const bounds = { zeroPoint: y.zeroPoint, ...codeBounds(layer, y) };
   const common = { name: layer.name, macs: 0, shape: outputShape };
   if (layer.kind === 'add') {
-    const [a, b] = layer.inputs.map(tensor);
+    const [a, b] = inputs;
     const [p, q] = layer.inputs.map(qparams);
     const count = pixelCount * vectors(outputShape) * 4;
     const { ADD, words } = prepareAdd(
@@ -100,15 +98,15 @@ export async function mergeInt8Steps(
     ];
   }
   return Promise.all(
-    places(layer).map(async ({ input, start, channels, inputStride }) => {
-      const own = qparams(input);
+    places(layer).map(async ({ at, start, channels, inputStride }) => {
+      const own = qparams(layer.inputs[at]);
       const place = { start, length: channels };
       const { specialization, params } = await prepareConcat(runtime, rule, own.scale, y.scale, place);
       return {
         ...common,
         kernel: concatInt8 as unknown as Kernel,
         specialization,
-        operands: { input: tensor(input), output },
+        operands: { input: inputs[at], output },
         params: {
           rows: pixelCount,
           inputStride,
@@ -126,9 +124,9 @@ export async function mergeInt8Steps(
 /** Where each input of a concatenation begins among the output's channels. */
 function places(layer: MergeLayer) {
   let start = 0;
-  return layer.inputs.map((input, i) => {
+  return layer.inputs.map((_, i) => {
     const { channels } = layer.inputShapes[i];
-    const place = { input, start, channels, inputStride: vectors(layer.inputShapes[i]) * 4 };
+    const place = { at: i, start, channels, inputStride: vectors(layer.inputShapes[i]) * 4 };
     start += channels;
     return { ...place, last: i === layer.inputs.length - 1 };
   });

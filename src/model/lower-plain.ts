@@ -8,19 +8,22 @@ import type { RequantizeRule } from '../quantize/requantize.ts';
 import type { PlainLayer } from './fuse.ts';
 import { type Operand, type Step, vectors } from './lower.ts';
 import { type MergeLayer, mergeInt8Steps, mergeSteps } from './lower-merge.ts';
-import type { ActivationQparams } from './precision.ts';
+import type { ActivationQparams } from './quantized-model.ts';
 
 /** Lowers an f32 layer without weights. */
-export function plainSteps(layer: PlainLayer, tensor: (name: string) => Operand, batch: number): Step[] {
-  if (isMerge(layer)) return mergeSteps(layer, tensor, batch);
+export function plainSteps(layer: PlainLayer, inputs: readonly Operand[], output: Operand): Step[] {
+  if (isMerge(layer)) return mergeSteps(layer, inputs, output);
   const average = layer.kind === 'averagePool';
   return [
     {
       name: layer.name,
       kernel: (average ? averagePool2dKernel : maxPool2dKernel) as unknown as Kernel,
       specialization: {},
-      operands: { input: tensor(layer.inputs[0]), output: tensor(layer.output) },
-      params: { ...poolGeometry(layer, batch, 'channelVectors'), ...(average ? { includePad: 0 } : {}) },
+      operands: { input: inputs[0], output },
+      params: {
+        ...poolGeometry(layer, 'channelVectors'),
+        ...(average ? { includePad: Number(layer.includePad) } : {}),
+      },
       macs: 0,
       shape: layer.outputShape,
     },
@@ -31,12 +34,12 @@ export function plainSteps(layer: PlainLayer, tensor: (name: string) => Operand,
 export async function plainInt8Steps(
   runtime: Runtime,
   layer: PlainLayer,
-  tensor: (name: string) => Operand,
+  inputs: readonly Operand[],
+  output: Operand,
   qparams: (name: string) => ActivationQparams,
   requantize: RequantizeRule,
-  batch: number,
 ): Promise<Step[]> {
-  if (isMerge(layer)) return mergeInt8Steps(runtime, layer, tensor, qparams, requantize, batch);
+  if (isMerge(layer)) return mergeInt8Steps(runtime, layer, inputs, output, qparams, requantize);
   const average = layer.kind === 'averagePool';
   const { zeroPoint } = qparams(layer.inputs[0]);
   return [
@@ -44,10 +47,10 @@ export async function plainInt8Steps(
       name: layer.name,
       kernel: (average ? averagePool2dInt8Kernel : maxPool2dInt8Kernel) as unknown as Kernel,
       specialization: average ? { ROUNDING: requantize === 'lab' ? 1 : 0 } : {},
-      operands: { input: tensor(layer.inputs[0]), output: tensor(layer.output) },
+      operands: { input: inputs[0], output },
       params: {
-        ...poolGeometry(layer, batch, 'channelWords'),
-        ...(average ? { includePad: 0, zeroPoint } : {}),
+        ...poolGeometry(layer, 'channelWords'),
+        ...(average ? { includePad: Number(layer.includePad), zeroPoint } : {}),
       },
       macs: 0,
       shape: layer.outputShape,
@@ -57,11 +60,11 @@ export async function plainInt8Steps(
 
 const isMerge = (layer: PlainLayer): layer is MergeLayer => layer.kind === 'add' || layer.kind === 'concat';
 
-function poolGeometry(layer: PlainLayer, batch: number, channels: 'channelVectors' | 'channelWords') {
+function poolGeometry(layer: PlainLayer, channels: 'channelVectors' | 'channelWords') {
   const [input] = layer.inputShapes;
   const [top, left, bottom, right] = layer.pads;
   const common = {
-    batch,
+    batch: layer.batch,
     height: input.height,
     width: input.width,
     [channels]: vectors(input),
@@ -71,8 +74,8 @@ function poolGeometry(layer: PlainLayer, batch: number, channels: 'channelVector
     kernelWidth: layer.kernel[1],
     strideHeight: layer.strides[0],
     strideWidth: layer.strides[1],
-    dilationHeight: 1,
-    dilationWidth: 1,
+    dilationHeight: layer.dilations[0],
+    dilationWidth: layer.dilations[1],
     padTop: top,
     padLeft: left,
   };

@@ -1,10 +1,15 @@
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
+import type { ShapeOptions } from '../graph/graph.ts';
+import type { OnnxTensor } from '../graph/ops/tensors.ts';
+import type { OnnxDType } from '../graph/ops/value.ts';
 import type { FloatChoice } from '../quantize/float-choice.ts';
 import type { Int8Choice, KernelPreference } from '../quantize/kernel-choice.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import type { ConvLayer } from './fuse.ts';
 import type { ImageShape } from './graph.ts';
-import type { ActivationQparams } from './precision.ts';
+import type { ImageView } from './images.ts';
+import type { TensorOperand } from './placement.ts';
+import type { ActivationQparams } from './quantized-model.ts';
 
 /** What a step binds: an activation by name (placed in the arena by lifetime) or data uploaded once. */
 export type Operand = { tensor: string; byteLength: number } | { constant: ArrayBufferView; label: string };
@@ -24,25 +29,49 @@ export interface Step {
   shape: ImageShape;
 }
 
-/** A model lowered to dispatches for one batch size. */
+/** An input of a lowered model: what the host writes, and the step that makes of it what the network reads. */
+export interface LoweredInput {
+  name: string;
+  dtype: OnnxDType;
+  dims: readonly number[];
+  /** What the host writes. */
+  port: TensorOperand;
+  /** How images enter; null where the network reads the port as it is, a word an element in the usual order. */
+  images: ImageEntry | null;
+}
+
+/**
+ * How N x H x W x C images enter: a step for each type, all writing the same tensor. An integer model has a scale and
+ * zero point by which images of either type become the bytes that `uint8` reads.
+ */
+export interface ImageEntry {
+  shape: ImageView;
+  /** Which dimension of the input holds the channels. */
+  axis: number;
+  uint8: Step;
+  float32: Step | null;
+  qparams: ActivationQparams | null;
+}
+
+/** An output of a lowered model: rows of elements, each row maybe padded; or a constant. */
+export interface LoweredOutput {
+  name: string;
+  dtype: OnnxDType;
+  dims: readonly number[];
+  operand: TensorOperand | null;
+  constant: OnnxTensor | null;
+  rows: number;
+  channels: number;
+  stride: number;
+  /** Of int8 codes. */
+  qparams: ActivationQparams | null;
+}
+
+/** A model lowered to dispatches for one set of shapes. */
 export interface LoweredModel {
-  batch: number;
-  /**
-   * How images enter: the first step for each input type, all writing the same tensor. An integer model has a scale and
-   * zero point by which images of either type become the bytes that `uint8` reads.
-   */
-  inputs: { uint8: Step; float32: Step | null; qparams: ActivationQparams | null };
+  inputs: LoweredInput[];
   steps: Step[];
-  /** The tensor holding the output: pixels of one image, each of `stride` values of which `channels` count. */
-  logits: {
-    tensor: string;
-    pixels: number;
-    channels: number;
-    stride: number;
-    dtype: 'float32' | 'int8';
-    scale: number;
-    zeroPoint: number;
-  };
+  outputs: LoweredOutput[];
 }
 
 /** Kernels and tiles that a tuner has found for layers; null leaves a layer the library's own choice. */
@@ -59,6 +88,7 @@ export interface LowerOptions {
   choose?: KernelChooser;
   /** Steps of this layer alone. */
   only?: string;
+  shapes?: ShapeOptions;
 }
 
 /** Words (int8) or vectors (f32) of four channels a pixel takes. */

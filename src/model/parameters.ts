@@ -1,6 +1,7 @@
 import { check } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import { type Graph, inferShapes, type Model } from './graph.ts';
+import { checkConstants } from '../graph/concrete.ts';
+import { type ImageGraph, type ImageModel, inferShapes, isImageModel, type Model } from './graph.ts';
 
 /** Refuses an object, or anything else, where a Map is taken. */
 export function checkMap(value: unknown, what: string): asserts value is ReadonlyMap<string, unknown> {
@@ -21,8 +22,8 @@ export function checkMap(value: unknown, what: string): asserts value is Readonl
  *
  * @throws LloydError naming the parameter, the shape that the graph gives it and the one it has
  */
-export function checkParameters(model: Model): void {
-  const { graph, parameters } = (model ?? {}) as Model;
+export function checkParameters(model: ImageModel): void {
+  const { graph, parameters } = (model ?? {}) as ImageModel;
   check(
     graph !== null && typeof graph === 'object',
     'a model must be a graph with its parameters',
@@ -57,13 +58,28 @@ export function checkParameters(model: Model): void {
   }
 }
 
+/**
+ * Checks a network's parameters, by name: those of an image graph against it, constants of any other each by itself.
+ *
+ * @throws LloydError naming the parameter, what it should be and what it is
+ */
+export function checkModel(model: Model): void {
+  const { graph } = (model ?? {}) as Partial<Model>;
+  if (!graph || typeof graph !== 'object' || isImageModel(model)) {
+    checkParameters(model as ImageModel);
+    return;
+  }
+  checkMap(model.parameters, `${graph.name}: parameters`);
+  checkConstants(model);
+}
+
 const LAYOUTS: Record<number, string> = {
   2: ': outputs x inputs, an image that it reads as channels x height x width',
   4: ': output channels x input channels of a group x height x width',
 };
 
 /** Name and shape of every parameter and statistic a graph reads, in the graph's order. */
-export function parameterShapes(graph: Graph): Map<string, number[]> {
+export function parameterShapes(graph: ImageGraph): Map<string, number[]> {
   const shapes = inferShapes(graph);
   const result = new Map<string, number[]>();
   for (const node of graph.nodes) {
@@ -87,13 +103,13 @@ export function parameterShapes(graph: Graph): Map<string, number[]> {
 }
 
 /** A parameter as float32, whatever it is stored as; `undefined` when the model has none of that name. */
-export function parameter(model: Model, name: string): Float32Array | undefined {
+export function parameter(model: ImageModel, name: string): Float32Array | undefined {
   const tensor = model.parameters.get(name);
   return tensor && asFloat32(tensor, name);
 }
 
 /** A parameter as float32; a missing one is an error. */
-export function requiredParameter(model: Model, name: string): Float32Array {
+export function requiredParameter(model: ImageModel, name: string): Float32Array {
   const data = parameter(model, name);
   check(
     data,

@@ -1,53 +1,17 @@
 import { check } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
+import type { ShapeOptions } from '../graph/graph.ts';
 import { fitScales } from '../quantize/bias-scale.ts';
 import { type KmeansGranularity, type KmeansInit, kmeansBatch } from '../quantize/kmeans.ts';
 import { linearQuantize } from '../quantize/linear.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
-import { calibrate, type Images, type Observer } from './calibrate.ts';
+import { type Calibration, calibrate, type Observer } from './calibrate.ts';
 import { checkValues } from './check-values.ts';
 import { type ConvLayer, fuseGraph, hasWeights } from './fuse.ts';
 import type { Model } from './graph.ts';
-import { checkMap, checkParameters } from './parameters.ts';
-
-/** A layer's weights as codes into its codebooks: OIHW order, one code an element. */
-export interface CodebookLayer {
-  method: 'kmeans';
-  bits: number;
-  codes: Uint8Array;
-  /** groups x clusters. */
-  codebook: Float32Array;
-  /** How many codebooks there are; one unless given. */
-  groups?: number;
-  /** The codebook of element i is `floor(i / groupStride) mod groups`. */
-  groupStride?: number;
-}
-
-/** A layer's batch-norm-folded weights as symmetric integers, one scale an output channel. */
-export interface LinearLayer {
-  method: 'linear';
-  bits: number;
-  codes: Int8Array;
-  scale: Float32Array;
-}
-
-/** Scale and zero point of an activation tensor: real = scale * (code - zeroPoint), int8. */
-export interface ActivationQparams {
-  scale: number;
-  zeroPoint: number;
-}
-
-/** A model and a precision for each of its layers; layers without an entry stay fp32. */
-export interface QuantizedModel {
-  model: Model;
-  method: 'kmeans' | 'linear';
-  bits: number;
-  layers: ReadonlyMap<string, CodebookLayer | LinearLayer>;
-  /** Every activation's qparams, by tensor name; `linear` only. */
-  activations: ReadonlyMap<string, ActivationQparams>;
-  requantize: RequantizeRule;
-}
+import { checkMap, checkModel } from './parameters.ts';
+import type { ActivationQparams, CodebookLayer, LinearLayer, QuantizedModel } from './quantized-model.ts';
 
 /** Options of {@link quantizeModel}. */
 export interface QuantizeModelOptions {
@@ -63,10 +27,12 @@ export interface QuantizeModelOptions {
   /** k-means: which weights of a layer share a codebook; all of them unless given. Output channels are axis 0. */
   granularity?: KmeansGranularity;
   /**
-   * Images that fix the activations' ranges, the input's among them; `linear` needs them, or `activations`. Give them as
-   * the network will be run: pixels, or floats of its own range.
+   * What fixes the activations' ranges, the inputs' among them; `linear` needs it, or `activations`. Give images as the
+   * network will be run, pixels or floats of its own range, or a list of inputs by name.
    */
-  calibration?: Images;
+  calibration?: Calibration;
+  /** What the symbols of the inputs' shapes stand for, while it is calibrated. */
+  shapes?: ShapeOptions;
   /** The activations' qparams of an earlier calibration of the same model, instead of images. */
   activations?: ReadonlyMap<string, ActivationQparams>;
   observer?: Observer;
@@ -89,25 +55,25 @@ export interface QuantizeModelOptions {
  * const int8 = await quantizeModel(runtime, model, { method: 'linear', bits: 8, calibration: images });
  * const palette = await quantizeModel(runtime, model, { method: 'kmeans', bits: 4 });
  */
-export async function quantizeModel(
+export async function quantizeModel<M extends Model>(
   runtime: Runtime,
-  model: Model,
+  model: M,
   options: QuantizeModelOptions,
-): Promise<QuantizedModel> {
+): Promise<QuantizedModel<M>> {
   checkRuntime(runtime);
   return guardOf(runtime.device).operation(() => quantizeLayers(runtime, model, options));
 }
 
-async function quantizeLayers(
+async function quantizeLayers<M extends Model>(
   runtime: Runtime,
-  model: Model,
+  model: M,
   options: QuantizeModelOptions,
-): Promise<QuantizedModel> {
+): Promise<QuantizedModel<M>> {
   const { method, bits, layers: plan = {}, requantize = 'ort-f32' } = options;
   check(method === 'kmeans' || method === 'linear', "method must be 'kmeans' or 'linear'", method);
-  checkParameters(model);
-  checkValues(model);
-  const convs = fuseGraph(model).filter(hasWeights);
+  checkModel(model);
+  checkValues(model, undefined, { shapes: options.shapes });
+  const convs = fuseGraph(model, { shapes: options.shapes }).layers.filter(hasWeights);
   const names = convs.map((layer) => layer.name);
   for (const name of Object.keys(plan)) {
     check(
@@ -167,8 +133,7 @@ async function quantizeLayers(
   );
   if (options.activations) checkMap(options.activations, 'activations');
   const activations =
-    options.activations ??
-    (await calibrate(runtime, model, options.calibration!, options.observer, options.signal));
+    options.activations ?? (await calibrate(runtime, model, options.calibration!, options.observer, options));
   const layers = new Map<string, LinearLayer>();
   for (const layer of convs) {
     options.signal?.throwIfAborted();
@@ -223,9 +188,4 @@ function labScales(weights: Float32Array, channels: number, bits: number): Float
 export function foldedWeights({ weight, scale }: ConvLayer): Float32Array {
   const row = weight.length / scale.length;
   return Float32Array.from(weight, (w, i) => w * scale[Math.floor(i / row)]);
-}
-
-/** True for the result of {@link quantizeModel}. */
-export function isQuantized(model: Model | QuantizedModel): model is QuantizedModel {
-  return 'layers' in model;
 }

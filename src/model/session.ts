@@ -1,18 +1,25 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
+import { type ConcreteOptions, type Port, shapeText } from '../graph/concrete.ts';
+import type { ShapeOptions, ValueInfo } from '../graph/graph.ts';
+import type { OnnxTensor } from '../graph/ops/tensors.ts';
+import { sizeOf } from '../graph/ops/tensors.ts';
+import { checkTensor } from '../graph/ops/value.ts';
 import type { KernelPreference } from '../quantize/kernel-choice.ts';
 import { adapterKey } from '../tune/store.ts';
 import { checkNetwork } from './check-network.ts';
 import { checkValues } from './check-values.ts';
 import { buildEngine, type Engine } from './engine.ts';
 import type { PlanEntry } from './executor.ts';
-import type { ImageShape, Model } from './graph.ts';
+import { fuseGraph } from './fuse.ts';
+import type { Model } from './graph.ts';
 import { checkFiniteImages, type Images } from './image-values.ts';
 import type { KernelChooser } from './lower.ts';
-import { lowerModel } from './lower-model.ts';
-import { isQuantized, type QuantizedModel } from './precision.ts';
+import { lowerFused } from './lower-model.ts';
+import { isQuantized, type QuantizedModel } from './quantized-model.ts';
 import { createRunQueue } from './run-queue.ts';
+import { toGraphModel } from './translate.ts';
 import { type TuneOptions, tuneKernels } from './tune.ts';
 
 /** Options of one {@link Session.run}. */
@@ -26,13 +33,18 @@ export interface Session {
   /** Where it runs: another one after `recover`. */
   readonly runtime: Runtime;
   readonly batch: number;
-  /** Values of one image's output: the classes of a classifier, height x width x channels where an image comes out. */
+  /** The inputs in order, with the shapes that it was compiled for; `run` takes others where they had symbols. */
+  readonly inputs: readonly Port[];
+  /** The outputs in order. */
+  readonly outputs: readonly Port[];
+  /** Values of one image's first output: the classes of a classifier, height x width x channels where an image comes out. */
   readonly classes: number;
   /** Bytes of GPU memory: weights as they are stored there, activations, staging. */
   readonly gpuBytes: { weights: number; activations: number; staging: number; total: number };
   /**
-   * The whole output, flat, of any number of images: a classifier's logits, or all of an image's pixels. Calls queue up,
-   * in order; the images are read before a call returns, so that one array may serve them all.
+   * The whole first output, flat, of any number of images: a classifier's scores, or all of an image's pixels. Calls
+   * queue up, in order; the images are read before a call returns, so that one array may serve them all. For networks of
+   * one input; images come NHWC, whatever order of dimensions the network has, other inputs as they lie.
    *
    * @param images NHWC; Uint8Array of pixels 0-255, which stand for 0 to 1, or Float32Array as the network takes them,
    *   all finite. An integer model saturates what is outside its calibrated range. A last partial batch is fine.
@@ -44,6 +56,19 @@ export interface Session {
    * const logits = await session.run(pixels, { signal: AbortSignal.timeout(1000) });
    */
   run(images: Images, options?: RunOptions): Promise<Float32Array>;
+  /**
+   * All outputs by name, for inputs by name, in ONNX's logical shapes. Where an input's shape has symbols, other sizes
+   * than it was compiled for are taken too: the program for them is made at the first such call and kept, the eight last
+   * ones of them.
+   *
+   * @throws LloydError for a missing or unknown input, another dtype, or a shape that contradicts the network's
+   * @example
+   * const { scores } = await session.run({ image: { dtype: 'float32', dims: [1, 3, 224, 224], data } });
+   */
+  run(
+    inputs: Readonly<Record<string, OnnxTensor>>,
+    options?: RunOptions,
+  ): Promise<Record<string, OnnxTensor>>;
   /**
    * Takes the session over to another runtime, after its own has lost its device: pipelines and buffers are made again
    * from the model and the options that `compile` was given, the picks of its tuning included. Runs that were called
@@ -58,15 +83,20 @@ export interface Session {
   /** The dispatches in order. */
   plan(): PlanEntry[];
   /** Milliseconds of GPU time for each dispatch of one batch; null without `timestamp-query`. */
-  profile(images: Uint8Array): Promise<{ layer: string; kernel: string; milliseconds: number }[] | null>;
+  profile(images: Images): Promise<{ layer: string; kernel: string; milliseconds: number }[] | null>;
   /** Frees everything on the GPU; runs under way and later ones are rejected with a LloydError. */
   destroy(): void;
 }
 
 /** Options of {@link compile}. */
 export interface CompileOptions {
-  /** Images a forward pass takes at once (default 32). */
+  /**
+   * Images a forward pass takes at once, where a network leaves that open: the symbol that an input's shape begins with
+   * (default 32).
+   */
   batch?: number;
+  /** What the symbols of the inputs' shapes stand for: `{ batch: 1, width: 320 }`, or `{ image: [1, 3, 224, 224] }`. */
+  shapes?: ShapeOptions;
   /** Which kernels run the products; `auto` (default) chooses by the adapter. Integer results are the same bits. */
   kernels?: KernelPreference;
   /** f16 products in float layers without a codebook; needs `shader-f16` and the tiled kernels (default false). */
@@ -101,28 +131,30 @@ export async function compile(
   options: CompileOptions = {},
 ): Promise<Session> {
   checkRuntime(runtime);
-  const { batch = 32, kernels, float16 = false, tune = false, signal } = options;
+  const { batch = 32, kernels, float16 = false, tune = false, shapes = {}, signal } = options;
   check(Number.isInteger(batch) && batch >= 1, 'batch must be a positive integer', batch);
   check(!(tune && float16), 'float16 is not tuned', 'both', 'leave one of them out');
   checkNetwork(model);
-  const { input } = isQuantized(model) ? model.model.graph : model.graph;
-  if (isQuantized(model)) checkValues(model.model, model.layers);
-  else checkValues(model);
+  const network = isQuantized(model) ? model.model : model;
+  const { graph } = toGraphModel(network);
+  checkValues(network, isQuantized(model) ? model.layers : undefined, { batch, shapes });
   let tuned: { adapter: string; choose: KernelChooser } | undefined;
 
-  const build = async (on: Runtime) => {
+  const build = async (on: Runtime, sizes: ConcreteOptions) => {
     // A candidate that fails is no failure of the compilation: tuning stays out of its operation.
     if (tune && tuned?.adapter !== adapterKey(on)) {
       const settings = { signal, ...(tune === true ? {} : tune) };
-      const choose = await tuneKernels(on, model, batch, settings, kernels);
+      const choose = await tuneKernels(on, model, batch, settings, kernels, shapes);
       tuned = { adapter: adapterKey(on), choose };
     }
     signal?.throwIfAborted();
     let engine: Engine | undefined;
     try {
       return await guardOf(on.device).operation(async () => {
-        const lowered = await lowerModel(on, model, batch, { kernels, float16, choose: tuned?.choose });
-        engine = await buildEngine(on, lowered, input, signal);
+        const fused = fuseGraph(network, sizes);
+        const settings = { kernels, float16, choose: tuned?.choose };
+        const lowered = await lowerFused(on, fused, isQuantized(model) ? model : null, settings);
+        engine = await buildEngine(on, lowered, signal);
         return engine;
       });
     } catch (error) {
@@ -131,64 +163,178 @@ export async function compile(
     }
   };
 
-  let engine = await build(runtime);
+  let engine = await build(runtime, { batch, shapes });
+  /** Programs for other shapes, the one used last at the end. */
+  const others = new Map<string, Engine>();
   const queue = createRunQueue();
   let destroyed = false;
   const gone = () =>
     new LloydError('a session runs until it is destroyed', 'a session destroyed', 'compile the model again');
-  const pixelsPerImage = input.height * input.width * input.channels;
+  const engineFor = async (tensors: Readonly<Record<string, OnnxTensor>>) => {
+    if (engine.inputs.every(({ name, dims }) => `${tensors[name].dims}` === `${dims}`)) return engine;
+    const sizes = Object.fromEntries(engine.inputs.map(({ name }) => [name, tensors[name].dims]));
+    const key = JSON.stringify(sizes);
+    const made = others.get(key) ?? (await build(engine.runtime, { shapes: sizes }));
+    if (destroyed) {
+      made.destroy();
+      throw gone();
+    }
+    others.delete(key);
+    others.set(key, made);
+    if (others.size > MOST_PROGRAMS) {
+      const [oldest] = others.keys();
+      others.get(oldest)!.destroy();
+      others.delete(oldest);
+    }
+    return made;
+  };
+  const forget = () => {
+    for (const other of others.values()) other.destroy();
+    others.clear();
+  };
+  const portsOf = (ports: Engine['inputs'] | Engine['outputs']): Port[] =>
+    ports.map(({ name, dtype, dims }) => ({ name, dtype, shape: dims }));
+  const perImage = () => perImageOf(engine);
+
+  function run(images: Images, options?: RunOptions): Promise<Float32Array>;
+  function run(
+    inputs: Readonly<Record<string, OnnxTensor>>,
+    options?: RunOptions,
+  ): Promise<Record<string, OnnxTensor>>;
+  function run(
+    given: Images | Readonly<Record<string, OnnxTensor>>,
+    { signal }: RunOptions = {},
+  ): Promise<Float32Array | Record<string, OnnxTensor>> {
+    try {
+      if (isFeed(given)) checkFeed(graph.inputs, given);
+      else checkImages(given, engine);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if (isFeed(given)) {
+      const own = queue.idle && engine.inputs.every(({ name, dims }) => `${given[name].dims}` === `${dims}`);
+      // What has to wait is copied: the caller may change it meanwhile.
+      const kept = own ? given : copied(given);
+      return queue.add(async () => (own ? engine : await engineFor(kept)).runTensors(kept), signal);
+    }
+    const own = queue.idle ? given : given.slice();
+    return queue.add(() => engine.run(own, signal), signal);
+  }
 
   return {
     get runtime() {
       return engine.runtime;
     },
     batch,
+    get inputs() {
+      return portsOf(engine.inputs);
+    },
+    get outputs() {
+      return portsOf(engine.outputs);
+    },
     get classes() {
       return engine.classes;
     },
     get gpuBytes() {
       return bytesOf(engine);
     },
-    run(images, { signal } = {}) {
-      checkImages(images, input, pixelsPerImage);
-      // What has to wait is copied: the caller may change it meanwhile.
-      const own = queue.idle ? images : images.slice();
-      return queue.add(() => engine.run(own, signal), signal);
-    },
+    run,
     recover(on) {
       return queue.add(async () => {
         checkRuntime(on);
-        const next = await build(on);
+        const next = await build(on, { batch, shapes });
         if (destroyed) {
           next.destroy();
           throw gone();
         }
+        forget();
         engine.destroy();
         engine = next;
       });
     },
     plan: () => engine.executor.plan,
-    profile: (images) => queue.add(() => engine.executor.profile(images.subarray(0, batch * pixelsPerImage))),
+    profile(images) {
+      checkImages(images, engine);
+      return queue.add(() => engine.executor.profile([images.subarray(0, batch * perImage())]));
+    },
     destroy() {
       destroyed = true;
       queue.close(gone);
+      forget();
       engine.destroy();
     },
   };
 }
 
-function checkImages(images: Images, { height, width, channels }: ImageShape, pixelsPerImage: number): void {
+/** Programs for other shapes than the first that a session keeps. */
+const MOST_PROGRAMS = 8;
+
+const isFeed = (given: unknown): given is Readonly<Record<string, OnnxTensor>> =>
+  typeof given === 'object' && given !== null && !ArrayBuffer.isView(given) && !Array.isArray(given);
+
+const copied = (feed: Readonly<Record<string, OnnxTensor>>) =>
+  Object.fromEntries(
+    Object.entries(feed).map(([name, tensor]) => [
+      name,
+      { ...tensor, data: tensor.data.slice() } as OnnxTensor,
+    ]),
+  );
+
+/** Inputs by name: all of them, each as the graph says. */
+function checkFeed(inputs: readonly ValueInfo[], feed: Readonly<Record<string, OnnxTensor>>): void {
+  const names = inputs.map(({ name }) => name);
+  for (const name of Object.keys(feed)) {
+    check(names.includes(name), `inputs must be those of the network: ${names.join(', ')}`, name);
+  }
+  const symbols = new Map<string, number>();
+  for (const input of inputs) {
+    const { name, dtype, shape } = input;
+    const tensor = feed[name] as Partial<OnnxTensor> | undefined;
+    check(
+      tensor && typeof tensor === 'object' && 'data' in tensor,
+      `${name}: every input must be given, as { dtype, dims, data }`,
+      tensor ?? 'none',
+    );
+    checkTensor(name, tensor as OnnxTensor);
+    check(tensor.dtype === dtype, `${name} must be ${dtype}`, tensor.dtype);
+    const dims = tensor.dims!;
+    const fits =
+      dims.length === shape.length &&
+      shape.every((size, i) => {
+        if (typeof size === 'number') return size === dims[i];
+        const known = symbols.get(size) ?? dims[i];
+        symbols.set(size, known);
+        return known === dims[i];
+      });
+    check(fits, `${name} must have the shape that the network says: ${shapeText(input)}`, dims);
+  }
+}
+
+const perImageOf = ({ inputs: [port] }: Engine) =>
+  sizeOf(port.dims) / Math.max(1, port.images?.shape.batch ?? port.dims[0] ?? 1);
+
+function checkImages(images: Images, engine: Engine): void {
+  const { inputs } = engine;
+  check(
+    inputs.length === 1,
+    'a network of several inputs takes them by name',
+    `an array, for ${inputs.map(({ name }) => name).join(', ') || 'none'}`,
+    'run({ name: { dtype, dims, data } })',
+  );
   check(
     images instanceof Uint8Array || images instanceof Float32Array,
     'images must be a Uint8Array of pixels 0-255 or a Float32Array as the network takes them, NHWC',
     Object.prototype.toString.call(images),
   );
+  const [port] = inputs;
+  const perImage = perImageOf(engine);
+  const { height, width, channels } = port.images?.shape ?? { height: 1, width: 1, channels: perImage };
   check(
-    images.length > 0 && images.length % pixelsPerImage === 0,
+    images.length > 0 && images.length % perImage === 0,
     `images must hold whole images of ${height} x ${width} x ${channels} values`,
     images.length,
   );
-  checkFiniteImages('images', images, pixelsPerImage);
+  checkFiniteImages('images', images, perImage);
 }
 
 function bytesOf({ executor: { arena, stagedBytes }, stagingBytes }: Engine): Session['gpuBytes'] {

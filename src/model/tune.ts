@@ -1,18 +1,19 @@
 import { readTuning, writeTuning } from '#default-device';
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
+import type { ShapeOptions } from '../graph/graph.ts';
 import { type Int8Choice, type KernelPreference, prepareKernels } from '../quantize/kernel-choice.ts';
 import type { ConvTile } from '../quantize/tile.ts';
 import { fingerprint, floatCandidates, fnv1a, int8Candidates } from '../tune/candidates.ts';
 import { type Candidate, pickCandidate } from '../tune/pick.ts';
 import { openTuningCache, type StoredPick, type TuningStore } from '../tune/store.ts';
-import { type ConvLayer, fuseGraph } from './fuse.ts';
+import { type ConvLayer, type FusedGraph, fuseGraph } from './fuse.ts';
 import type { Model } from './graph.ts';
 import { isolateSteps } from './isolate.ts';
 import type { KernelChooser } from './lower.ts';
 import { convGeometry, convMacs, weightShape } from './lower-conv.ts';
 import { lowerModel } from './lower-model.ts';
-import { type CodebookLayer, isQuantized, type QuantizedModel } from './precision.ts';
+import { type CodebookLayer, isQuantized, type QuantizedModel } from './quantized-model.ts';
 
 /** How {@link compile} looks for faster kernels. */
 export interface TuneOptions {
@@ -70,12 +71,14 @@ export async function tuneKernels(
   batch: number,
   { budgetMs = BUDGET_MS, store = defaultStore, onPick, signal }: TuneOptions = {},
   kernels?: KernelPreference,
+  shapes?: ShapeOptions,
 ): Promise<KernelChooser> {
   check(budgetMs >= 0, 'tune.budgetMs must be 0 or more milliseconds', budgetMs);
   const integer = isQuantized(model) && model.method === 'linear';
   if (integer) await prepareKernels(runtime, kernels);
-  const keyOf = (layer: ConvLayer) => classKey(layer, model, batch, kernels);
-  const classes = classesOf(model, batch, keyOf);
+  const keyOf = (layer: ConvLayer) => classKey(layer, model, kernels);
+  const fused = fuseGraph(isQuantized(model) ? model.model : model, { batch, shapes });
+  const classes = classesOf(fused, keyOf);
   const cache = await openTuningCache(runtime, store);
   const picks = new Map<string, Choice>();
   const open: {
@@ -89,9 +92,9 @@ export async function tuneKernels(
   for (const own of classes) {
     const [layer] = own.layers;
     const shape = weightShape(layer);
-    const pixelCount = pixelsOf(layer, batch);
+    const pixelCount = pixelsOf(layer);
     const all: Candidate<Choice>[] = integer
-      ? int8Candidates(runtime, pixelCount, shape, kernels, convGeometry(layer, batch))
+      ? int8Candidates(runtime, pixelCount, shape, kernels, convGeometry(layer))
       : floatCandidates(runtime, pixelCount, shape, kernels);
     const [first, ...others] = all;
     const list = fnv1a(all.map(({ label }) => label).join('\n'));
@@ -129,7 +132,7 @@ export async function tuneKernels(
         agrees: integer ? undefined : closeFloats,
         async prepare(choice) {
           const choose = { int8: () => choice as Int8Choice, float: () => choice };
-          const lowered = await lowerModel(runtime, model, batch, { choose, only: layer.name });
+          const lowered = await lowerModel(runtime, model, batch, { choose, only: layer.name, shapes });
           return isolateSteps(runtime, lowered.steps);
         },
       });
@@ -156,24 +159,20 @@ function describe({ layers }: LayerClass, { label, milliseconds, defaultMillisec
 }
 
 /** Layers that the same kernel would suit, most work first. */
-function classesOf(
-  model: Model | QuantizedModel,
-  batch: number,
-  keyOf: (layer: ConvLayer) => string,
-): LayerClass[] {
+function classesOf({ layers }: FusedGraph, keyOf: (layer: ConvLayer) => string): LayerClass[] {
   const classes = new Map<string, LayerClass>();
-  for (const layer of fuseGraph(isQuantized(model) ? model.model : model)) {
+  for (const layer of layers) {
     if (layer.kind !== 'conv2d') continue;
     const key = keyOf(layer);
     const own = classes.get(key) ?? { key, layers: [], macs: 0 };
     own.layers.push(layer);
-    own.macs += convMacs(layer, batch);
+    own.macs += convMacs(layer);
     classes.set(key, own);
   }
   return [...classes.values()].sort((a, b) => b.macs - a.macs);
 }
 
-const pixelsOf = ({ outputShape, pool }: ConvLayer, batch: number) =>
+const pixelsOf = ({ batch, outputShape, pool }: ConvLayer) =>
   batch * outputShape.height * outputShape.width * (pool ? 4 : 1);
 
 /**
@@ -183,11 +182,10 @@ const pixelsOf = ({ outputShape, pool }: ConvLayer, batch: number) =>
 function classKey(
   layer: ConvLayer,
   model: Model | QuantizedModel,
-  batch: number,
   kernels: KernelPreference = 'auto',
 ): string {
   const { inputShape, outputShape, convShape, kernel, strides, dilations, groups, pool } = layer;
-  const pixels = 2 ** Math.ceil(Math.log2(pixelsOf(layer, batch)));
+  const pixels = 2 ** Math.ceil(Math.log2(pixelsOf(layer)));
   return [
     numbersOf(layer, model),
     `${kernel.join('x')} ${inputShape.channels}->${outputShape.channels}`,

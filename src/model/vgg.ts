@@ -1,7 +1,7 @@
 import { check } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { type Tensor as FileTensor, toFloat32 } from '../io/tensor.ts';
-import type { Graph, GraphNode, Model } from './graph.ts';
+import type { ImageGraph, ImageModel, ImageNode } from './graph.ts';
 import { checkMap, parameterShapes } from './parameters.ts';
 
 /** Options of {@link vgg}. */
@@ -26,7 +26,7 @@ const CHANNELS = [64, 128, 'pool', 256, 256, 'pool', 512, 512, 'pool', 512, 512,
  * @example
  * const model = vgg({ parameters: readSafetensors(bytes).tensors });
  */
-export function vgg({ parameters: given, widthDivisor, ...options }: VggOptions = {}): Model {
+export function vgg({ parameters: given, widthDivisor, ...options }: VggOptions = {}): ImageModel {
   const parameters = given instanceof Map ? withoutPrefix(given) : given;
   const divisor = widthDivisor ?? 1;
   check(
@@ -40,9 +40,9 @@ export function vgg({ parameters: given, widthDivisor, ...options }: VggOptions 
   };
   const classes = options.classes ?? rowsOf('classifier') ?? 10;
   check(Number.isInteger(classes) && classes >= 1, 'classes must be a positive integer', classes);
-  const nodes: GraphNode[] = [];
+  const nodes: ImageNode[] = [];
   let last = 'input';
-  const add = (node: GraphNode) => {
+  const add = (node: ImageNode) => {
     nodes.push(node);
     last = node.name;
   };
@@ -71,7 +71,7 @@ export function vgg({ parameters: given, widthDivisor, ...options }: VggOptions 
   add({ op: 'averagePool', name: 'backbone.avgpool', inputs: [last], kernel: [2, 2], strides: [2, 2] });
   add({ op: 'flatten', name: 'flatten', inputs: [last] });
   add({ op: 'linear', name: 'classifier', inputs: [last], outFeatures: classes });
-  const graph: Graph = {
+  const graph: ImageGraph = {
     name: nameOf(widths),
     input: { name: 'input', height: 32, width: 32, channels: 3 },
     nodes,
@@ -80,7 +80,10 @@ export function vgg({ parameters: given, widthDivisor, ...options }: VggOptions 
   return { graph, parameters: parameters ? checked(graph, parameters) : zeros(graph) };
 }
 
-function checked(graph: Graph, parameters: ReadonlyMap<string, Tensor | FileTensor>): Map<string, Tensor> {
+function checked(
+  graph: ImageGraph,
+  parameters: ReadonlyMap<string, Tensor | FileTensor>,
+): Map<string, Tensor> {
   checkMap(parameters, `${graph.name}: parameters`);
   const kept = new Map<string, Tensor>();
   for (const [name, dims] of parameterShapes(graph)) {
@@ -103,7 +106,7 @@ function checked(graph: Graph, parameters: ReadonlyMap<string, Tensor | FileTens
   return kept;
 }
 
-function zeros(graph: Graph): Map<string, Tensor> {
+function zeros(graph: ImageGraph): Map<string, Tensor> {
   const tensors = new Map<string, Tensor>();
   for (const [name, dims] of parameterShapes(graph)) {
     const data = new Float32Array(dims.reduce((a, b) => a * b, 1));

@@ -1,6 +1,6 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import { type GraphNode, type ImageShape, inferShapes, type Model, nodeShape } from '../model/graph.ts';
+import { type ImageModel, type ImageNode, type ImageShape, inferShapes, nodeShape } from '../model/graph.ts';
 import {
   denseWeights,
   type FlatAffine,
@@ -31,11 +31,11 @@ export interface Value {
 }
 
 const NO_PADS: Pads = [0, 0, 0, 0];
-type Added<N = GraphNode> = N extends GraphNode ? Omit<N, 'name'> : never;
+type Added<N = ImageNode> = N extends ImageNode ? Omit<N, 'name'> : never;
 
 /** A graph under construction, from whatever names TensorFlow's layers and nodes have. */
 export class GraphBuilder {
-  readonly nodes: GraphNode[] = [];
+  readonly nodes: ImageNode[] = [];
   readonly input: Value;
   private readonly parameters = new Map<string, Tensor>();
   private readonly shapes = new Map<string, ImageShape>();
@@ -352,7 +352,7 @@ export class GraphBuilder {
     return { ...value, node: this.plain(name, value), padding: undefined, capped: name };
   }
 
-  model(output: Value): Model {
+  model(output: Value): ImageModel {
     // A final softmax is left out: the output are the logits.
     const node = this.plain('the output', { ...output, softmax: undefined });
     const graph = {
@@ -371,7 +371,7 @@ export class GraphBuilder {
   }
 
   private add(name: string, node: Added, rank: 2 | 4): Value {
-    const own = { ...node, name: this.unique(name) } as GraphNode;
+    const own = { ...node, name: this.unique(name) } as ImageNode;
     this.shapes.set(
       own.name,
       nodeShape(

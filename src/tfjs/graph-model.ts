@@ -1,5 +1,5 @@
 import { check, LloydError } from '../gpu/errors.ts';
-import type { Model } from '../model/graph.ts';
+import type { ImageModel } from '../model/graph.ts';
 import { arithmetic, bound } from './graph-arithmetic.ts';
 import { GraphBuilder, type Value } from './graph-builder.ts';
 import { batchToSpace, convolution, fusedOf, spaceToBatch } from './graph-convolution.ts';
@@ -36,7 +36,7 @@ const SUPPORTED =
  * const model = await fromGraphModel(await tf.loadGraphModel('https://example.org/model.json'));
  * const quantized = await quantizeModel(runtime, model, { method: 'linear', bits: 8, calibration });
  */
-export async function fromGraphModel(model: GraphModel): Promise<Model> {
+export async function fromGraphModel(model: GraphModel): Promise<ImageModel> {
   const { executor } = (model ?? {}) as unknown as {
     executor?: { graph: { outputs: Node[]; placeholders: Node[] } };
   };

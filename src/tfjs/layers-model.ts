@@ -1,5 +1,5 @@
 import { check, LloydError } from '../gpu/errors.ts';
-import type { Model } from '../model/graph.ts';
+import type { ImageModel } from '../model/graph.ts';
 import { GraphBuilder, type Value } from './graph-builder.ts';
 import type { Pair } from './tensorflow.ts';
 
@@ -41,7 +41,7 @@ const SUPPORTED =
  * const model = await fromLayersModel(await tf.loadLayersModel('https://example.org/model.json'));
  * const quantized = await quantizeModel(runtime, model, { method: 'kmeans', bits: 4 });
  */
-export async function fromLayersModel(model: LayersModel): Promise<Model> {
+export async function fromLayersModel(model: LayersModel): Promise<ImageModel> {
   const container = model as unknown as Container;
   check(
     isContainer(container),

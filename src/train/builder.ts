@@ -1,6 +1,6 @@
 import type { Call } from '../gpu/call.ts';
-import type { ImageShape, Model } from '../model/graph.ts';
-import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/precision.ts';
+import type { ImageModel, ImageShape } from '../model/graph.ts';
+import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/quantized-model.ts';
 import type { KernelPreference } from '../quantize/kernel-choice.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
 import type { BoundKernels } from './convolution.ts';
@@ -31,7 +31,7 @@ export interface NetworkOptions {
 /** A network to learn from, and how. */
 export interface Teacher {
   /** In float32, of the same input and as many outputs. */
-  model: Model;
+  model: ImageModel;
   /** Of the loss that comes from its logits instead of the labels, above 0 to 1 (1). */
   share?: number;
   /** What both networks' logits are divided by (4): the higher, the more the order of wrong classes counts. */
@@ -40,7 +40,7 @@ export interface Teacher {
 
 /** What the passes share while a network is built. */
 export interface Builder {
-  model: Model;
+  model: ImageModel;
   workshop: Workshop;
   kernels: BoundKernels;
   options: NetworkOptions;

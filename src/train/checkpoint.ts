@@ -2,7 +2,7 @@ import { check, LloydError } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { readSafetensors, writeSafetensors } from '../io/safetensors.ts';
 import type { Tensor } from '../io/tensor.ts';
-import type { CodebookLayer, LinearLayer } from '../model/precision.ts';
+import type { CodebookLayer, LinearLayer } from '../model/quantized-model.ts';
 import type { AffineLayer } from './layers.ts';
 import type { TrainingNetwork } from './network.ts';
 

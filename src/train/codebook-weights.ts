@@ -4,7 +4,7 @@ import { codebookGatherKernel } from '../kernels/codebook-gather.ts';
 import { codebookGradientKernel } from '../kernels/codebook-gradient.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';
 import { groupOf } from '../model/layer-codes.ts';
-import type { CodebookLayer } from '../model/precision.ts';
+import type { CodebookLayer } from '../model/quantized-model.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
 import {
   type Descent,

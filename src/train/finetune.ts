@@ -1,8 +1,8 @@
 import { check } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
-import type { Model } from '../model/graph.ts';
-import type { ActivationQparams, QuantizedModel } from '../model/precision.ts';
+import { type ImageModel, imageModel } from '../model/graph.ts';
+import type { ActivationQparams, QuantizedModel } from '../model/quantized-model.ts';
 import { type Folded, foldModel } from './fold.ts';
 import { runSteps, type TrainingData, type TrainOptions, type TrainResult } from './train.ts';
 import { createTrainer, type Trainer } from './trainer.ts';
@@ -126,9 +126,10 @@ export async function createFinetuner(
   runtime: Runtime,
   quantized: QuantizedModel,
   options: FinetuneOptions,
-): Promise<{ trainer: Trainer; start: Model; folded?: Folded }> {
-  const folded = quantized.method === 'linear' ? foldModel(quantized.model) : undefined;
-  const start = folded?.model ?? quantized.model;
+): Promise<{ trainer: Trainer; start: ImageModel; folded?: Folded }> {
+  const network = imageModel(quantized.model, 'training');
+  const folded = quantized.method === 'linear' ? foldModel(network) : undefined;
+  const start = folded?.model ?? network;
   const trainer = await createTrainer(runtime, start, {
     ...options,
     quantized: quantized.layers,

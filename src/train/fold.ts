@@ -1,22 +1,22 @@
 import type { Tensor } from '../gpu/tensor.ts';
 import { type ConvLayer, fuseGraph } from '../model/fuse.ts';
-import type { GraphNode, Model } from '../model/graph.ts';
+import type { ImageModel, ImageNode } from '../model/graph.ts';
 import { requiredParameter } from '../model/parameters.ts';
 import { foldedWeights } from '../model/precision.ts';
 
 /** A model without the batch norms that fold into what is before them, and the way back. */
 export interface Folded {
-  model: Model;
+  model: ImageModel;
   /** What an activation is called without the batch norm that it ended in, by its name with it. */
   names: ReadonlyMap<string, string>;
   /** Trained parameters of the folded model, for the graph that has all its batch norms. */
-  unfold(trained: Model): Model;
+  unfold(trained: ImageModel): ImageModel;
 }
 
 /** Folds batch norms as the integer model does; one by itself stays, with its own statistics, scale and shift. */
-export function foldModel(original: Model): Folded {
+export function foldModel(original: ImageModel): Folded {
   const { graph } = original;
-  const layers = fuseGraph(original).filter((layer): layer is ConvLayer => layer.kind === 'conv2d');
+  const layers = fuseGraph(original).layers.filter((layer): layer is ConvLayer => layer.kind === 'conv2d');
   const parameters = new Map<string, Tensor>();
   const kept = new Map<string, string>();
   for (const layer of layers) {
@@ -27,7 +27,7 @@ export function foldModel(original: Model): Folded {
   const rename = (name: string) => kept.get(name) ?? name;
   const nodes = graph.nodes
     .filter(({ name }) => !kept.has(name))
-    .map((node) => ({ ...node, inputs: node.inputs.map(rename) }) as GraphNode);
+    .map((node) => ({ ...node, inputs: node.inputs.map(rename) }) as ImageNode);
   return {
     model: { graph: { ...graph, nodes, output: rename(graph.output) }, parameters },
     names: new Map(layers.map(({ output }) => [output, rename(output)])),
@@ -44,7 +44,7 @@ const floats = (data: Float32Array, dims: readonly number[] = [data.length]): Te
   data,
 });
 
-function foldedConv(model: Model, conv: ConvLayer): [string, Tensor][] {
+function foldedConv(model: ImageModel, conv: ConvLayer): [string, Tensor][] {
   const { dims } = model.parameters.get(`${conv.name}.weight`)!;
   return [
     [`${conv.name}.weight`, floats(foldedWeights(conv), dims)],
@@ -53,7 +53,7 @@ function foldedConv(model: Model, conv: ConvLayer): [string, Tensor][] {
 }
 
 /** A batch norm that stays, with those after it folded into its scale and shift; its statistics are its own. */
-function composedNorm(model: Model, layer: ConvLayer): [string, Tensor][] {
+function composedNorm(model: ImageModel, layer: ConvLayer): [string, Tensor][] {
   const { name, scale, shift } = layer;
   const own = (field: string) => requiredParameter(model, `${name}.${field}`);
   const [mean, variance] = [own('running_mean'), own('running_var')];
@@ -69,7 +69,7 @@ function composedNorm(model: Model, layer: ConvLayer): [string, Tensor][] {
 }
 
 /** Each folded batch norm becomes the bias that it stands for, or nothing where one before it already is. */
-function unfold(original: Model, layers: readonly ConvLayer[], trained: Model): Model {
+function unfold(original: ImageModel, layers: readonly ConvLayer[], trained: ImageModel): ImageModel {
   const parameters = new Map(trained.parameters);
   for (const layer of layers) {
     const bias = parameters.get(`${layer.name}.bias`)!.data as Float32Array;
@@ -88,7 +88,7 @@ function unfold(original: Model, layers: readonly ConvLayer[], trained: Model): 
   return { graph: original.graph, parameters };
 }
 
-function epsilonOf({ graph }: Model, norm: string): number {
+function epsilonOf({ graph }: ImageModel, norm: string): number {
   const node = graph.nodes.find(({ name }) => name === norm);
   return (node?.op === 'batchNorm' ? node.epsilon : undefined) ?? 1e-5;
 }

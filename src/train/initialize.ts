@@ -1,4 +1,4 @@
-import type { Model } from '../model/graph.ts';
+import type { ImageModel } from '../model/graph.ts';
 import { checkMap, parameterShapes } from '../model/parameters.ts';
 import { seeded } from './random.ts';
 
@@ -10,7 +10,7 @@ import { seeded } from './random.ts';
  * @example
  * const start = initialize(vgg({ widthDivisor: 8 }), { seed: 7 });
  */
-export function initialize(model: Model, { seed = 0 }: { seed?: number } = {}): Model {
+export function initialize(model: ImageModel, { seed = 0 }: { seed?: number } = {}): ImageModel {
   checkMap(model.parameters, `${model.graph.name}: parameters`);
   const parameters = new Map(model.parameters);
   const kinds = new Map(model.graph.nodes.map(({ name, op }) => [name, op]));

@@ -1,5 +1,5 @@
 import { check, LloydError } from '../gpu/errors.ts';
-import { type GraphNode, type ImageShape, inferShapes, type Model } from '../model/graph.ts';
+import { type ImageModel, type ImageNode, type ImageShape, inferShapes } from '../model/graph.ts';
 import { checkParameters, parameter, requiredParameter } from '../model/parameters.ts';
 
 type Pair = readonly [number, number];
@@ -82,13 +82,13 @@ const NO_PADS = [0, 0, 0, 0] as const;
  * @throws LloydError for a concatenation, a grouped convolution that is not depthwise, an activation that no layer can
  *   take in, an output of more than one pixel, or a parameter that is not what the graph says
  */
-export function trainedLayers(model: Model): TrainedLayer[] {
+export function trainedLayers(model: ImageModel): TrainedLayer[] {
   checkParameters(model);
   const { graph } = model;
   const shapes = inferShapes(graph);
   const aliases = new Map<string, string>();
   const source = (name: string): string => aliases.get(name) ?? name;
-  const isAlias = ({ op }: GraphNode) => op === 'flatten' || op === 'identity';
+  const isAlias = ({ op }: ImageNode) => op === 'flatten' || op === 'identity';
   for (const node of graph.nodes) if (isAlias(node)) aliases.set(node.name, source(node.inputs[0]));
   const readers = new Map<string, number>([[source(graph.output), 1]]);
   for (const node of graph.nodes) {
@@ -133,7 +133,7 @@ export function trainedLayers(model: Model): TrainedLayer[] {
 }
 
 /** Takes a batch norm or activation into the layer before it. */
-function absorb(layer: TrainedLayer, node: GraphNode): boolean {
+function absorb(layer: TrainedLayer, node: ImageNode): boolean {
   if (!('low' in layer)) return false;
   const open = layer.low === -LIMIT;
   if (node.op === 'batchNorm' && layer.kind === 'conv' && !layer.norm && open) {
@@ -149,7 +149,7 @@ function absorb(layer: TrainedLayer, node: GraphNode): boolean {
 }
 
 /** A 2x2 max-pool, which is part of the layer before it where activations are named (model/fuse.ts). */
-function isHalving(node: GraphNode): boolean {
+function isHalving(node: ImageNode): boolean {
   if (node.op !== 'maxPool') return false;
   const plain = [...node.kernel, ...node.strides].every((n) => n === 2);
   return plain && (node.pads ?? NO_PADS).every((pad) => pad === 0);
@@ -170,7 +170,7 @@ function sums(name: string, inputs: readonly string[], shape: ImageShape): Train
 }
 
 function createLayer(
-  node: GraphNode,
+  node: ImageNode,
   inputs: readonly string[],
   input: ImageShape,
   shape: ImageShape,
@@ -232,7 +232,7 @@ function createLayer(
  * gamma and beta, running mean and variance of a layer; without a batch norm ones, the bias, zeros and ones. The mean is
  * of what the convolution sums up: a bias before a batch norm cancels in it, so that neither is added nor trained.
  */
-export function normParameters(model: Model, layer: AffineLayer) {
+export function normParameters(model: ImageModel, layer: AffineLayer) {
   const { channels } = layer.shape;
   const constant = (value: number) => new Float32Array(channels).fill(value);
   const norm = normOf(layer);
@@ -248,6 +248,6 @@ export function normParameters(model: Model, layer: AffineLayer) {
 }
 
 /** The bias of a convolution that has a batch norm as well: the running mean in a file includes it. */
-export function biasBeforeNorm(model: Model, layer: AffineLayer): Float32Array | undefined {
+export function biasBeforeNorm(model: ImageModel, layer: AffineLayer): Float32Array | undefined {
   return layer.kind === 'conv' && layer.norm ? parameter(model, `${layer.name}.bias`) : undefined;
 }

@@ -5,7 +5,7 @@ import { augmentImagesKernel } from '../kernels/augment-images.ts';
 import { distillationLossKernel } from '../kernels/distillation-loss.ts';
 import { movingAverageKernel } from '../kernels/moving-average.ts';
 import { softmaxCrossEntropyKernel } from '../kernels/softmax-cross-entropy.ts';
-import type { ImageShape, Model } from '../model/graph.ts';
+import type { ImageModel, ImageShape } from '../model/graph.ts';
 import type { TileLayout } from '../quantize/weight-layout.ts';
 import { bindBackward } from './backward.ts';
 import { type Builder, gradientPool, type NetworkOptions, type Stages } from './builder.ts';
@@ -55,7 +55,7 @@ export interface TrainingNetwork {
 /** Builds the forward pass, backward pass and update of a network's layers. */
 export async function buildNetwork(
   runtime: Runtime,
-  model: Model,
+  model: ImageModel,
   options: NetworkOptions,
 ): Promise<TrainingNetwork> {
   const layers = trainedLayers(model);

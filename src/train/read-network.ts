@@ -1,7 +1,7 @@
 import type { Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import type { Model } from '../model/graph.ts';
-import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/precision.ts';
+import type { ImageModel } from '../model/graph.ts';
+import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/quantized-model.ts';
 import { untileWeights } from '../quantize/weight-layout.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import { type AffineLayer, biasBeforeNorm, isAffine, normOf } from './layers.ts';
@@ -10,7 +10,11 @@ import type { TrainingNetwork } from './network.ts';
 type QuantizedLayers = ReadonlyMap<string, CodebookLayer | LinearLayer>;
 
 /** The parameters now, weights as the convolutions read them. */
-export async function readModel(runtime: Runtime, network: TrainingNetwork, model: Model): Promise<Model> {
+export async function readModel(
+  runtime: Runtime,
+  network: TrainingNetwork,
+  model: ImageModel,
+): Promise<ImageModel> {
   const parameters = new Map(model.parameters);
   const put = (name: string, data: Float32Array, dims: readonly number[]) =>
     parameters.set(name, { dtype: 'float32', dims, data } as Tensor);

@@ -1,8 +1,9 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
-import type { Model } from '../model/graph.ts';
+import type { ImageModel } from '../model/graph.ts';
 import { topOne } from '../model/metrics.ts';
-import { type QuantizedModel, quantizeModel } from '../model/precision.ts';
+import { quantizeModel } from '../model/precision.ts';
+import { type QuantizedModel } from '../model/quantized-model.ts';
 import { compile } from '../model/session.ts';
 import { type FinetuneOptions, finetune } from './finetune.ts';
 import type { TrainingData } from './train.ts';
@@ -45,14 +46,14 @@ export interface RecoveredWidth {
  */
 export async function recoverAccuracy(
   runtime: Runtime,
-  model: Model,
+  model: ImageModel,
   data: TrainingData,
   options: RecoverOptions,
 ): Promise<{ float32: number; widths: RecoveredWidth[] }> {
   const { bits = [8, 4, 2], threshold = 0.005, maxEpochs = 5, held, onWidth, ...finetuning } = options;
   checkRuntime(runtime);
   check(held.labels.length > 0, 'accuracy is measured on held-out images', 'none');
-  const accuracyOf = async (candidate: Model | QuantizedModel) => {
+  const accuracyOf = async (candidate: ImageModel | QuantizedModel) => {
     const { signal } = options;
     const session = await compile(runtime, candidate, { batch: Math.min(100, held.labels.length), signal });
     try {

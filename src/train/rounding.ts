@@ -2,7 +2,7 @@ import type { Call } from '../gpu/call.ts';
 import { fakeQuantizeKernel } from '../kernels/fake-quantize.ts';
 import { observeRangeKernel } from '../kernels/observe-range.ts';
 import { reduceMinMaxKernel } from '../kernels/reduce-min-max.ts';
-import type { ActivationQparams } from '../model/precision.ts';
+import type { ActivationQparams } from '../model/quantized-model.ts';
 import type { Builder, Stages } from './builder.ts';
 import type { AffineLayer, TrainedAdd, TrainedLayer } from './layers.ts';
 

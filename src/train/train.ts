@@ -1,7 +1,7 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
-import type { Model } from '../model/graph.ts';
+import type { ImageModel } from '../model/graph.ts';
 import type { Teacher } from './builder.ts';
 import { rateAt, type Schedule } from './schedule.ts';
 import { createTrainer, type Trainer } from './trainer.ts';
@@ -108,10 +108,10 @@ export class DivergedError extends LloydError {
  */
 export async function train(
   runtime: Runtime,
-  model: Model,
+  model: ImageModel,
   data: TrainingData,
   options: TrainOptions = {},
-): Promise<TrainResult<Model>> {
+): Promise<TrainResult<ImageModel>> {
   checkRuntime(runtime);
   const settings = { rate: 0.1, weightDecay: 5e-4, labelSmoothing: 0.1, nesterov: true, ...options };
   return guardOf(runtime.device).operation(async () => {
@@ -129,7 +129,7 @@ export async function train(
 /** The loop itself, for any trainer; `kept` are settings of the caller's that a resumed run must share. */
 export async function runSteps(
   trainer: Trainer,
-  model: Model,
+  model: ImageModel,
   data: TrainingData,
   options: TrainOptions,
   {
@@ -190,7 +190,12 @@ export async function runSteps(
   return { step, log, checkpoint: await trainer.checkpoint(step, settings) };
 }
 
-function checkData(model: Model, { images, labels }: TrainingData, classes: number, batch: number): number {
+function checkData(
+  model: ImageModel,
+  { images, labels }: TrainingData,
+  classes: number,
+  batch: number,
+): number {
   const { height, width, channels } = model.graph.input;
   const count = labels.length;
   check(count >= 1, 'training needs images', 'an empty data set');

@@ -1,7 +1,7 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import { type ImageShape, inferShapes, type Model } from '../model/graph.ts';
-import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/precision.ts';
+import { type ImageModel, type ImageShape, inferShapes } from '../model/graph.ts';
+import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/quantized-model.ts';
 import type { KernelPreference } from '../quantize/kernel-choice.ts';
 import type { Teacher } from './builder.ts';
 import { architectureOf, restoreCheckpoint, writeCheckpoint } from './checkpoint.ts';
@@ -51,7 +51,7 @@ export interface Trainer {
   /** Logits as training computes them: batch norm uses each batch's own statistics, and moves its running ones. */
   logits(images: Uint8Array): Promise<Float32Array>;
   /** The parameters now, weights as the convolutions read them. */
-  model(): Promise<Model>;
+  model(): Promise<ImageModel>;
   /** The quantized layers now. */
   quantized(): Promise<Map<string, CodebookLayer | LinearLayer>>;
   /** The activations' grids now. */
@@ -73,7 +73,7 @@ export interface Trainer {
 /** Builds a trainer; see `train` for what it accepts. */
 export async function createTrainer(
   runtime: Runtime,
-  model: Model,
+  model: ImageModel,
   options: TrainerOptions,
 ): Promise<Trainer> {
   const { batch = 128, momentum = 0.9, labelSmoothing = 0, average = 0 } = options;
@@ -200,14 +200,14 @@ export async function createTrainer(
   };
 }
 
-function checkTeacher(model: Model, { model: teacher, share = 1, temperature = 4 }: Teacher): void {
+function checkTeacher(model: ImageModel, { model: teacher, share = 1, temperature = 4 }: Teacher): void {
   check(share > 0 && share <= 1, "the teacher's share must be above 0 and at most 1", share);
   check(
     temperature > 0 && Number.isFinite(temperature),
     "the teacher's temperature must be a positive number",
     temperature,
   );
-  const shapeOf = ({ graph }: Model) => {
+  const shapeOf = ({ graph }: ImageModel) => {
     const shapes = inferShapes(graph);
     const text = ({ height, width, channels }: ImageShape) => `${height} x ${width} x ${channels}`;
     return `${text(graph.input)} to ${text(shapes.get(graph.output)!)}`;

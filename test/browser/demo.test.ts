@@ -11,12 +11,13 @@ import {
   type Comparison,
   compareModel,
   createRuntime,
+  type ImageModel,
+  isImageModel,
   isQuantized,
   kmeans,
   linearDequantize,
   linearQuantize,
   logitSqnrDb,
-  type Model,
   quantizeModel,
   type Runtime,
   readModelFile,
@@ -327,10 +328,11 @@ describe.skipIf(!chromium)('the demo page', { timeout: WAIT + 60_000 }, () => {
   });
 });
 
-async function ownModel(): Promise<Model> {
+async function ownModel(): Promise<ImageModel> {
   const path = fileURLToPath(new URL('../../weights/vgg-cifar10.safetensors', import.meta.url));
   const network = readModelFile(await readFile(path));
-  if (isQuantized(network)) throw new Error('the weights must be those of an fp32 network');
+  if (isQuantized(network) || !isImageModel(network))
+    throw new Error('the weights must be those of an fp32 network');
   return network;
 }
 

@@ -1,13 +1,13 @@
-import { compile, type Graph, type GraphNode, type Model, quantizeModel } from 'lloyd';
+import { compile, type ImageGraph, type ImageModel, type ImageNode, quantizeModel } from 'lloyd';
 import type { Runtime } from '../../src/gpu/runtime.ts';
 
 /** A network by hand: `[height, width, channels]`, nodes, and parameters as `[dims, values]`; the last node is the output. */
 export function network(
   [height, width, channels]: [number, number, number],
-  nodes: GraphNode[],
+  nodes: ImageNode[],
   parameters: Record<string, [number[], ArrayLike<number>]>,
-): Model {
-  const graph: Graph = {
+): ImageModel {
+  const graph: ImageGraph = {
     name: 'case',
     input: { name: 'input', height, width, channels },
     nodes,
@@ -23,7 +23,7 @@ export function network(
 /** fp32 and int8 outputs of the same images, calibrated on them. */
 export async function bothPrecisions(
   runtime: Runtime,
-  model: Model,
+  model: ImageModel,
   images: Uint8Array | Float32Array,
   options: Partial<Parameters<typeof quantizeModel>[2]> = {},
 ): Promise<{ float: Float32Array; int8: Float32Array }> {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readModelFile, writeModelFile } from '../../src/model/file.ts';
-import { isQuantized } from '../../src/model/precision.ts';
+import { isQuantized } from '../../src/model/quantized-model.ts';
 import { vgg } from '../../src/model/vgg.ts';
 import { buildCli } from '../support/built.ts';
 

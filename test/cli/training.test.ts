@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { runCli } from '../../src/cli/main.ts';
 import { readSafetensors } from '../../src/io/safetensors.ts';
 import { readModelFile } from '../../src/model/file.ts';
-import { isQuantized } from '../../src/model/precision.ts';
+import { isQuantized } from '../../src/model/quantized-model.ts';
 import { testUnlessSlow } from '../support/runtime.ts';
 
 let folder = '';

@@ -4,7 +4,7 @@ import { type CodebookFile, readCodebookFile } from '../../src/io/codebook-file.
 import { readModelFile } from '../../src/model/file.ts';
 import { fuseGraph, hasWeights } from '../../src/model/fuse.ts';
 import type { Model } from '../../src/model/graph.ts';
-import type { QuantizedModel } from '../../src/model/precision.ts';
+import type { QuantizedModel } from '../../src/model/quantized-model.ts';
 import { type CheckpointKind, restoreCheckpoint } from '../../src/train/checkpoint.ts';
 import { smallFiles } from '../support/small-files.ts';
 import { concat, damaged, damagedJson, type Random } from './random.ts';
@@ -127,7 +127,7 @@ function codebooksBroken({ tensors }: CodebookFile): string | undefined {
 function modelBroken(read: Model | QuantizedModel): string | undefined {
   if (!('layers' in read)) return undefined;
   const { model, method, bits, layers, activations } = read;
-  const fused = fuseGraph(model);
+  const fused = fuseGraph(model).layers;
   const weighted = new Map(fused.filter(hasWeights).map((layer) => [layer.name, layer]));
   if (!Number.isInteger(bits) || bits < 1 || bits > 8) return `${method}: bits of ${bits}`;
   for (const [name, layer] of layers) {
@@ -144,7 +144,7 @@ function modelBroken(read: Model | QuantizedModel): string | undefined {
   }
   if (method === 'kmeans') return undefined;
   for (const name of weighted.keys()) if (!layers.has(name)) return 'linear: a layer missing';
-  for (const name of [model.graph.input.name, ...fused.map(({ output }) => output)]) {
+  for (const name of ['input', ...fused.map(({ output }) => output)]) {
     const { scale, zeroPoint } = activations.get(name) ?? { scale: Number.NaN, zeroPoint: 0 };
     if (!(scale > 0 && scale < Infinity)) return 'linear: an activation without a positive scale';
     if (!Number.isInteger(zeroPoint) || zeroPoint < -128 || zeroPoint > 127)

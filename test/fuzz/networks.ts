@@ -1,11 +1,11 @@
 // Inputs for quantizeModel and compile: random graphs with their parameters, some of them contradicting each other.
 import type { Tensor } from '../../src/gpu/tensor.ts';
 import {
-  type Graph,
-  type GraphNode,
+  type ImageGraph,
+  type ImageModel,
+  type ImageNode,
   type ImageShape,
   inferShapes,
-  type Model,
 } from '../../src/model/graph.ts';
 import { parameterShapes } from '../../src/model/parameters.ts';
 import { quantizeModel } from '../../src/model/precision.ts';
@@ -16,7 +16,7 @@ import type { Random } from './random.ts';
 import type { Target } from './target.ts';
 
 interface Network {
-  model: Model;
+  model: ImageModel;
   images: Float32Array | Uint8Array;
   batch: number;
   quantize?: Record<string, unknown>;
@@ -37,7 +37,7 @@ function makeNode(
   from: string,
   shape: ImageShape,
   others: string[],
-): GraphNode {
+): ImageNode {
   const inputs = [from];
   const { channels } = shape;
   switch (random.int(11)) {
@@ -94,15 +94,20 @@ function makeNode(
   }
 }
 
-function makeGraph(random: Random): Graph {
+function makeGraph(random: Random): ImageGraph {
   const input = {
     name: random.pick(['input', 'image', 'x']),
     height: 1 + random.int(7),
     width: 1 + random.int(7),
     channels: 1 + random.int(5),
   };
-  const nodes: GraphNode[] = [];
-  const graph = (): Graph => ({ name: 'random', input, nodes, output: nodes.at(-1)?.name ?? input.name });
+  const nodes: ImageNode[] = [];
+  const graph = (): ImageGraph => ({
+    name: 'random',
+    input,
+    nodes,
+    output: nodes.at(-1)?.name ?? input.name,
+  });
   for (let i = 1 + random.int(6); i > 0; i--) {
     const names = [input.name, ...nodes.map(({ name }) => name)];
     const from = random.chance(0.8) ? names.at(-1)! : random.pick(names);
@@ -119,7 +124,7 @@ function makeGraph(random: Random): Graph {
   return graph();
 }
 
-function makeParameters(random: Random, graph: Graph): Map<string, Tensor> {
+function makeParameters(random: Random, graph: ImageGraph): Map<string, Tensor> {
   let shapes = new Map<string, number[]>();
   try {
     shapes = parameterShapes(graph);

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { readSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
 import type { Tensor } from '../../src/io/tensor.ts';
 import { readModelFile } from '../../src/model/file.ts';
-import type { LinearLayer, QuantizedModel } from '../../src/model/precision.ts';
+import type { LinearLayer, QuantizedModel } from '../../src/model/quantized-model.ts';
 import { smallFiles } from '../support/small-files.ts';
 import { modelFiles } from './model-files.ts';
 import { otherFiles } from './other-files.ts';

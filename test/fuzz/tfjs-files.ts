@@ -1,6 +1,6 @@
 // Inputs for the readers of tfjs models: topologies as JSON, changed; what tfjs itself refuses is passed over.
 import * as tf from '@tensorflow/tfjs';
-import type { Model } from '../../src/model/graph.ts';
+import type { ImageModel } from '../../src/model/graph.ts';
 import { inferShapes } from '../../src/model/graph.ts';
 import { fromGraphModel } from '../../src/tfjs/graph-model.ts';
 import { fromLayersModel } from '../../src/tfjs/layers-model.ts';
@@ -89,7 +89,7 @@ function loadGraph(artifacts: { weightData: number[] }) {
 }
 
 /** A network that was read must at least have shapes. */
-function networkBroken(model: Model): string | undefined {
+function networkBroken(model: ImageModel): string | undefined {
   try {
     inferShapes(model.graph);
   } catch (error) {

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DeviceLostError, LloydError } from '../../src/gpu/errors.ts';
 import { createRuntime, type Runtime } from '../../src/gpu/runtime.ts';
-import type { Model } from '../../src/model/graph.ts';
-import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
+import type { ImageModel } from '../../src/model/graph.ts';
+import { quantizeModel } from '../../src/model/precision.ts';
+import { type QuantizedModel } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
 import { runOperator } from '../../src/onnx/index.ts';
 import { conv2dInt8 } from '../../src/quantize/conv-int8.ts';
@@ -93,7 +94,7 @@ const operations: Record<string, (runtime: Runtime) => Promise<unknown>> = {
   },
 };
 
-async function logits(runtime: Runtime, model: Model | QuantizedModel) {
+async function logits(runtime: Runtime, model: ImageModel | QuantizedModel) {
   const session = await compile(runtime, model, { batch: 1 });
   try {
     return await session.run(pixels);

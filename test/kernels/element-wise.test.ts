@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { elementWise, FLOAT_OPERATIONS } from '../../src/kernels/element-wise.ts';
 import type { Step } from '../../src/graph/ops/plan.ts';
+import { elementWise, FLOAT_OPERATIONS } from '../../src/kernels/element-wise.ts';
 import { elementWiseReference } from '../../src/reference/element-wise.ts';
 import { dispatch } from '../support/dispatch.ts';
 import { firstApart, randomTensor, stepApart } from '../support/planned.ts';

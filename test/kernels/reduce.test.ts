@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { REDUCTIONS, reduce } from '../../src/kernels/reduce.ts';
 import type { Step } from '../../src/graph/ops/plan.ts';
+import { REDUCTIONS, reduce } from '../../src/kernels/reduce.ts';
 import { reduceReference } from '../../src/reference/reduce.ts';
 import { dispatch } from '../support/dispatch.ts';
 import { firstApart, int64s, randomTensor, stepApart } from '../support/planned.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { stridedCopy } from '../../src/kernels/strided-copy.ts';
 import type { Step } from '../../src/graph/ops/plan.ts';
+import { stridedCopy } from '../../src/kernels/strided-copy.ts';
 import { stridedCopyReference } from '../../src/reference/strided-copy.ts';
 import { dispatch, firstDifference } from '../support/dispatch.ts';
 import { int64s, randomTensor, stepApart } from '../support/planned.ts';

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Runtime } from '../../src/gpu/runtime.ts';
 import type { Tensor } from '../../src/gpu/tensor.ts';
-import type { QuantizedModel } from '../../src/model/precision.ts';
+import type { QuantizedModel } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
 import { runOperator } from '../../src/onnx/index.ts';
 import { conv2dInt8, matmulInt8 } from '../../src/quantize/conv-int8.ts';

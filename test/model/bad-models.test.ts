@@ -6,8 +6,9 @@ import { checkNetwork } from '../../src/model/check-network.ts';
 import { compareModel } from '../../src/model/compare.ts';
 import { writeModelFile } from '../../src/model/file.ts';
 import { fuseGraph } from '../../src/model/fuse.ts';
-import { type Graph, type GraphNode, inferShapes, type Model } from '../../src/model/graph.ts';
-import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
+import { type ImageGraph, type ImageModel, type ImageNode, inferShapes } from '../../src/model/graph.ts';
+import { quantizeModel } from '../../src/model/precision.ts';
+import { type QuantizedModel } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
 import { vgg } from '../../src/model/vgg.ts';
 import { initialize } from '../../src/train/initialize.ts';
@@ -18,7 +19,7 @@ import { seeded, useRuntime } from '../support/runtime.ts';
 const context = useRuntime();
 const random = seeded(31);
 
-const graph: Graph = {
+const graph: ImageGraph = {
   name: 'tiny',
   input: { name: 'image', height: 4, width: 3, channels: 4 },
   nodes: [
@@ -43,11 +44,11 @@ const tensor = (dims: number[], dtype: Tensor['dtype'] = 'float32'): Tensor => (
 });
 
 const changed = (changes: Record<string, unknown>) =>
-  ({ graph, parameters: new Map([...model.parameters, ...Object.entries(changes)]) }) as Model;
+  ({ graph, parameters: new Map([...model.parameters, ...Object.entries(changes)]) }) as ImageModel;
 
 const quantizations = {
-  kmeans: (bad: Model) => quantizeModel(context.runtime, bad, { method: 'kmeans', bits: 4 }),
-  linear: (bad: Model) =>
+  kmeans: (bad: ImageModel) => quantizeModel(context.runtime, bad, { method: 'kmeans', bits: 4 }),
+  linear: (bad: ImageModel) =>
     quantizeModel(context.runtime, bad, { method: 'linear', bits: 8, calibration: images }),
 };
 
@@ -92,7 +93,7 @@ describe('parameters that are not what the graph says', () => {
   });
 
   test('an object where a Map is wanted is refused with the cure', async () => {
-    const plain = { graph, parameters: Object.fromEntries(model.parameters) } as unknown as Model;
+    const plain = { graph, parameters: Object.fromEntries(model.parameters) } as unknown as ImageModel;
     const rule = /tiny: parameters must be a Map.*new Map\(Object\.entries/;
     expect(await refusal(() => compile(context.runtime, plain))).toMatch(rule);
     for (const quantize of Object.values(quantizations))
@@ -163,8 +164,8 @@ describe('graphs that do not hold together', () => {
   const pool = { op: 'maxPool', name: 'x', inputs: ['image'], kernel: [2, 2], strides: [1, 1] };
   const ending = (node: object, before: object[] = []) => ({
     ...graph,
-    nodes: [...before, node] as GraphNode[],
-    output: (node as GraphNode).name,
+    nodes: [...before, node] as ImageNode[],
+    output: (node as ImageNode).name,
   });
   const flat = { op: 'flatten', name: 'flat', inputs: ['image'] };
   test.each<[RegExp, object]>([
@@ -197,8 +198,8 @@ describe('graphs that do not hold together', () => {
       ending({ op: 'globalAveragePool', name: 'x', inputs: ['flat'] }, [flat]),
     ],
   ])('%s', (rule, bad) => {
-    expect(() => inferShapes(bad as Graph)).toThrow(LloydError);
-    expect(() => inferShapes(bad as Graph)).toThrow(rule);
+    expect(() => inferShapes(bad as ImageGraph)).toThrow(LloydError);
+    expect(() => inferShapes(bad as ImageGraph)).toThrow(rule);
   });
 });
 
@@ -241,8 +242,8 @@ test('whatever is put anywhere in a model, it is taken or refused by a LloydErro
       at = inner as Record<string, unknown>;
     }
     try {
-      checkNetwork(spoilt as unknown as Model);
-      fuseGraph(spoilt as unknown as Model);
+      checkNetwork(spoilt as unknown as ImageModel);
+      fuseGraph(spoilt as unknown as ImageModel);
       taken++;
     } catch (error) {
       expect(error).toBeInstanceOf(LloydError);

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Tensor } from '../../src/gpu/tensor.ts';
-import type { Model } from '../../src/model/graph.ts';
-import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
+import type { ImageModel } from '../../src/model/graph.ts';
+import { quantizeModel } from '../../src/model/precision.ts';
+import { type QuantizedModel } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
 import { useRuntime } from '../support/runtime.ts';
 import { smallModel, stripes } from '../support/small-model.ts';
@@ -10,7 +11,7 @@ const context = useRuntime();
 const { images } = stripes(3);
 
 /** The small network with one value of a parameter changed. */
-function changed(name: string, value: number, dtype: 'float32' | 'float16' = 'float32'): Model {
+function changed(name: string, value: number, dtype: 'float32' | 'float16' = 'float32'): ImageModel {
   const model = smallModel();
   const tensor = model.parameters.get(name)!;
   const data =
@@ -22,7 +23,7 @@ function changed(name: string, value: number, dtype: 'float32' | 'float16' = 'fl
   };
 }
 
-const refused = async (model: Model, message: RegExp) => {
+const refused = async (model: ImageModel, message: RegExp) => {
   const { runtime } = context;
   await expect(compile(runtime, model)).rejects.toThrow(message);
   for (const method of ['linear', 'kmeans'] as const) {
@@ -117,7 +118,7 @@ test('images are finite numbers', async () => {
   for (const bad of [Number.NaN, Infinity]) {
     const wrong = floats.slice();
     wrong[192 * 2 + 7] = bad;
-    expect(() => session.run(wrong)).toThrow(
+    await expect(session.run(wrong)).rejects.toThrow(
       `images must be finite; received "${bad} in image 2, at index 7 of it"`,
     );
   }

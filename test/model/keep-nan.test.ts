@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import type { AdapterReport } from '../../src/gpu/runtime.ts';
 import { buildExecutor } from '../../src/model/executor.ts';
-import type { GraphNode } from '../../src/model/graph.ts';
-import { lowerFloat } from '../../src/model/lower-float.ts';
+import type { ImageNode } from '../../src/model/graph.ts';
+import { lowerModel } from '../../src/model/lower-model.ts';
 import type { CompileOptions } from '../../src/model/session.ts';
 import { handMade } from '../support/hand-made.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
@@ -11,9 +11,9 @@ import { seeded, useRuntime } from '../support/runtime.ts';
 const context = useRuntime();
 
 /** A convolution with `after` behind it; then as many values as there are pixels and channels. */
-function network(after: readonly GraphNode[]) {
+function network(after: readonly ImageNode[]) {
   const random = seeded(41);
-  const conv: GraphNode = {
+  const conv: ImageNode = {
     ...{ op: 'conv2d', name: 'c', inputs: ['x'], kernel: [3, 3], pads: [1, 1, 1, 1], outChannels: 8 },
   };
   return handMade([6, 6, 4], [conv, ...after], {
@@ -32,13 +32,14 @@ async function run(
 ) {
   const runtime = { ...context.runtime, adapter: { ...context.runtime.adapter, ...adapter } };
   const batch = images.length / 144;
-  const lowered = lowerFloat(runtime, model, new Map(), batch, { kernels });
-  const executor = await buildExecutor(runtime, lowered, new Set([lowered.logits.tensor]));
+  const lowered = await lowerModel(runtime, model, batch, { kernels });
+  const operand = lowered.outputs[0].operand!;
+  const executor = await buildExecutor(runtime, lowered, new Set([operand.tensor]));
   try {
-    const { call, data } = executor.entry(images);
-    executor.write(data);
-    runtime.submit([call, ...executor.calls]);
-    const { buffer } = executor.arena.buffer({ tensor: lowered.logits.tensor, byteLength: 4 });
+    const { call, data } = executor.enter(0, images);
+    executor.write(0, data);
+    runtime.submit([call!, ...executor.calls]);
+    const { buffer } = executor.arena.buffer(operand);
     const { height, width, channels } = lowered.steps[lowered.steps.length - 1].shape;
     return new Float32Array(await runtime.read(buffer, batch * height * width * channels * 4));
   } finally {
@@ -46,8 +47,8 @@ async function run(
   }
 }
 
-const relu: GraphNode = { op: 'relu', name: 'r', inputs: ['c'] };
-const pool: GraphNode = { op: 'maxPool', name: 'p', inputs: ['r'], kernel: [2, 2], strides: [2, 2] };
+const relu: ImageNode = { op: 'relu', name: 'r', inputs: ['c'] };
+const pool: ImageNode = { op: 'maxPool', name: 'p', inputs: ['r'], kernel: [2, 2], strides: [2, 2] };
 const families: [string, CompileOptions, Partial<AdapterReport>][] = [
   ['registers', { kernels: 'registers' }, { software: null }],
   ['broadcast', { kernels: 'registers' }, { software: 'lavapipe' }],
@@ -99,11 +100,11 @@ test.each(families)(
 );
 
 test('sums, concatenations and pools of their own', async () => {
-  const d: GraphNode = { op: 'conv2d', name: 'd', inputs: ['x'], kernel: [1, 1], outChannels: 8 };
-  const six = (name: string, input: string): GraphNode => ({ op: 'relu6', name, inputs: [input] });
-  const sum = [d, { op: 'add', name: 'a', inputs: ['c', 'd'] }, six('r', 'a')] as GraphNode[];
-  const joined = [relu, { op: 'concat', name: 'j', inputs: ['c', 'r'] }, six('q', 'j')] as GraphNode[];
-  const wide: GraphNode = {
+  const d: ImageNode = { op: 'conv2d', name: 'd', inputs: ['x'], kernel: [1, 1], outChannels: 8 };
+  const six = (name: string, input: string): ImageNode => ({ op: 'relu6', name, inputs: [input] });
+  const sum = [d, { op: 'add', name: 'a', inputs: ['c', 'd'] }, six('r', 'a')] as ImageNode[];
+  const joined = [relu, { op: 'concat', name: 'j', inputs: ['c', 'r'] }, six('q', 'j')] as ImageNode[];
+  const wide: ImageNode = {
     ...{ op: 'maxPool', name: 'p', inputs: ['c'], kernel: [3, 3], strides: [1, 1], pads: [1, 1, 1, 1] },
   };
   const wider = (y: number, x: number) => Math.abs(y - 2) <= 2 && Math.abs(x - 3) <= 2;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { Model } from '../../src/model/graph.ts';
-import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
+import type { ImageModel } from '../../src/model/graph.ts';
+import { quantizeModel } from '../../src/model/precision.ts';
+import { type QuantizedModel } from '../../src/model/quantized-model.ts';
 import { type CompileOptions, compile } from '../../src/model/session.ts';
 import { seeded, testUnlessSlow, useRuntime } from '../support/runtime.ts';
 import { smallModel } from '../support/small-model.ts';
@@ -15,7 +16,7 @@ const images = Uint8Array.from(
 );
 
 /** Logits and the kernels that made them; `hardware` presents the adapter as a graphics card. */
-async function run(model: Model | QuantizedModel, options: CompileOptions, hardware = false) {
+async function run(model: ImageModel | QuantizedModel, options: CompileOptions, hardware = false) {
   const { runtime } = gpu;
   const adapter = hardware
     ? { ...runtime.adapter, software: null, profile: 'gpu' as const }

@@ -1,6 +1,6 @@
 // A ReLU or ReLU6 fused into the layer that leaves float logits.
 import { describe, expect, test } from 'vitest';
-import type { Graph, Model } from '../../src/model/graph.ts';
+import type { ImageGraph, ImageModel } from '../../src/model/graph.ts';
 import { quantizeModel } from '../../src/model/precision.ts';
 import { type CompileOptions, compile } from '../../src/model/session.ts';
 import { requantizeRules } from '../../src/quantize/requantize.ts';
@@ -10,10 +10,10 @@ import { seeded, useRuntime } from '../support/runtime.ts';
 const context = useRuntime();
 
 /** A linear layer deep enough for its sum to be split where tiles are, and an activation. */
-function network(op: 'relu' | 'relu6' | 'identity'): Model {
+function network(op: 'relu' | 'relu6' | 'identity'): ImageModel {
   const random = seeded(21);
   const [inputs, outputs] = [4 * 4 * 40, 23];
-  const graph: Graph = {
+  const graph: ImageGraph = {
     name: 'last activation',
     input: { name: 'x', height: 4, width: 4, channels: 40 },
     nodes: [
@@ -23,7 +23,7 @@ function network(op: 'relu' | 'relu6' | 'identity'): Model {
     output: 'last',
   };
   const weight = random.floats(inputs * outputs, 0.7);
-  const parameters: Model['parameters'] = new Map([
+  const parameters: ImageModel['parameters'] = new Map([
     ['fc.weight', { dtype: 'float32', dims: [outputs, inputs], data: weight }],
     ['fc.bias', { dtype: 'float32', dims: [outputs], data: random.floats(outputs) }],
   ]);

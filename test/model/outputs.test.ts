@@ -1,10 +1,11 @@
 // Outputs of more than one pixel: all of them come back, of every image, however the network ends.
 import { describe, expect, test } from 'vitest';
 import { compareModel } from '../../src/model/compare.ts';
-import type { Model } from '../../src/model/graph.ts';
+import type { ImageModel } from '../../src/model/graph.ts';
 import { inferShapes } from '../../src/model/graph.ts';
 import { logitSqnrDb } from '../../src/model/metrics.ts';
-import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
+import { quantizeModel } from '../../src/model/precision.ts';
+import { type QuantizedModel } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
 import { inceptionGraph, withParameters } from '../support/branching-models.ts';
 import { int8Logits } from '../support/int8-twin.ts';
@@ -17,7 +18,7 @@ const IMAGES = 7;
 const { height, width, channels } = inceptionGraph.input;
 const images = Uint8Array.from({ length: IMAGES * height * width * channels }, () => random.integer(0, 255));
 
-async function outputOf(model: Model | QuantizedModel, batch: number) {
+async function outputOf(model: ImageModel | QuantizedModel, batch: number) {
   const session = await compile(context.runtime, model, { batch });
   try {
     return { got: await session.run(images), classes: session.classes };
@@ -27,7 +28,7 @@ async function outputOf(model: Model | QuantizedModel, batch: number) {
 }
 
 /** ONNX Runtime's answer with channels last. */
-async function expected(model: Model): Promise<Float32Array> {
+async function expected(model: ImageModel): Promise<Float32Array> {
   const nchw = await onnxLogits(model, images);
   const shape = inferShapes(model.graph).get(model.graph.output)!;
   const area = shape.height * shape.width;

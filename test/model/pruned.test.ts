@@ -1,6 +1,6 @@
 // Channels without weights, activations without values, and parameters of every size that float32 has.
 import { describe, expect, test } from 'vitest';
-import type { GraphNode, Model } from '../../src/model/graph.ts';
+import type { ImageModel, ImageNode } from '../../src/model/graph.ts';
 import { type QuantizeModelOptions, quantizeModel } from '../../src/model/precision.ts';
 import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { handMade, logitsOf, worstError } from '../support/hand-made.ts';
@@ -11,10 +11,10 @@ const context = useRuntime();
 const pixels = seeded(31);
 const images = Uint8Array.from({ length: 16 * 7 }, () => pixels.integer(0, 255));
 
-const conv = (name: string, input: string, outChannels: number): GraphNode => ({
+const conv = (name: string, input: string, outChannels: number): ImageNode => ({
   ...{ op: 'conv2d', name, inputs: [input], kernel: [1, 1], outChannels },
 });
-const ends: GraphNode[] = [
+const ends: ImageNode[] = [
   { op: 'globalAveragePool', name: 'g', inputs: ['r'] },
   { op: 'linear', name: 'fc', inputs: ['g'], outFeatures: 3 },
 ];
@@ -27,9 +27,9 @@ const head = {
 } as const;
 
 /** Three channels of 1x1, batch norm where gamma is given, ReLU, their means. */
-function three(weights: readonly number[], biases: readonly number[], gamma?: readonly number[]): Model {
-  const norm: GraphNode[] = gamma ? [{ op: 'batchNorm', name: 'n', inputs: ['c'], epsilon: 0 }] : [];
-  const nodes: GraphNode[] = [
+function three(weights: readonly number[], biases: readonly number[], gamma?: readonly number[]): ImageModel {
+  const norm: ImageNode[] = gamma ? [{ op: 'batchNorm', name: 'n', inputs: ['c'], epsilon: 0 }] : [];
+  const nodes: ImageNode[] = [
     conv('c', 'x', 3),
     ...norm,
     { op: 'relu', name: 'r', inputs: [gamma ? 'n' : 'c'] },
@@ -49,7 +49,7 @@ function three(weights: readonly number[], biases: readonly number[], gamma?: re
   });
 }
 
-async function both(model: Model, options: Partial<QuantizeModelOptions> = {}) {
+async function both(model: ImageModel, options: Partial<QuantizeModelOptions> = {}) {
   const float = await logitsOf(context, model, images);
   const all = { method: 'linear', bits: 8, calibration: images, ...options } as const;
   const quantized = await quantizeModel(context.runtime, model, all);
@@ -58,7 +58,7 @@ async function both(model: Model, options: Partial<QuantizeModelOptions> = {}) {
   return { float, integer, quantized, error: worstError(integer, float) };
 }
 
-const networks: [string, Model][] = [
+const networks: [string, ImageModel][] = [
   ['pruned channels', three([1, 0, 0], [0.1, 0.5, -3])],
   ['tiny weights beside a bias', three([1, 1e-6, 3.8e-33], [0, 0.7, 0.453])],
   ['weights that are subnormal', three([1, 1e-40, -1e-45], [0, 0.7, 0.2])],
@@ -137,7 +137,7 @@ describe('activations that calibration saw only as zero', () => {
 
   for (const requantize of sampled('rules', requantizeRules, 2)) {
     test(`add nothing to a sum by ${requantize}`, async () => {
-      const nodes: GraphNode[] = [
+      const nodes: ImageNode[] = [
         conv('c', 'x', 3),
         conv('d', 'x', 3),
         { op: 'relu', name: 'dead', inputs: ['d'] },
@@ -161,7 +161,7 @@ describe('activations that calibration saw only as zero', () => {
 });
 
 test('lone batch norms without a factor are their shift', async () => {
-  const nodes: GraphNode[] = [
+  const nodes: ImageNode[] = [
     { op: 'relu', name: 'r0', inputs: ['x'] },
     { op: 'batchNorm', name: 'n', inputs: ['r0'], epsilon: 0 },
     { op: 'relu', name: 'r', inputs: ['n'] },

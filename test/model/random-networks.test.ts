@@ -1,10 +1,11 @@
 // Networks that nobody drew: float ones held to their definition in float64, integer ones to the twins of their kernels.
 import { expect, test } from 'vitest';
 import { LloydError } from '../../src/gpu/errors.ts';
-import type { GraphNode, ImageShape, Model } from '../../src/model/graph.ts';
+import type { ImageModel, ImageNode, ImageShape } from '../../src/model/graph.ts';
 import { inferShapes } from '../../src/model/graph.ts';
 import { decodeCodebook } from '../../src/model/layer-codes.ts';
-import { type CodebookLayer, quantizeModel } from '../../src/model/precision.ts';
+import { quantizeModel } from '../../src/model/precision.ts';
+import { type CodebookLayer } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
 import { float64Output } from '../support/float64-network.ts';
 import { int8Logits } from '../support/int8-twin.ts';
@@ -17,7 +18,7 @@ const COUNT = Number(process.env.LLOYD_NETWORKS ?? (THOROUGH ? 1000 : 12));
 type Random = ReturnType<typeof seeded>;
 
 /** A chain with branches that meet again in sums and concatenations; every operator that a graph takes. */
-function randomModel(random: Random, index: number): Model {
+function randomModel(random: Random, index: number): ImageModel {
   const pick = <T>(values: readonly T[]): T => values[random.integer(0, values.length - 1)];
   const input = {
     name: 'image',
@@ -25,15 +26,18 @@ function randomModel(random: Random, index: number): Model {
     width: random.integer(3, 11),
     channels: pick([1, 2, 3, 4, 5, 8]),
   };
-  const nodes: GraphNode[] = [];
-  const parameters = new Map<string, Model['parameters'] extends ReadonlyMap<string, infer T> ? T : never>();
+  const nodes: ImageNode[] = [];
+  const parameters = new Map<
+    string,
+    ImageModel['parameters'] extends ReadonlyMap<string, infer T> ? T : never
+  >();
   const graphOf = (output: string) => ({ name: `random ${index}`, input, nodes, output });
   const shapeOf = (name: string): ImageShape => inferShapes(graphOf(name)).get(name)!;
   const put = (name: string, dims: number[], scale: number, offset = 0) => {
     const data = random.floats(dims.reduce((a, b) => a * b)).map((value) => value * scale + offset);
     parameters.set(name, { dtype: 'float32', dims, data });
   };
-  const add = (node: GraphNode) => {
+  const add = (node: ImageNode) => {
     nodes.push(node);
     return node.name;
   };

@@ -118,7 +118,7 @@ describe('compile', () => {
     ).rejects.toThrow(/backbone\.conv0.*"backbone\.conv99"/);
     await expect(compile(runtime, model, { batch: 0 })).rejects.toThrow(/batch/);
     const session = await compile(runtime, model, { batch: 1 });
-    expect(() => session.run(new Uint8Array(5))).toThrow(/whole images/);
+    await expect(session.run(new Uint8Array(5))).rejects.toThrow(/whole images/);
     session.destroy();
     const bad = new Map(model.parameters);
     const weight = bad.get('backbone.conv1.weight')!;

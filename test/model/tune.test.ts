@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
+import { quantizeModel } from '../../src/model/precision.ts';
+import { type QuantizedModel } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
 import type { TunedLayers, TuneOptions } from '../../src/model/tune.ts';
 import { testUnlessSlow, useRuntime } from '../support/runtime.ts';

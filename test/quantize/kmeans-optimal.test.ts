@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { float16ToFloat32 } from '../../src/io/index.ts';
 import { readModelFile } from '../../src/model/file.ts';
-import type { Model } from '../../src/model/graph.ts';
+import type { ImageModel } from '../../src/model/graph.ts';
 import { type KmeansOptions, kmeans, kmeansDequantize } from '../../src/quantize/kmeans.ts';
 import { optimalRuns, runCosts } from '../../src/quantize/kmeans-dp.ts';
 import { KMEANS_INITS } from '../../src/quantize/kmeans-init.ts';
@@ -183,7 +183,7 @@ describe('optimal', () => {
   );
 
   const path = new URL('../../weights/vgg-cifar10.safetensors', import.meta.url);
-  const layers = [...(readModelFile(readFileSync(path)) as Model).parameters].filter(
+  const layers = [...(readModelFile(readFileSync(path)) as ImageModel).parameters].filter(
     ([, { dims }]) => dims.length > 1,
   );
   const choices = layers.flatMap(([name, { data }]) =>

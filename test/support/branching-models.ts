@@ -1,5 +1,5 @@
 import type { Tensor } from '../../src/gpu/tensor.ts';
-import type { Graph, GraphNode, Model } from '../../src/model/graph.ts';
+import type { ImageGraph, ImageModel, ImageNode } from '../../src/model/graph.ts';
 import { parameterShapes } from '../../src/model/parameters.ts';
 import { seeded } from './runtime.ts';
 
@@ -10,19 +10,19 @@ const point = { kernel: [1, 1] } as const;
 function normalized(
   name: string,
   input: string,
-  conv: Omit<GraphNode & { op: 'conv2d' }, 'op' | 'name' | 'inputs'>,
+  conv: Omit<ImageNode & { op: 'conv2d' }, 'op' | 'name' | 'inputs'>,
 ) {
   return [
     { op: 'conv2d', name: `${name}.conv`, inputs: [input], ...conv },
     { op: 'batchNorm', name, inputs: [`${name}.conv`] },
-  ] satisfies GraphNode[];
+  ] satisfies ImageNode[];
 }
 
 /**
  * A residual network whose channels fill no word: a plain block, one that halves the image with a sum of three, and a
  * pre-activation block, whose ReLU is not the only reader of the sum before it.
  */
-export const residualGraph: Graph = {
+export const residualGraph: ImageGraph = {
   name: 'residual',
   input: { name: 'x', height: 9, width: 7, channels: 3 },
   nodes: [
@@ -57,7 +57,7 @@ export const residualGraph: Graph = {
  * An inception-like network: branches of 5, 6, 3 and 7 channels, a concatenation with the image itself and a ReLU
  * fused into it, a concatenation of a concatenation, a ReLU after a pool, and a node that nobody needs.
  */
-export const inceptionGraph: Graph = {
+export const inceptionGraph: ImageGraph = {
   name: 'inception',
   input: { name: 'x', height: 8, width: 6, channels: 3 },
   nodes: [
@@ -100,7 +100,7 @@ export const inceptionGraph: Graph = {
  * A pre-activation network: batch norm comes before its convolution, so after the image itself, a concatenation, a pool
  * and a sum, where there is nothing to fold it into.
  */
-export const preactivationGraph: Graph = {
+export const preactivationGraph: ImageGraph = {
   name: 'preactivation',
   input: { name: 'x', height: 8, width: 7, channels: 3 },
   nodes: [
@@ -127,7 +127,7 @@ export const preactivationGraph: Graph = {
 };
 
 /** Seeded parameters: weights by He's initialisation, biases, and batch norm away from the identity. */
-export function withParameters(graph: Graph, seed = 1): Model {
+export function withParameters(graph: ImageGraph, seed = 1): ImageModel {
   const random = seeded(seed);
   const parameters = new Map<string, Tensor>();
   const set = (name: string, dims: readonly number[], data: Float32Array) =>

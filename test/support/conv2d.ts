@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Specialization } from '../../src/gpu/kernel.ts';
 import type { AdapterReport } from '../../src/gpu/runtime.ts';
 import type { conv2dKernel } from '../../src/kernels/conv2d.ts';
-import type { Graph } from '../../src/model/graph.ts';
+import type { ImageGraph } from '../../src/model/graph.ts';
 import { type CompileOptions, compile } from '../../src/model/session.ts';
 import { tileLayout, tileWeights } from '../../src/quantize/weight-layout.ts';
 import { conv2d } from '../../src/reference/conv2d.ts';
@@ -57,7 +57,7 @@ export function testConv2d(
       const scale = r.floats(outChannels); // negative scales too: pooling must come after them
       const shift = r.floats(outChannels);
       const images = Float32Array.from({ length: batch * height * width * inChannels }, () => r.next());
-      const graph: Graph = {
+      const graph: ImageGraph = {
         name: 'one layer',
         input: { name: 'input', height, width, channels: inChannels },
         nodes: [

@@ -1,8 +1,8 @@
-import type { ImageShape, Model } from '../../src/model/graph.ts';
+import type { ImageModel, ImageShape } from '../../src/model/graph.ts';
 import { inferShapes } from '../../src/model/graph.ts';
 
 /** A network's output for NHWC images, by the definitions of its operators and in float64. */
-export function float64Output({ graph, parameters }: Model, images: ArrayLike<number>): Float64Array {
+export function float64Output({ graph, parameters }: ImageModel, images: ArrayLike<number>): Float64Array {
   const shapes = inferShapes(graph);
   const { input } = graph;
   const batch = images.length / (input.height * input.width * input.channels);

@@ -1,14 +1,14 @@
-import type { Graph, GraphNode, Model } from '../../src/model/graph.ts';
+import { type ImageGraph, type ImageModel, type ImageNode, imageModel } from '../../src/model/graph.ts';
 import { type CompileOptions, compile } from '../../src/model/session.ts';
 import type { useRuntime } from './runtime.ts';
 
 /** A network of given nodes, the last one its output, with float32 parameters: `[dims, values]` by name. */
 export function handMade(
   [height, width, channels]: readonly [number, number, number],
-  nodes: readonly GraphNode[],
+  nodes: readonly ImageNode[],
   parameters: Readonly<Record<string, readonly [readonly number[], ArrayLike<number>]>>,
-): Model {
-  const input: Graph['input'] = { name: 'x', height, width, channels };
+): ImageModel {
+  const input: ImageGraph['input'] = { name: 'x', height, width, channels };
   return {
     graph: { name: 'hand made', input, nodes, output: nodes[nodes.length - 1].name },
     parameters: new Map(
@@ -27,7 +27,8 @@ export async function logitsOf(
   images: Uint8Array | Float32Array,
   options: CompileOptions = {},
 ): Promise<Float32Array> {
-  const { height, width, channels } = ('layers' in model ? model.model : model).graph.input;
+  const { graph } = imageModel('layers' in model ? model.model : model, 'a test');
+  const { height, width, channels } = graph.input;
   const session = await compile(runtime, model, {
     batch: images.length / (height * width * channels),
     ...options,

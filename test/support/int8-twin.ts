@@ -1,5 +1,6 @@
-import { type ConvLayer, fuseGraph, type Layer, type PlainLayer } from '../../src/model/fuse.ts';
-import type { ActivationQparams, QuantizedModel } from '../../src/model/precision.ts';
+import { type ConvLayer, fuseGraph, type PlainLayer } from '../../src/model/fuse.ts';
+import { imageModel } from '../../src/model/graph.ts';
+import type { ActivationQparams, QuantizedModel } from '../../src/model/quantized-model.ts';
 import { addInt8Reference } from '../../src/reference/add-int8.ts';
 import { averagePool2dInt8 } from '../../src/reference/average-pool2d-int8.ts';
 import { rescaleReference } from '../../src/reference/concat-int8.ts';
@@ -12,8 +13,8 @@ import { requantizeReference, roundHalfEven } from '../../src/reference/requanti
 /** The logits of an integer-only model, layer by layer by the CPU twins of its kernels. */
 export function int8Logits(quantized: QuantizedModel, images: Uint8Array | Float32Array): Float32Array {
   const { model, activations, requantize } = quantized;
-  const { input } = model.graph;
-  const layers = fuseGraph(model);
+  const { input } = imageModel(model, 'a twin').graph;
+  const layers = fuseGraph(model).layers.filter((layer) => layer.kind !== 'operator');
   const batch = images.length / (input.height * input.width * input.channels);
   const floats = images instanceof Float32Array ? images : Float32Array.from(images, (pixel) => pixel / 255);
   const { scale: step, zeroPoint } = activations.get(input.name)!;
@@ -52,7 +53,7 @@ export function int8Logits(quantized: QuantizedModel, images: Uint8Array | Float
 
 type Output = ActivationQparams & { low: number; high: number };
 
-function bounds({ low, high }: Layer, { scale, zeroPoint }: ActivationQparams) {
+function bounds({ low, high }: ConvLayer | PlainLayer, { scale, zeroPoint }: ActivationQparams) {
   const code = (value: number) => Math.min(127, Math.max(-128, roundHalfEven(value / scale) + zeroPoint));
   return { low: low === -Infinity ? -128 : code(low), high: high === Infinity ? 127 : code(high) };
 }

@@ -1,10 +1,13 @@
 import * as ort from 'onnxruntime-node';
 import type { Tensor } from '../../src/gpu/tensor.ts';
-import type { GraphNode, Model } from '../../src/model/graph.ts';
+import type { ImageModel, ImageNode } from '../../src/model/graph.ts';
 import { type Attributes, encodeGraph, type OnnxNode } from './onnx-model.ts';
 
 /** A float model node by node as ONNX, nothing fused: its logits by ONNX Runtime's CPU provider. */
-export async function onnxLogits({ graph, parameters }: Model, images: Uint8Array): Promise<Float32Array> {
+export async function onnxLogits(
+  { graph, parameters }: ImageModel,
+  images: Uint8Array,
+): Promise<Float32Array> {
   const { height, width, channels } = graph.input;
   const batch = images.length / (height * width * channels);
   const { nodes, constants } = onnxNodes({ graph, parameters });
@@ -34,7 +37,7 @@ export async function onnxLogits({ graph, parameters }: Model, images: Uint8Arra
   return results[graph.output].data as Float32Array;
 }
 
-function onnxNodes({ graph, parameters }: Model) {
+function onnxNodes({ graph, parameters }: ImageModel) {
   const constants: Record<string, Tensor> = {
     zero: { dtype: 'float32', dims: [], data: Float32Array.of(0) },
     six: { dtype: 'float32', dims: [], data: Float32Array.of(6) },
@@ -51,7 +54,7 @@ function onnxNodes({ graph, parameters }: Model) {
 
 type Translation = [opType: string, extraInputs: string[], attributes: Attributes];
 
-function translate(node: GraphNode, own: (...fields: string[]) => string[]): Translation {
+function translate(node: ImageNode, own: (...fields: string[]) => string[]): Translation {
   switch (node.op) {
     case 'conv2d':
       return [

@@ -2,13 +2,13 @@ import { readSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
 import type { Tensor } from '../../src/io/tensor.ts';
 import { writeModelFile } from '../../src/model/file.ts';
 import { fuseGraph, hasWeights } from '../../src/model/fuse.ts';
-import type { QuantizedModel } from '../../src/model/precision.ts';
+import type { QuantizedModel } from '../../src/model/quantized-model.ts';
 import { vgg } from '../../src/model/vgg.ts';
 
 /** Files of the smallest VGG: made without a GPU, of codes and scales that any reader must take. */
 export function smallFiles(): { fp32: Uint8Array; linear: Uint8Array; kmeans: Uint8Array } {
   const model = vgg({ widthDivisor: 64 });
-  const fused = fuseGraph(model);
+  const fused = fuseGraph(model).layers;
   const weighted = fused.filter(hasWeights);
   const names = [model.graph.input.name, ...fused.map(({ output }) => output)];
   const linear: QuantizedModel = {

@@ -1,10 +1,10 @@
-import type { Model } from '../../src/model/graph.ts';
+import type { ImageModel } from '../../src/model/graph.ts';
 import { initialize } from '../../src/train/initialize.ts';
 import { withParameters } from './branching-models.ts';
 import { seeded } from './runtime.ts';
 
 /** conv, batch norm, ReLU and pools of both kinds before a linear layer, on 8 x 8 images. */
-export function smallModel(): Model {
+export function smallModel(): ImageModel {
   const pool = { kernel: [2, 2], strides: [2, 2] } as const;
   return initialize(
     {
@@ -43,7 +43,7 @@ export function stripes(count: number, seed = 5) {
 }
 
 /** A residual network: a sum of three with ReLU, a tensor read twice, a strided projection beside a block. */
-export function residualModel(): Model {
+export function residualModel(): ImageModel {
   const conv = (name: string, input: string, outChannels: number, stride = 1) =>
     ({
       op: 'conv2d',
@@ -87,7 +87,7 @@ export function residualModel(): Model {
 }
 
 /** MobileNet's block: a depthwise 3x3 with a stride between two 1x1, ReLU6, and a depthwise layer with a bias. */
-export function depthwiseModel(): Model {
+export function depthwiseModel(): ImageModel {
   const point = (name: string, input: string, outChannels: number) =>
     ({ op: 'conv2d', name, inputs: [input], kernel: [1, 1], outChannels }) as const;
   const deep = (name: string, input: string, channels: number, stride: number) =>
@@ -130,7 +130,7 @@ export function depthwiseModel(): Model {
  * Batch norms where there is no convolution to fold them into: on the image, on a tensor that a sum reads too, after the
  * sum, and after a pool with a second one and a max-pool behind; and two in a row, and one on the logits, which fold.
  */
-export function normModel(): Model {
+export function normModel(): ImageModel {
   const conv = (name: string, input: string, outChannels: number) =>
     ({ op: 'conv2d', name, inputs: [input], kernel: [3, 3], pads: [1, 1, 1, 1], outChannels }) as const;
   const after = (op: 'batchNorm' | 'relu' | 'relu6' | 'identity', name: string, input: string) =>

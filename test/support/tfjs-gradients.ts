@@ -1,6 +1,6 @@
 // The gradients of a whole network by tfjs' own differentiation, on its CPU backend: nothing of ours computes them.
 import type { Tensor2D, Tensor4D, Variable } from '@tensorflow/tfjs';
-import type { GraphNode, Model } from '../../src/model/graph.ts';
+import type { ImageModel, ImageNode } from '../../src/model/graph.ts';
 import { inferShapes } from '../../src/model/graph.ts';
 
 /** How a batch is normalized: by its own statistics, or by the running ones. */
@@ -8,7 +8,7 @@ export type Statistics = 'batch' | 'running';
 
 /** The mean loss of a batch, and its gradient by every parameter that is trained, in the parameters' own order. */
 export async function tfjsGradients(
-  model: Model,
+  model: ImageModel,
   images: Uint8Array,
   labels: Uint8Array,
   { smoothing = 0, statistics = 'batch' as Statistics } = {},
@@ -34,8 +34,8 @@ export async function tfjsGradients(
       ],
       value,
     );
-  const own = (node: GraphNode, field: string) => variables.get(`${node.name}.${field}`);
-  const compute = (node: GraphNode, inputs: Tensor4D[]): Tensor4D => {
+  const own = (node: ImageNode, field: string) => variables.get(`${node.name}.${field}`);
+  const compute = (node: ImageNode, inputs: Tensor4D[]): Tensor4D => {
     const [x] = inputs;
     switch (node.op) {
       case 'conv2d': {

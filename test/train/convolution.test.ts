@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Call } from '../../src/gpu/call.ts';
-import type { Model } from '../../src/model/graph.ts';
-import type { CodebookLayer } from '../../src/model/precision.ts';
+import type { ImageModel } from '../../src/model/graph.ts';
+import type { CodebookLayer } from '../../src/model/quantized-model.ts';
 import type { KernelPreference } from '../../src/quantize/kernel-choice.ts';
 import { tileWeights, untileWeights } from '../../src/quantize/weight-layout.ts';
 import { conv2dFilterGradient } from '../../src/reference/conv2d-filter-gradient.ts';
@@ -145,9 +145,9 @@ const BATCH = 32;
 
 /** Everything a step changes, and the kernels it ran. */
 async function stepOf(
-  model: Model,
+  model: ImageModel,
   kernels: KernelPreference,
-  more: { quantized?: ReadonlyMap<string, CodebookLayer>; teacher?: { model: Model } } = {},
+  more: { quantized?: ReadonlyMap<string, CodebookLayer>; teacher?: { model: ImageModel } } = {},
 ) {
   const { runtime } = gpu;
   const { queue } = runtime.device;
@@ -190,7 +190,7 @@ describe('a training step in workgroup tiles is that of kernels in registers', (
     codes: Uint8Array.from({ length: 10 * 6 * 9 }, (_, i) => (i * 7) % 4),
     codebook: Float32Array.of(-0.3, -0.1, 0.1, 0.3),
   } as CodebookLayer;
-  const cases: [string, () => Model, Parameters<typeof stepOf>[2]?][] = [
+  const cases: [string, () => ImageModel, Parameters<typeof stepOf>[2]?][] = [
     ['a chain', smallModel],
     ['sums and strides', residualModel],
     ['depthwise convolutions', depthwiseModel],

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { readSafetensors } from '../../src/io/safetensors.ts';
 import { readModelFile, writeModelFile } from '../../src/model/file.ts';
-import type { Model } from '../../src/model/graph.ts';
+import type { ImageModel } from '../../src/model/graph.ts';
 import { agreement, topOne } from '../../src/model/metrics.ts';
-import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
+import { quantizeModel } from '../../src/model/precision.ts';
+import { type QuantizedModel } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
 import { createFinetuner, type FinetuneOptions, finetune } from '../../src/train/finetune.ts';
 import { DivergedError, train } from '../../src/train/train.ts';
@@ -88,15 +89,17 @@ describe('finetune', () => {
     });
     const options = { steps: 20, batch: 20, augment: false, seed: 2, observe: 0.05, learnedStep: true };
     const tuned = await finetune(runtime, quantized, data, options);
-    const parameter = (model: Model, name: string) => model.parameters.get(name)!.data;
+    const parameter = (model: ImageModel, name: string) => model.parameters.get(name)!.data;
     for (const norm of ['n0', 'n1', 'n2']) {
       for (const field of ['running_mean', 'running_var']) {
         const name = `${norm}.${field}`;
-        expect(parameter(tuned.model.model, name), name).toEqual(parameter(start.model, name));
+        expect(parameter(tuned.model.model as ImageModel, name), name).toEqual(parameter(start.model, name));
       }
       for (const field of ['weight', 'bias']) {
         const name = `${norm}.${field}`;
-        expect(parameter(tuned.model.model, name), name).not.toEqual(parameter(start.model, name));
+        expect(parameter(tuned.model.model as ImageModel, name), name).not.toEqual(
+          parameter(start.model, name),
+        );
       }
     }
     expect([...tuned.model.activations.keys()].sort()).toEqual([...quantized.activations.keys()].sort());

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Graph, GraphNode, Model } from '../../src/model/graph.ts';
+import type { ImageGraph, ImageModel, ImageNode } from '../../src/model/graph.ts';
 import { parameter } from '../../src/model/parameters.ts';
 import { untileWeights } from '../../src/quantize/weight-layout.ts';
 import { buildNetwork } from '../../src/train/network.ts';
@@ -13,7 +13,12 @@ const BATCH = 6;
 const SMOOTHING = 0.1;
 
 /** What one step without momentum leaves in the velocities: the loss's gradient, in the parameters' own order. */
-async function ourGradients(model: Model, images: Uint8Array, labels: Uint8Array, keepStatistics: boolean) {
+async function ourGradients(
+  model: ImageModel,
+  images: Uint8Array,
+  labels: Uint8Array,
+  keepStatistics: boolean,
+) {
   const { runtime } = gpu;
   const { queue } = runtime.device;
   const network = await buildNetwork(runtime, model, {
@@ -60,8 +65,8 @@ async function ourGradients(model: Model, images: Uint8Array, labels: Uint8Array
 const same = { kernel: [3, 3], pads: [1, 1, 1, 1] } as const;
 
 /** A network on images of as many channels as wanted, whose convolutions have biases or batch norms. */
-function onChannels(channels: number): Model {
-  const nodes: GraphNode[] = [
+function onChannels(channels: number): ImageModel {
+  const nodes: ImageNode[] = [
     { op: 'conv2d', name: 'c0.conv', inputs: ['x'], ...same, outChannels: 6 },
     { op: 'batchNorm', name: 'c0', inputs: ['c0.conv'] },
     { op: 'relu', name: 'r0', inputs: ['c0'] },
@@ -70,7 +75,7 @@ function onChannels(channels: number): Model {
     { op: 'relu6', name: 'r1', inputs: ['c1'] },
     { op: 'linear', name: 'fc', inputs: ['r1'], outFeatures: 5 },
   ];
-  const graph: Graph = {
+  const graph: ImageGraph = {
     name: `of ${channels} channels`,
     input: { name: 'x', height: 7, width: 6, channels },
     nodes,
@@ -80,8 +85,8 @@ function onChannels(channels: number): Model {
 }
 
 describe('a training step without momentum leaves the gradients of tfjs', () => {
-  const models: [string, Model, Statistics][] = [
-    ...[1, 2, 4, 5, 7, 8, 11].map((n): [string, Model, Statistics] => [
+  const models: [string, ImageModel, Statistics][] = [
+    ...[1, 2, 4, 5, 7, 8, 11].map((n): [string, ImageModel, Statistics] => [
       `images of ${n} channels`,
       onChannels(n),
       'batch',

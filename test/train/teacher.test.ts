@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Model } from '../../src/model/graph.ts';
+import type { ImageModel } from '../../src/model/graph.ts';
 import { quantizeModel } from '../../src/model/precision.ts';
 import { compile } from '../../src/model/session.ts';
 import { vgg } from '../../src/model/vgg.ts';
@@ -14,7 +14,7 @@ import { residualModel, smallModel, stripes } from '../support/small-model.ts';
 
 const gpu = useRuntime();
 
-async function logitsOf(model: Model, images: Uint8Array): Promise<Float32Array> {
+async function logitsOf(model: ImageModel, images: Uint8Array): Promise<Float32Array> {
   const session = await compile(gpu.runtime, model, { batch: 20 });
   const logits = await session.run(images);
   session.destroy();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { LloydError } from '../../src/gpu/errors.ts';
 import { readSafetensors } from '../../src/io/safetensors.ts';
-import type { Model } from '../../src/model/graph.ts';
+import type { ImageModel } from '../../src/model/graph.ts';
 import { topOne } from '../../src/model/metrics.ts';
 import { compile } from '../../src/model/session.ts';
 import { vgg } from '../../src/model/vgg.ts';
@@ -13,7 +13,7 @@ import { normModel, smallModel, stripes } from '../support/small-model.ts';
 
 const gpu = useRuntime();
 
-async function accuracyOf(model: Model, images: Uint8Array, labels: Uint8Array) {
+async function accuracyOf(model: ImageModel, images: Uint8Array, labels: Uint8Array) {
   const session = await compile(gpu.runtime, model, { batch: 50 });
   const logits = await session.run(images);
   session.destroy();
@@ -63,7 +63,7 @@ describe('train', () => {
       parameters.set(`${norm}.running_mean`, plain(mean.map((value, c) => value - bias[c])));
     }
     const options = { ...settings, epochs: 2, rate: 0.02 };
-    const logits = async (start: Model) => {
+    const logits = async (start: ImageModel) => {
       const { model } = await train(gpu.runtime, start, data, options);
       expect(model.parameters.get('c2.bias')).toEqual(start.parameters.get('c2.bias'));
       const session = await compile(gpu.runtime, model, { batch: 50 });

@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
-import type { Model } from '../../src/model/graph.ts';
+import type { ImageModel } from '../../src/model/graph.ts';
 import { topOne } from '../../src/model/metrics.ts';
-import { type QuantizedModel, quantizeModel } from '../../src/model/precision.ts';
+import { quantizeModel } from '../../src/model/precision.ts';
+import { type QuantizedModel } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
 import { vgg } from '../../src/model/vgg.ts';
 import { loadCifar10 } from '../../src/node/cifar10.ts';
@@ -18,7 +19,7 @@ testUnlessSlow(
     const { runtime } = gpu;
     const data = await loadCifar10('train', { limit: 1000 });
     const held = await loadCifar10('test', { limit: 1000 });
-    const accuracyOf = async (model: Model | QuantizedModel) => {
+    const accuracyOf = async (model: ImageModel | QuantizedModel) => {
       const session = await compile(runtime, model, { batch: 50 });
       const logits = await session.run(held.images);
       session.destroy();

@@ -5,8 +5,9 @@ import {
   createRuntime,
   type DeviceLoss,
   type DeviceLostError,
+  type ImageModel,
+  isImageModel,
   isQuantized,
-  type Model,
   type QuantizedModel,
   quantizeModel,
   type Runtime,
@@ -23,7 +24,7 @@ export interface State {
   runtime: Runtime;
   /** The runtime to go on with after a loss of the device; rejects with the loss where there is none any more. */
   renew(loss: DeviceLostError): Promise<Runtime>;
-  model: Model;
+  model: ImageModel;
   test: Cifar10Images;
   calibration: Uint8Array;
   /** Networks made so far, and the fine-tuned ones, by row name. */
@@ -57,7 +58,8 @@ export async function open(
   const manifest: Manifest = JSON.parse(new TextDecoder().decode(await file('data/manifest.json')));
   const bytes = await fetchBytes(new URL(`weights/${STEM}.safetensors`, base), progress);
   const model = readModelFile(bytes);
-  if (isQuantized(model)) throw new Error(`weights/${STEM}.safetensors must hold the fp32 network`);
+  if (isQuantized(model) || !isImageModel(model))
+    throw new Error(`weights/${STEM}.safetensors must hold the fp32 network`);
   const parse = async (count: number, path: string) => (count ? parseCifar10(await file(path)) : NO_IMAGES);
   const test = await parse(manifest.testImages, 'data/test-images.bin');
   const calibration = await parse(manifest.calibrationImages, 'data/calibration-images.bin');
@@ -123,7 +125,7 @@ function describe({ model, test, calibration }: State, adapter: AdapterReport): 
 }
 
 /** The network of a row, quantized on first use. */
-export async function networkOf(state: State, name: CompareRowName): Promise<Model | QuantizedModel> {
+export async function networkOf(state: State, name: CompareRowName): Promise<ImageModel | QuantizedModel> {
   if (name === 'fp32') return state.model;
   const known = await state.trained(name);
   if (known) return known;

@@ -62,7 +62,7 @@ export function planOperator({
   );
   const plan = entry.plan({ opset, ...spec });
   for (const { dims } of plan.outputs) {
-    const most = `${operator}: an output must have at most ${MOST_ELEMENTS} elements`;
+    const most = `${operator}: an output must have at most ${MOST_ELEMENTS} elements, the limit of every buffer`;
     check(sizeOf(dims) <= MOST_ELEMENTS, most, dims);
   }
   return plan;

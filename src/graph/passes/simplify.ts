@@ -1,0 +1,45 @@
+import type { ConcreteGraph } from '../concrete.ts';
+import type { Node } from '../graph.ts';
+import { sizeOf } from '../ops/tensors.ts';
+import { isFloat } from '../ops/value.ts';
+
+/**
+ * Leaves out what changes nothing (Identity, Dropout, a Cast to the same dtype), and writes bounds in one way: a Min or Max
+ * with one number is a Clip.
+ */
+export function simplify(graph: ConcreteGraph): ConcreteGraph {
+  const renamed = new Map<string, string>();
+  const outputs = new Set(graph.outputs);
+  const nodes: Node[] = [];
+  for (const given of graph.nodes) {
+    const inputs = given.inputs.map((name) => (name === null ? null : (renamed.get(name) ?? name)));
+    const node = { ...given, inputs };
+    const [output] = node.outputs;
+    const same = passesOn(graph, node);
+    if (same && !outputs.has(output)) renamed.set(output, same);
+    else if (same) nodes.push({ ...node, op: 'Identity', inputs: [same], outputs: [output], attributes: {} });
+    else nodes.push(asClip(graph, node) ?? node);
+  }
+  return { ...graph, nodes };
+}
+
+/** The value that a node only gives another name. */
+function passesOn({ values }: ConcreteGraph, { op, inputs, outputs }: Node): string | null {
+  const unread = outputs.slice(1).every((name) => name === '' || values.get(name)?.data);
+  if (op === 'Identity' || (op === 'Dropout' && unread)) return inputs[0];
+  if (op !== 'Cast') return null;
+  return values.get(inputs[0]!)!.dtype === values.get(outputs[0])!.dtype ? inputs[0] : null;
+}
+
+function asClip({ values, opset }: ConcreteGraph, node: Node): Node | null {
+  if ((node.op !== 'Max' && node.op !== 'Min') || node.inputs.length !== 2 || opset < 11) return null;
+  const at = node.inputs.findIndex((name) => values.get(name!)!.data);
+  if (at < 0) return null;
+  const [value, limit] = [node.inputs[1 - at]!, node.inputs[at]!];
+  const { dims, dtype } = values.get(value)!;
+  const bound = values.get(limit)!;
+  if (!isFloat(dtype) || sizeOf(bound.dims) !== 1 || bound.dims.length > dims.length) return null;
+  // Clip takes scalars: a bound of another rank stays what it is.
+  if (bound.dims.length > 0) return null;
+  return { ...node, op: 'Clip', inputs: node.op === 'Max' ? [value, limit] : [value, null, limit] };
+}

@@ -5,6 +5,7 @@ import type { Runtime } from '../gpu/runtime.ts';
 import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import { fromWords, toWords, wordTypeOf } from '../graph/ops/value.ts';
 import { buildExecutor, type Executor, type Given } from './executor.ts';
+import { buildExternal, type ExternalPass } from './external.ts';
 import { givenOf } from './feed.ts';
 import type { Images } from './image-values.ts';
 import type { LoweredInput, LoweredModel, LoweredOutput } from './lower.ts';
@@ -25,6 +26,8 @@ export interface Engine {
    * @throws the signal's reason before the next batch; LloydError for any error of the GPU
    */
   run(images: Images, signal?: AbortSignal): Promise<Float32Array>;
+  /** Records a pass on the caller's buffers; nothing is submitted. */
+  encode: ExternalPass['encode'];
   /** All outputs of one set of inputs, which are read before it returns. */
   runTensors(tensors: Readonly<Record<string, OnnxTensor>>): Promise<Record<string, OnnxTensor>>;
   destroy(): void;
@@ -52,7 +55,9 @@ export async function buildEngine(
   const keep = new Set(computed.map(({ operand }) => operand.tensor));
   const executor = await buildExecutor(runtime, lowered, keep, signal);
   const staging: GPUBuffer[][] = [];
+  let external: ExternalPass | undefined;
   const destroy = () => {
+    external?.destroy();
     for (const buffer of staging.flat()) buffer.destroy();
     executor.destroy();
   };
@@ -69,6 +74,8 @@ export async function buildEngine(
         slots.push(guard.note('the outputs', () => device.createBuffer({ label, size, usage })));
       }
     }
+    external = await buildExternal(runtime, executor, lowered.bridges.inputs, lowered.bridges.outputs);
+    signal?.throwIfAborted();
     await guard.hear();
     sources = computed.map(({ operand }) => executor.arena.buffer(operand).buffer);
   } catch (error) {
@@ -175,6 +182,10 @@ export async function buildEngine(
         for (const flight of flights) await arrive(flight).catch(() => undefined);
         throw error;
       }
+    },
+    encode(...given) {
+      guard.alive();
+      external.encode(...given);
     },
     async runTensors(tensors) {
       const given = inputs.map((input) => givenOf(input, tensors[input.name]));

@@ -1,8 +1,9 @@
 import { check } from '../gpu/errors.ts';
 import { type ConcreteGraph, type ConcreteOptions, concreteGraph, located } from '../graph/concrete.ts';
 import type { Node } from '../graph/graph.ts';
+import { sizeOf } from '../graph/ops/tensors.ts';
 import { simplify } from '../graph/passes/simplify.ts';
-import { sinkTransposes } from '../graph/passes/transposes.ts';
+import { sinkTransposes, throughPermutation } from '../graph/passes/transposes.ts';
 import { channelAxes } from './channel-axes.ts';
 import { type ConvFrame, convolutionLayer, productLayer } from './conv-layers.ts';
 import type { ImageShape, Model } from './graph.ts';
@@ -166,7 +167,7 @@ export function fuseGraph(model: Model, options: ConcreteOptions = {}): FusedGra
       views.push({ node, source: varying[0], output: node.outputs[0] });
       continue;
     }
-    for (const layer of located(node, () => createLayers(frame, node, varying))) place(layer);
+    for (const layer of located(node, () => createLayers(frame, node, varying, views, roots))) place(layer);
   }
   check(layers.length > 0, `${graph.name}: a network must compute something`, 'its input as output');
   return { graph: { ...graph, values }, layers, views, root, axes };
@@ -223,7 +224,13 @@ function absorb(graph: ConcreteGraph, layer: ConvLayer | PlainLayer, node: Node)
   }
 }
 
-function createLayers(frame: ConvFrame, node: Node, varying: string[]): Layer[] {
+function createLayers(
+  frame: ConvFrame,
+  node: Node,
+  varying: string[],
+  views: ViewLayer[],
+  roots: Map<string, string>,
+): Layer[] {
   const { root } = frame;
   const made =
     convolutionLayer(frame, node) ??
@@ -231,7 +238,42 @@ function createLayers(frame: ConvFrame, node: Node, varying: string[]): Layer[] 
     poolLayer(frame, node) ??
     joinLayers(frame, node);
   if (made) return [made].flat();
-  return [{ kind: 'operator', name: node.name, node, inputs: varying.map(root), output: node.outputs[0] }];
+  const operator = (own: Node): OperatorLayer => ({
+    kind: 'operator',
+    name: node.name,
+    node: own,
+    inputs: own.inputs
+      .filter((name) => name !== null && !frame.values.get(name)!.data)
+      .map((name) => root(name!)),
+    output: own.outputs[0],
+  });
+  const turned = channelsInnermost(frame, node, varying);
+  if (!turned) return [operator(node)];
+  // The order that its operands lie in: its transposes are views.
+  return turned.flatMap((own) => {
+    if (!VIEWS.includes(own.op)) return [operator(own)];
+    roots.set(own.outputs[0], root(own.inputs[0]!));
+    views.push({ node: own, source: own.inputs[0]!, output: own.outputs[0] });
+    return [];
+  });
+}
+
+/** A node whose channels are not its last dimension, with that order round it which images lie in. */
+function channelsInnermost(
+  { graph, values, axes }: ConvFrame,
+  node: Node,
+  varying: readonly string[],
+): Node[] | null {
+  const rank = values.get(node.outputs[0])!.dims.length;
+  const [name] = varying
+    .filter((each) => values.get(each)!.dims.length >= rank)
+    .sort((a, b) => sizeOf(values.get(b)!.dims) - sizeOf(values.get(a)!.dims));
+  const axis = name === undefined ? undefined : axes.get(name);
+  if (name === undefined || axis === undefined) return null;
+  const { dims } = values.get(name)!;
+  if (dims.length < 3 || axis === 0 || sizeOf(dims.slice(axis + 1)) === 1) return null;
+  const perm = [...dims.map((_, i) => i).filter((i) => i !== axis), axis];
+  return throughPermutation(graph, values, node, name, perm);
 }
 
 /** Sums and concatenations along channels; an activation that no layer takes in is a concatenation of one. */

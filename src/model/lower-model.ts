@@ -6,6 +6,7 @@ import type { Value } from '../graph/ops/value.ts';
 import { loadImageKernel } from '../kernels/load-image.ts';
 import { prepareKernels } from '../quantize/kernel-choice.ts';
 import { requantizeConstant } from '../quantize/requantize.ts';
+import { inputBridge, outputBridge } from './external.ts';
 import { type FusedGraph, fuseGraph, type Layer, layerSources } from './fuse.ts';
 import type { Model } from './graph.ts';
 import { imageOf } from './images.ts';
@@ -124,7 +125,12 @@ export async function lowerFused(
     options.only !== undefined
       ? []
       : graph.outputs.map((name) => lowerOutput(graph.values, name, placement, qparams));
-  return { inputs, steps: placement.steps, outputs };
+  const placing = { values: graph.values, qparams };
+  const bridges = {
+    inputs: inputs.map((input) => inputBridge(placing, input)),
+    outputs: outputs.flatMap((output) => outputBridge(placing, output) ?? []),
+  };
+  return { inputs, steps: placement.steps, outputs, bridges };
 }
 
 /** The layers that compute in integers. */

@@ -5,6 +5,7 @@ import type { OnnxDType } from '../graph/ops/value.ts';
 import type { FloatChoice } from '../quantize/float-choice.ts';
 import type { Int8Choice, KernelPreference } from '../quantize/kernel-choice.ts';
 import { roundHalfToEven } from '../reference/round.ts';
+import type { Bridge } from './external.ts';
 import type { ConvLayer } from './fuse.ts';
 import type { ImageShape } from './graph.ts';
 import type { ImageView } from './images.ts';
@@ -72,6 +73,8 @@ export interface LoweredModel {
   inputs: LoweredInput[];
   steps: Step[];
   outputs: LoweredOutput[];
+  /** Between the caller's buffers and the inputs and outputs. */
+  bridges: { inputs: Bridge[]; outputs: Bridge[] };
 }
 
 /** Kernels and tiles that a tuner has found for layers; null leaves a layer the library's own choice. */

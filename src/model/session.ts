@@ -12,6 +12,7 @@ import { checkNetwork } from './check-network.ts';
 import { checkValues } from './check-values.ts';
 import { buildEngine, type Engine } from './engine.ts';
 import type { PlanEntry } from './executor.ts';
+import type { External } from './external.ts';
 import { fuseGraph } from './fuse.ts';
 import type { Model } from './graph.ts';
 import { checkFiniteImages, type Images } from './image-values.ts';
@@ -69,6 +70,23 @@ export interface Session {
     inputs: Readonly<Record<string, OnnxTensor>>,
     options?: RunOptions,
   ): Promise<Record<string, OnnxTensor>>;
+  /**
+   * Records a pass into the caller's encoder, from and to the caller's buffers: a word an element (float32, or int32 for
+   * integers), in the usual order of the shapes that it was compiled for. Nothing is submitted. Outputs that are left out
+   * stay unread. Buffers are of the session's own device: inputs with `COPY_SRC`, outputs with `COPY_DST`.
+   *
+   * @throws LloydError for a name that the network lacks, a missing input, a buffer that is too small, or a session that
+   *   was destroyed; a DeviceLostError when the device is lost
+   * @example
+   * const encoder = device.createCommandEncoder();
+   * session.encode(encoder, { image: imageBuffer }, { scores: scoreBuffer });
+   * device.queue.submit([encoder.finish()]);
+   */
+  encode(
+    encoder: GPUCommandEncoder,
+    inputs: Readonly<Record<string, External>>,
+    outputs: Readonly<Record<string, External>>,
+  ): void;
   /**
    * Takes the session over to another runtime, after its own has lost its device: pipelines and buffers are made again
    * from the model and the options that `compile` was given, the picks of its tuning included. Runs that were called
@@ -239,6 +257,10 @@ export async function compile(
       return bytesOf(engine);
     },
     run,
+    encode(encoder, given, wanted) {
+      if (destroyed) throw gone();
+      engine.encode(encoder, given, wanted);
+    },
     recover(on) {
       return queue.add(async () => {
         checkRuntime(on);

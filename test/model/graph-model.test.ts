@@ -217,3 +217,32 @@ describe('quantized', () => {
     again.destroy();
   });
 });
+
+describe('encode', () => {
+  test('records on the buffers of the caller, in floats and in integers', async () => {
+    const model = channelsLast();
+    const image = floats([2, 9, 7, 3], 0.5);
+    const int8 = await quantizeModel(gpu.runtime, model, {
+      method: 'linear',
+      bits: 8,
+      calibration: [{ image }],
+    });
+    for (const network of [model, int8]) {
+      const session = await compile(gpu.runtime, network, { shapes: { batch: 2 } });
+      const want = await session.run({ image });
+      await gpu.runtime.scope(async ({ upload, empty }) => {
+        const given = upload(image.data as Float32Array);
+        const [c, probabilities] = [empty(want.c.data.byteLength), empty(want.probabilities.data.byteLength)];
+        for (let pass = 0; pass < 2; pass++) {
+          gpu.runtime.record((encoder) => session.encode(encoder, { image: given }, { c, probabilities }));
+        }
+        expect(new Float32Array(await gpu.runtime.read(c))).toEqual(want.c.data);
+        expect(new Float32Array(await gpu.runtime.read(probabilities))).toEqual(want.probabilities.data);
+        const encoder = gpu.runtime.device.createCommandEncoder();
+        expect(() => session.encode(encoder, {}, { c })).toThrow(/image: every input must be given/);
+        expect(() => session.encode(encoder, { image: c }, { c })).toThrow(/must hold 1512 bytes/);
+      });
+      session.destroy();
+    }
+  });
+});

@@ -33,15 +33,54 @@ export function sinkTransposes(graph: ConcreteGraph): ConcreteGraph {
   return new Sinking(graph).result();
 }
 
+/**
+ * The nodes that compute what one does with its dimensions in another order: transposes of what it reads, the node, and
+ * transposes back. null where that is more than renaming its axes.
+ *
+ * @param values gets the values that lie between
+ * @param name of the input that is put in the order of `perm`; the others follow
+ */
+export function throughPermutation(
+  graph: ConcreteGraph,
+  values: Map<string, Value>,
+  node: Node,
+  name: string,
+  perm: Perm,
+): Node[] | null {
+  const sinking = new Sinking({ ...graph, inputs: [] }, values, true);
+  return sinking.around(node, name, perm);
+}
+
 class Sinking {
-  private readonly values: Map<string, Value>;
   private readonly nodes: Node[] = [];
   private readonly moved = new Map<string, Moved>();
   private readonly made = new Set<string>();
   private readonly constants = new Map<string, string>();
 
-  constructor(private readonly graph: ConcreteGraph) {
-    this.values = new Map(graph.values);
+  constructor(
+    private readonly graph: ConcreteGraph,
+    private readonly values = new Map(graph.values),
+    private readonly anyOperand = false,
+  ) {}
+
+  around(node: Node, name: string, perm: Perm): Node[] | null {
+    const inverse = perm.map((_, axis) => perm.indexOf(axis));
+    const source = `${name}/${perm.join('')}`;
+    const known = this.values.has(source);
+    const { dtype, dims } = this.values.get(name)!;
+    this.moved.set(name, { source, perm: inverse });
+    if (!this.sink(node)) return null;
+    for (const output of node.outputs) if (output !== '') this.make(output);
+    if (known) return this.nodes;
+    this.values.set(source, { dtype, dims: perm.map((axis) => dims[axis]) });
+    const first = {
+      op: 'Transpose',
+      name: source,
+      inputs: [name],
+      outputs: [source],
+      attributes: { perm: [...perm] },
+    };
+    return [first, ...this.nodes];
   }
 
   result(): ConcreteGraph {
@@ -89,6 +128,7 @@ class Sinking {
     if (REDUCTIONS.includes(node.op)) return this.reduction(node, perm);
     if (node.op === 'Pad') return this.pad(node, perm);
     if (node.op === 'Slice') return this.slice(node, perm);
+    if (node.op === 'Resize') return this.resize(node, perm);
     const { opset } = this.graph;
     const byAxis = node.op === 'Split' || (/^(Log)?Softmax$/.test(node.op) && opset >= 13);
     if (!byAxis) return false;
@@ -116,7 +156,7 @@ class Sinking {
 
   /** Whether an operand can follow `perm` for nothing: it moves along, is a constant, or only its shape changes. */
   private follows(name: string | null, perm: Perm): boolean {
-    if (name === null) return true;
+    if (name === null || this.anyOperand) return true;
     const value = this.values.get(name)!;
     const own = this.moved.get(name);
     if (value.data || (own && `${own.perm}` === `${perm}`)) return true;
@@ -206,8 +246,8 @@ class Sinking {
         attributes: { perm: inverse },
       });
     }
-    const { source: base, perm: left } = this.moved.get(turned)!;
-    if (left.every((axis, i) => axis === i)) return base;
+    const { source: base, perm: left } = this.moved.get(turned) ?? { source: turned, perm: [0] };
+    if (left.length === 1 || left.every((axis, i) => axis === i)) return base;
     this.make(turned);
     return turned;
   }
@@ -265,6 +305,31 @@ class Sinking {
     const { source } = this.moved.get(node.inputs[0]!)!;
     const own = axes.map((axis) => perm[(axis + rank) % rank]);
     this.replace(node, perm, this.withNumbers(node, source, 3, 'axes', own));
+    return true;
+  }
+
+  private resize(node: Node, perm: Perm): boolean {
+    const rank = perm.length;
+    const [, ...lists] = node.inputs;
+    const axes = node.attributes.axes as readonly number[] | undefined;
+    const given = lists.map((name) => (name ? this.values.get(name) : undefined));
+    const cropped = node.attributes.coordinate_transformation_mode === 'tf_crop_and_resize';
+    if (cropped || given.some((value) => value && !value.data)) return false;
+    const inputs: (string | null)[] = [this.moved.get(node.inputs[0]!)!.source, ...lists];
+    const attributes = { ...node.attributes };
+    if (axes) attributes.axes = axes.map((axis) => perm[(axis + rank) % rank]);
+    else {
+      for (const [i, value] of given.entries()) {
+        if (value?.dims[0] !== rank) continue;
+        const own = numbersOf(value);
+        const list = Array<number>(rank);
+        for (const [at, axis] of perm.entries()) list[axis] = own[at];
+        const name = `${node.outputs[0]}/list${i}`;
+        this.values.set(name, fromWords(value.dtype, [rank], list));
+        inputs[i + 1] = name;
+      }
+    }
+    this.replace(node, perm, { inputs, attributes });
     return true;
   }
 

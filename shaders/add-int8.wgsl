@@ -7,20 +7,22 @@
 //   ADD 3  xnn-rndnu:        XNNPACK's vadd: ((A - zA) mA + (B - zB) mB + 2^(shift - 1)) >> shift, + zY
 //
 // buffer  shape    dtype and packing
-// a       a_count  int8 or uint8, four a word, element i in bits 8 * (i % 4) .. + 7
+// a       a_count  PACKED 1: int8 or uint8, four a word, element i in bits 8 * (i % 4) .. + 7; PACKED 0: i32, one a word
 // b       b_count  as a
 // output  count    as a
 //
 // Element i reads a[i % a_count] and b[i % b_count], which is broadcasting over leading dimensions.
 // Params words: ADD 0 f32 bits of rA, rB, f in *_word; 1 f32 bits of sA, sB, sY in *_word; 2 multipliers
 // (lib/requantize.wgsl) in *_word and *_more; 3 mA and mB in *_word and the shift in y_word.
-// An int8 byte v is read as (v ^ 0x80) - 128 and the zero points are 128 larger; A above is the byte's value.
+// An int8 byte v is read as (v ^ 0x80) - 128 and the zero points are 128 larger; A above is the byte's value. Whole
+// words are values already: shifts of 0, and zero points as they are.
 //
-// One thread writes one word, four codes; the last word's missing codes are zeros.
+// One thread writes one word, four codes or one; the last word's missing codes are zeros.
 // ADD 0 and 1 are in integers (lib/exact-float.wgsl) like 2 and 3, so the same bits on every adapter.
 
 override WORKGROUP_SIZE: u32 = 64u;
 const ADD: u32 = 0u;
+const PACKED: u32 = 1u;
 
 struct Params {
   count: u32,
@@ -119,6 +121,13 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let word = (group.x + group.y * groups.x) * WORKGROUP_SIZE + lane;
+  if (PACKED == 0u) {
+    if (word < params.count) {
+      let sum = sum_of(bitcast<i32>(a[word % params.a_count]), bitcast<i32>(b[word % params.b_count]));
+      output[word] = bitcast<u32>(sum);
+    }
+    return;
+  }
   let first = word * 4u;
   if (first >= params.count) { return; }
   var packed = 0u;

@@ -6,11 +6,12 @@
 //   RESCALE 2  equal scales:    x - z_i + z_y, saturated: what every rule gives for s_i = s_y
 //
 // buffer  shape                     dtype and packing
-// input   rows, input_stride        int8 or uint8, four a word; input_stride in bytes, any
+// input   rows, input_stride        PACKED 1: int8 or uint8, four a word, input_stride in bytes, any; PACKED 0: i32, one a word
 // output  rows, output_words        as the input; a row begins at a whole word
 //
-// A row is everything from the concatenated axis on. The input's `length` bytes a row go to bytes start .. start +
-// length - 1 of the output's row. An int8 byte v is read as (v ^ 0x80) - 128 and its zero point is 128 larger.
+// A row is everything from the concatenated axis on. The input's `length` elements a row go to elements start .. start +
+// length - 1 of the output's row. An int8 byte v is read as (v ^ 0x80) - 128 and its zero point is 128 larger; whole
+// words are values already.
 //
 // One thread writes one word of the `words` that the input touches in a row: bytes before the input's first are kept,
 // which is why inputs go in order, bytes after its last are zeros until the next input or for good.
@@ -18,6 +19,7 @@
 
 override WORKGROUP_SIZE: u32 = 64u;
 const RESCALE: u32 = 0u;
+const PACKED: u32 = 1u;
 
 struct Params {
   rows: u32,
@@ -41,9 +43,13 @@ struct Params {
 @group(0) @binding(1) var<storage, read> input: array<u32>;
 @group(0) @binding(2) var<storage, read_write> output: array<u32>;
 
-fn code_of(byte: u32) -> i32 {
-  let value = ((input[byte >> 2u] >> (8u * (byte & 3u))) & 0xffu) ^ params.flip;
-  let difference = i32(value) - params.zero;
+fn value_of(index: u32) -> i32 {
+  if (PACKED == 0u) { return bitcast<i32>(input[index]); }
+  return i32(((input[index >> 2u] >> (8u * (index & 3u))) & 0xffu) ^ params.flip);
+}
+
+fn code_of(index: u32) -> i32 {
+  let difference = value_of(index) - params.zero;
   let zero_point = params.zero_point;
   if (RESCALE == 1u) {
     let multiplier = vec2u(params.multiplier, params.multiplier_more);
@@ -66,6 +72,12 @@ fn main(
   let index = (group.x + group.y * groups.x) * WORKGROUP_SIZE + lane;
   let row = index / params.words;
   if (row >= params.rows) { return; }
+  if (PACKED == 0u) {
+    let place = index % params.words;
+    let code = code_of(row * params.input_stride + place);
+    output[row * params.output_words + params.start + place] = bitcast<u32>(code);
+    return;
+  }
   let word = (params.start >> 2u) + index % params.words;
   let at = row * params.output_words + word;
   var packed = 0u;

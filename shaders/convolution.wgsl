@@ -1,22 +1,24 @@
-// f32 convolution or transposed convolution of 1 to 3 spatial dimensions, channels first, in groups, with its bias.
+// Convolution or transposed convolution of 1 to 3 spatial dimensions, channels first, in groups, with its bias.
 //
 //   y[n, o, p] = bias[o] + sum over c, t of x[n, c, at(p, t)] * w[o, c, t]
 //   at(p, t) = p * stride + t * dilation - pad                      TRANSPOSED 0
 //   at(p, t) = (p + pad - t * dilation) / stride, where whole       TRANSPOSED 1
 //
 // buffer   shape                                     dtype
-// input    batch, channels, spatial                  f32
-// weights  outputs, group_channels, kernel           f32; TRANSPOSED 1: channels, group_outputs, kernel
-// bias     outputs                                   f32; unread where HAS_BIAS is 0
-// output   batch, outputs, spatial                   f32
+// input    batch, channels, spatial                  Element: f32 or i32
+// weights  outputs, group_channels, kernel           Element; TRANSPOSED 1: channels, group_outputs, kernel
+// bias     outputs                                   Element; unread where HAS_BIAS is 0
+// output   batch, outputs, spatial                   Element
 //
 // One thread makes OUTPUTS channels of one group at one place: every input value that it loads serves them all, its
 // neighbours read neighbouring values, and weights are the same for all of a workgroup's lanes but at its ends. With
 // one channel a group (depthwise) OUTPUTS is 1 and the loop over channels one round: no product is of a zero.
 // A group's channels need fill no tile: the last thread repeats its last channel and doesn't write it.
 //
-// Fewer than three dimensions are led by ones. What lies outside counts as zero. Sums run over c, then t, in order.
+// Fewer than three dimensions are led by ones. What lies outside counts as zero. Sums run over c, then t, in order;
+// those of integers wrap.
 
+alias Element = f32;
 const OUTPUTS: u32 = 4u;
 override TRANSPOSED: u32 = 0u;
 override HAS_BIAS: u32 = 1u;
@@ -44,26 +46,26 @@ struct Params {
   dilation_depth: u32,
   dilation_height: u32,
   dilation_width: u32,
-  pad_depth: i32,
-  pad_height: i32,
-  pad_width: i32,
+  pad_depth: u32,
+  pad_height: u32,
+  pad_width: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<f32>;
-@group(0) @binding(2) var<storage, read> weights: array<f32>;
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> output: array<f32>;
+@group(0) @binding(1) var<storage, read> input: array<Element>;
+@group(0) @binding(2) var<storage, read> weights: array<Element>;
+@group(0) @binding(3) var<storage, read> bias: array<Element>;
+@group(0) @binding(4) var<storage, read_write> output: array<Element>;
 
 // Where tap t of place p reads along an axis of `size`, or -1.
-fn reads(p: u32, t: u32, size: u32, stride: u32, dilation: u32, pad: i32) -> i32 {
+fn reads(p: u32, t: u32, size: u32, stride: u32, dilation: u32, pad: u32) -> i32 {
   if (TRANSPOSED == 1u) {
-    let moved = i32(p) + pad - i32(t * dilation);
+    let moved = i32(p + pad - t * dilation);
     if (moved < 0 || u32(moved) % stride != 0u) { return -1; }
     let at = u32(moved) / stride;
     return select(-1, i32(at), at < size);
   }
-  let at = i32(p * stride + t * dilation) - pad;
+  let at = i32(p * stride + t * dilation - pad);
   return select(-1, at, at >= 0 && at < i32(size));
 }
 
@@ -92,7 +94,7 @@ fn main(
   let channel_stride = select(taps, params.group_outputs * taps, TRANSPOSED == 1u);
   let group_weights = group * params.group_outputs * params.group_channels * taps;
   var base: array<u32, OUTPUTS>;
-  var sums: array<f32, OUTPUTS>;
+  var sums: array<Element, OUTPUTS>;
   for (var i = 0u; i < OUTPUTS; i++) {
     let channel = min(first + i, params.group_outputs - 1u);
     base[i] = group_weights + channel * output_stride;

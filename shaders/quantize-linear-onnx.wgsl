@@ -1,4 +1,4 @@
-// ONNX QuantizeLinear for what shaders/quantize-linear.wgsl leaves out: blocks, float16 and int32 inputs, 16-bit codes.
+// ONNX QuantizeLinear, a word an element: floats or int32 to codes of any type, per tensor, per axis or in blocks.
 //
 //   code[i] = clamp(rne(f32(input[i] / scale)) + zero_point, low, high)   the zero point after rounding; division
 //
@@ -6,23 +6,22 @@
 // outer * outer_stride + (a / block_size) * axis_stride + inner * inner_stride: per tensor all strides are 0, per
 // axis (0, 1, 0) with blocks of 1, blocked (blocks * inners, inners, 1).
 //
-// buffer       shape  dtype and packing
-// input        count  INPUT 0: f32 bits; 1: f16 bits, two a word, the first in the low half; 2: i32
+// buffer       shape  dtype
+// input        count  INPUT 0: f32 bits; 1: i32
 // scales       any    f32 bits, positive and finite
 // zero_points  any    i32, one a scale
-// output       count  OUTPUT_BITS 8 or 16 a code, lowest bits first; 4- and 2-bit codes take a byte each
+// output       count  i32
 //
-// One thread writes one output word: four or two codes.
+// One thread makes one code.
 // PRECISION 1 rounds the quotient to f16 first (ONNX's `precision`); one correctly rounded f32 division before it
 // is innocent, because 24 >= 2 * 11 + 2 bits.
 // OVERFLOW 1 is the lab's: the rounded value, and then its sum with the zero point, wrap to int8 before the clamp.
 // Edge cases: infinities saturate; a quotient of NaN gives `low` (as in ONNX Runtime), which a NaN,
-// infinities and zeros make; the last word's missing codes are zeros.
+// infinities and zeros make.
 // All in integers (lib/exact-float.wgsl, lib/half-float.wgsl), so the same bits on every adapter.
 
 override WORKGROUP_SIZE: u32 = 64u;
 const INPUT: u32 = 0u;
-const OUTPUT_BITS: u32 = 8u;
 const PRECISION: u32 = 0u;
 const OVERFLOW: u32 = 0u;
 
@@ -42,11 +41,10 @@ struct Params {
 @group(0) @binding(1) var<storage, read> input: array<u32>;
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 @group(0) @binding(3) var<storage, read> zero_points: array<i32>;
-@group(0) @binding(4) var<storage, read_write> output: array<u32>;
+@group(0) @binding(4) var<storage, read_write> output: array<i32>;
 
 fn input_bits(index: u32) -> u32 {
-  if (INPUT == 1u) { return f16_to_f32_bits((input[index >> 1u] >> (16u * (index & 1u))) & 0xffffu); }
-  if (INPUT == 2u) { return f32_from_i32_bits(bitcast<i32>(input[index])); }
+  if (INPUT == 1u) { return f32_from_i32_bits(bitcast<i32>(input[index])); }
   return input[index];
 }
 
@@ -78,13 +76,6 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let width = 32u / OUTPUT_BITS;
-  let word = (group.x + group.y * groups.x) * WORKGROUP_SIZE + lane;
-  let first = word * width;
-  if (first >= params.count) { return; }
-  var packed = 0u;
-  for (var i = 0u; i < min(width, params.count - first); i++) {
-    packed |= (bitcast<u32>(code_of(first + i)) & ((1u << OUTPUT_BITS) - 1u)) << (OUTPUT_BITS * i);
-  }
-  output[word] = packed;
+  let index = (group.x + group.y * groups.x) * WORKGROUP_SIZE + lane;
+  if (index < params.count) { output[index] = code_of(index); }
 }

@@ -10,6 +10,8 @@ import { timedCalls } from './timed.ts';
 
 /** An operator on tensors of one size; the kernel that is timed, and what it has to move or compute. */
 interface OperatorCase {
+  /** The case's name, if not the kernel's. */
+  name?: string;
   kernel: string;
   shape: string;
   batch: number;
@@ -25,25 +27,21 @@ interface OperatorCase {
 interface Sizes {
   /** Weights, quantized in blocks of 32 along their rows. */
   weights: readonly [rows: number, columns: number];
-  /** An activation of the VGG. */
-  activation: readonly [N: number, C: number, H: number];
   /** A convolution with its 3x3 kernel, NCHW. */
   conv: readonly [N: number, C: number, H: number, O: number];
   matmul: readonly [M: number, N: number, K: number];
 }
 
 const SIZES: Record<Size, Sizes> = {
-  tiny: { weights: [5, 96], activation: [2, 8, 5], conv: [2, 5, 6, 7], matmul: [9, 13, 11] },
-  quick: { weights: [128, 1024], activation: [4, 64, 32], conv: [1, 64, 16, 64], matmul: [64, 128, 256] },
+  tiny: { weights: [5, 96], conv: [2, 5, 6, 7], matmul: [9, 13, 11] },
+  quick: { weights: [128, 1024], conv: [1, 64, 16, 64], matmul: [64, 128, 256] },
   standard: {
     weights: [1024, 4096],
-    activation: [32, 64, 32],
     conv: [4, 128, 16, 128],
     matmul: [256, 512, 512],
   },
   gpu: {
     weights: [4096, 4096],
-    activation: [250, 64, 32],
     conv: [250, 128, 16, 128],
     matmul: [2048, 2048, 2048],
   },
@@ -51,10 +49,10 @@ const SIZES: Record<Size, Sizes> = {
 
 const BLOCK = 32;
 
-/** ONNX operators, by the path that takes every shape and attribute; the twins are the operators' own. */
+/** ONNX's operators on codes, a word each; the twins are the operators' own. */
 export function operatorCases(size: Size): BenchCase[] {
-  const { weights, activation, conv, matmul } = SIZES[size];
-  return [...linear(weights), ...elementWise(activation), ...products(conv, matmul)].map(operatorCase);
+  const { weights, conv, matmul } = SIZES[size];
+  return [...linear(weights), ...products(conv, matmul)].map(operatorCase);
 }
 
 function linear([rows, columns]: Sizes['weights']): OperatorCase[] {
@@ -78,7 +76,7 @@ function linear([rows, columns]: Sizes['weights']): OperatorCase[] {
       codes(5, count / BLOCK).map((code) => code >> 4),
     );
   const shape = `(rows=${rows},columns=${columns},block=${BLOCK})`;
-  const bytes = count * 5 + (count / BLOCK) * 8;
+  const bytes = count * 8 + (count / BLOCK) * 8;
   return [
     {
       kernel: 'quantize-linear-onnx',
@@ -110,38 +108,12 @@ function linear([rows, columns]: Sizes['weights']): OperatorCase[] {
   ];
 }
 
-function elementWise([N, C, H]: Sizes['activation']): OperatorCase[] {
-  const dims = [N, C, H, H];
-  const count = N * C * H * H;
-  const quantized = (seed: number, scale: number, zeroPoint: number) => [
-    int8(dims, codes(seed, count)),
-    ...qparams(scale, zeroPoint),
-  ];
-  const common = { shape: `(N=${N},H=${H},C=${C})`, batch: N };
-  return [
-    {
-      ...common,
-      kernel: 'add-int8',
-      operator: 'QLinearAdd',
-      inputs: () => [...quantized(7, 0.02, 3), ...quantized(8, 0.05, -7), ...qparams(0.06, -5)],
-      bytes: count * 3,
-    },
-    {
-      ...common,
-      kernel: 'concat-int8',
-      operator: 'QLinearConcat',
-      inputs: () => [...qparams(0.06, -5), ...quantized(7, 0.02, 3), ...quantized(8, 0.05, -7)],
-      attributes: { axis: 1 },
-      bytes: count * 4,
-    },
-  ];
-}
-
 function products([N, C, H, O]: Sizes['conv'], [M, columns, K]: Sizes['matmul']): OperatorCase[] {
   const scalar = (value: number) => int8([], Int8Array.of(value));
   return [
     {
-      kernel: 'conv-integer',
+      name: 'conv-integer',
+      kernel: 'convolution',
       shape: `(N=${N},H=${H},C=${C},O=${O},K=3)`,
       batch: N,
       operator: 'ConvInteger',
@@ -155,7 +127,8 @@ function products([N, C, H, O]: Sizes['conv'], [M, columns, K]: Sizes['matmul'])
       operations: 2 * N * H * H * 9 * C * O,
     },
     {
-      kernel: 'matmul-integer',
+      name: 'matmul-integer',
+      kernel: 'matmul',
       shape: `(M=${M},N=${columns},K=${K})`,
       batch: M,
       operator: 'MatMulInteger',
@@ -172,7 +145,7 @@ function products([N, C, H, O]: Sizes['conv'], [M, columns, K]: Sizes['matmul'])
 
 function operatorCase(spec: OperatorCase): BenchCase {
   return {
-    name: `${spec.kernel}${spec.shape}`,
+    name: `${spec.name ?? spec.kernel}${spec.shape}`,
     subjects: [
       {
         implementation: 'lloyd',
@@ -224,7 +197,3 @@ const ARRAYS: Record<string, { from(data: ArrayLike<number>): TensorData }> = {
 const codes = (seed: number, count: number) => repeated((n) => seeded(seed).int8s(n), count);
 const float32 = (dims: readonly number[], data: Float32Array): Tensor => ({ dtype: 'float32', dims, data });
 const int8 = (dims: readonly number[], data: Int8Array): Tensor => ({ dtype: 'int8', dims, data });
-const qparams = (scale: number, zeroPoint: number) => [
-  float32([], Float32Array.of(scale)),
-  int8([], Int8Array.of(zeroPoint)),
-];

@@ -34,6 +34,7 @@ export const addInt8 = defineKernel({
     yMore: 'u32',
   },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] } },
-  constants: { REQUANTIZE: REQUANTIZE_VALUES, ADD: ['0u', '1u', '2u', '3u'] },
-  workgroups: ({ count }, { WORKGROUP_SIZE }) => Math.ceil(count / (4 * WORKGROUP_SIZE)),
+  constants: { REQUANTIZE: REQUANTIZE_VALUES, ADD: ['0u', '1u', '2u', '3u'], PACKED: ['0u', '1u'] },
+  workgroups: ({ count }, { WORKGROUP_SIZE, PACKED = 1 }) =>
+    Math.ceil(count / ((PACKED ? 4 : 1) * WORKGROUP_SIZE)),
 });

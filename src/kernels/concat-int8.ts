@@ -30,6 +30,6 @@ export const concatInt8 = defineKernel({
     multiplierMore: 'u32',
   },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] } },
-  constants: { REQUANTIZE: REQUANTIZE_VALUES, RESCALE: ['0u', '1u', '2u'] },
+  constants: { REQUANTIZE: REQUANTIZE_VALUES, RESCALE: ['0u', '1u', '2u'], PACKED: ['0u', '1u'] },
   workgroups: ({ rows, words }, { WORKGROUP_SIZE }) => Math.ceil((rows * words) / WORKGROUP_SIZE),
 });

@@ -2,7 +2,7 @@ import source from '../../shaders/convolution.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { checkTransposedWindow, checkWindow } from '../gpu/window.ts';
 
-/** f32 convolution or transposed convolution, channels first; see shaders/convolution.wgsl. */
+/** Convolution or transposed convolution of floats or integers, channels first; see shaders/convolution.wgsl. */
 export const convolution = defineKernel({
   name: 'convolution',
   wgsl: [source],
@@ -24,14 +24,14 @@ export const convolution = defineKernel({
     ...({ outputDepth: 'u32', outputHeight: 'u32', outputWidth: 'u32', kernelDepth: 'u32' } as const),
     ...({ kernelHeight: 'u32', kernelWidth: 'u32', strideDepth: 'u32', strideHeight: 'u32' } as const),
     ...({ strideWidth: 'u32', dilationDepth: 'u32', dilationHeight: 'u32', dilationWidth: 'u32' } as const),
-    ...({ padDepth: 'i32', padHeight: 'i32', padWidth: 'i32' } as const),
+    ...({ padDepth: 'u32', padHeight: 'u32', padWidth: 'u32' } as const),
   },
   overrides: {
     TRANSPOSED: { default: 0, allowed: [0, 1] },
     HAS_BIAS: { default: 1, allowed: [0, 1] },
     WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },
   },
-  constants: { OUTPUTS: ['1u', '4u'] },
+  constants: { OUTPUTS: ['1u', '4u'], Element: ['f32', 'i32'] },
   check: (name, params, { TRANSPOSED }) =>
     TRANSPOSED === 1 ? checkTransposedWindow(name, params) : checkWindow(name, params),
   workgroups: ({ threads }, { WORKGROUP_SIZE }) => Math.ceil(threads / WORKGROUP_SIZE),

@@ -1,14 +1,13 @@
 import source from '../../shaders/dequantize-linear-onnx.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
-import halfFloat from '../../shaders/lib/half-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** DequantizeLinear with blocks, 16- and 32-bit codes and float16; see shaders/dequantize-linear-onnx.wgsl. */
+/** ONNX DequantizeLinear, a word an element; see shaders/dequantize-linear-onnx.wgsl. */
 export const dequantizeLinearOnnx = defineKernel({
   name: 'dequantize-linear-onnx',
-  wgsl: [exactFloat, halfFloat, source],
+  wgsl: [exactFloat, source],
   bindings: {
-    input: { access: 'read', type: 'u32' },
+    input: { access: 'read', type: 'i32' },
     scales: { access: 'read', type: 'u32' },
     zeroPoints: { access: 'read', type: 'i32' },
     output: { access: 'write', type: 'u32' },
@@ -23,7 +22,5 @@ export const dequantizeLinearOnnx = defineKernel({
     innerStride: 'u32',
   },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] } },
-  constants: { INPUT_BITS: ['8u', '16u', '32u'], SIGNED: ['0u', '1u'], OUTPUT: ['0u', '1u'] },
-  workgroups: ({ count }, { WORKGROUP_SIZE, OUTPUT }) =>
-    Math.ceil(count / ((OUTPUT ? 2 : 1) * WORKGROUP_SIZE)),
+  workgroups: ({ count }, { WORKGROUP_SIZE }) => Math.ceil(count / WORKGROUP_SIZE),
 });

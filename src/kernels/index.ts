@@ -17,7 +17,6 @@ import { codebookGatherKernel } from './codebook-gather.ts';
 import { codebookGradientKernel } from './codebook-gradient.ts';
 import { concat } from './concat.ts';
 import { concatInt8 } from './concat-int8.ts';
-import { convInteger } from './conv-integer.ts';
 import { conv2dKernel } from './conv2d.ts';
 import { conv2dBroadcastKernel } from './conv2d-broadcast.ts';
 import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
@@ -57,7 +56,6 @@ import { kmeansUpdate } from './kmeans-update.ts';
 import { loadImageKernel } from './load-image.ts';
 import { matmul } from './matmul.ts';
 import { matmulInt8Kernel } from './matmul-int8.ts';
-import { matmulInteger } from './matmul-integer.ts';
 import { matvecInt8Kernel } from './matvec-int8.ts';
 import { maxPool2dKernel } from './max-pool2d.ts';
 import { maxPool2dGradientKernel } from './max-pool2d-gradient.ts';
@@ -126,7 +124,6 @@ export const kernels = {
   conv2dTiledF16: conv2dTiledF16Kernel,
   conv2dUnrolled: conv2dUnrolledKernel,
   conv2dUnrolledBroadcast: conv2dUnrolledBroadcastKernel,
-  convInteger,
   depthwiseConv2d: depthwiseConv2dKernel,
   depthwiseFilterGradient: depthwiseFilterGradientKernel,
   depthwiseInputGradient: depthwiseInputGradientKernel,
@@ -147,7 +144,6 @@ export const kernels = {
   loadImage: loadImageKernel,
   matmul,
   matmulInt8: matmulInt8Kernel,
-  matmulInteger,
   matvecInt8: matvecInt8Kernel,
   maxPool2d: maxPool2dKernel,
   maxPool2dGradient: maxPool2dGradientKernel,

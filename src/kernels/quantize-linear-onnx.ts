@@ -3,7 +3,7 @@ import halfFloat from '../../shaders/lib/half-float.wgsl?raw';
 import source from '../../shaders/quantize-linear-onnx.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** QuantizeLinear with blocks, float16, int32 and 16-bit codes; see shaders/quantize-linear-onnx.wgsl. */
+/** ONNX QuantizeLinear, a word an element; see shaders/quantize-linear-onnx.wgsl. */
 export const quantizeLinearOnnx = defineKernel({
   name: 'quantize-linear-onnx',
   wgsl: [exactFloat, halfFloat, source],
@@ -11,7 +11,7 @@ export const quantizeLinearOnnx = defineKernel({
     input: { access: 'read', type: 'u32' },
     scales: { access: 'read', type: 'u32' },
     zeroPoints: { access: 'read', type: 'i32' },
-    output: { access: 'write', type: 'u32' },
+    output: { access: 'write', type: 'i32' },
   },
   params: {
     count: 'u32',
@@ -25,12 +25,6 @@ export const quantizeLinearOnnx = defineKernel({
     high: 'i32',
   },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] } },
-  constants: {
-    INPUT: ['0u', '1u', '2u'],
-    OUTPUT_BITS: ['8u', '16u'],
-    PRECISION: ['0u', '1u'],
-    OVERFLOW: ['0u', '1u'],
-  },
-  workgroups: ({ count }, { WORKGROUP_SIZE, OUTPUT_BITS = 8 }) =>
-    Math.ceil(count / ((32 / OUTPUT_BITS) * WORKGROUP_SIZE)),
+  constants: { INPUT: ['0u', '1u'], PRECISION: ['0u', '1u'], OVERFLOW: ['0u', '1u'] },
+  workgroups: ({ count }, { WORKGROUP_SIZE }) => Math.ceil(count / WORKGROUP_SIZE),
 });

@@ -1,12 +1,11 @@
 import type { DType, Tensor, TensorData } from '../gpu/tensor.ts';
-import type { quantizedPlans } from '../graph/ops/quantized.ts';
+import type { CodeOperator } from '../graph/ops/operators.ts';
 import { CODE_RANGE, sizeOf } from '../graph/ops/tensors.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import { floatToHalfReference } from '../reference/quantize-linear-onnx.ts';
-import type { QuantizedOperator } from './quantized-operators.ts';
 
 /** Operators whose outputs are bits, not floats within a tolerance. */
-export type ExactOperator = QuantizedOperator | keyof typeof quantizedPlans;
+export type ExactOperator = Exclude<CodeOperator, 'MatMulIntegerToFloat' | 'DynamicQuantizeMatMul'>;
 
 /** One seeded call of an operator. */
 export interface ConformanceCase {

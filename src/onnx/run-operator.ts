@@ -2,12 +2,16 @@ import { check } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import { type PlannedOperator, plannedOperators, planOperator } from '../graph/ops/operators.ts';
+import {
+  type CodeOperator,
+  type PlannedOperator,
+  plannedOperators,
+  planOperator,
+} from '../graph/ops/operators.ts';
 import type { Attributes, Inputs, OnnxTensor } from '../graph/ops/tensors.ts';
-import { checkTensor } from '../graph/ops/value.ts';
+import { checkTensor, isDType } from '../graph/ops/value.ts';
 import { checkRule, type RequantizeRule } from '../quantize/requantize.ts';
 import { execute } from './execute.ts';
-import { type QuantizedOperator, quantizedOperators } from './quantized-operators.ts';
 
 /** Options of {@link runOperator}. */
 export interface OperatorOptions {
@@ -15,35 +19,32 @@ export interface OperatorOptions {
   requantize?: RequantizeRule;
   /** `wrap`, with `requantize: 'lab'`, lets QuantizeLinear wrap to int8 before the clamp, as the lab's code does. */
   overflow?: 'saturate' | 'wrap';
-  /** The opset whose definition holds, 9 to 23; the newest unless given. The quantized operators have one each. */
+  /** The opset whose definition holds, 9 to 23; the newest unless given. */
   opset?: number;
   /** How many outputs the node has, where that's a choice: Split's parts, MaxPool's indices, Dropout's mask. */
   outputs?: number;
 }
 
 /** One of {@link operators}. */
-export type OperatorName = QuantizedOperator | PlannedOperator;
+export type OperatorName = PlannedOperator;
 
 /** Operators that {@link runOperator} knows. */
-export const operators: readonly OperatorName[] = [
-  ...(Object.keys(quantizedOperators) as QuantizedOperator[]),
-  ...(Object.keys(plannedOperators) as PlannedOperator[]),
-];
+export const operators = Object.keys(plannedOperators) as readonly OperatorName[];
 
 /**
  * Runs one operator by ONNX's semantics: its inputs in ONNX's order, its attributes by ONNX's names.
  *
- * `QuantizeLinear` and `DequantizeLinear` (opset 25: per tensor, per axis, blocked; int2 to uint16, int32 to
+ * `QuantizeLinear` and `DequantizeLinear` (per tensor, per axis, blocked; opset 25's int2 to uint16, int32 to
  * dequantize; float32 and float16; int32 to quantize is rounded to float32 first), `DynamicQuantizeLinear`,
  * `ConvInteger`, `QLinearConv` (1 to 3 spatial dimensions, every attribute), `MatMulInteger`, `QLinearMatMul`
  * (numpy's batching and broadcasting; float16 scales are taken as the float32 they are), and ONNX Runtime's
- * `QLinearAdd`, `QLinearMul` (numpy's broadcasting), `QLinearConcat`, `QLinearGlobalAveragePool`, `QLinearSigmoid` and
- * `QLinearLeakyRelu` (com.microsoft).
+ * `QLinearAdd`, `QLinearMul` (numpy's broadcasting), `QLinearConcat`, `QLinearGlobalAveragePool`, `QLinearSigmoid`,
+ * `QLinearLeakyRelu`, `MatMulIntegerToFloat` and `DynamicQuantizeMatMul` (com.microsoft).
  *
- * The other {@link operators} follow the definition of `opset`, 9 to 23: element-wise functions, moves and views,
- * reductions, softmax, convolutions and their transposes, matrix products, pools, normalizations, resizing, and what is
- * known from shapes alone. float16 is computed in float32 and rounded to nearest even at the end. int64 comes as a
- * BigInt64Array and is computed as int32: a value beyond that is refused by name, and what is computed wraps there;
+ * All {@link operators} follow the definition of `opset`, 9 to 23. The others are element-wise functions, moves and
+ * views, reductions, softmax, convolutions and their transposes, matrix products, pools, normalizations, resizing, and
+ * what is known from shapes alone. float16 is computed in float32 and rounded to nearest even at the end. int64 comes as
+ * a BigInt64Array and is computed as int32: a value beyond that is refused by name, and what is computed wraps there;
  * shapes, axes and indices may be int32, too. Empty tensors give empty results, NaN goes through, also through extrema.
  *
  * The definitions are those of https://onnx.ai/onnx/operators/; where ONNX leaves a choice, ONNX Runtime's CPU
@@ -55,8 +56,7 @@ export const operators: readonly OperatorName[] = [
  * @param attributes Unknown ones are refused. `output_dtype`, `precision` and `to` are TensorProto.DataType numbers.
  * @returns The operator's outputs, in ONNX's order.
  * @throws LloydError before anything is dispatched for a missing input, a dtype, rank, shape, attribute or opset that
- *   the operator does not take, or a scale that is not positive and finite; operators on packed codes also refuse a
- *   dimension of 0.
+ *   the operator does not take, or a scale that is not positive and finite.
  * @example
  * const [y] = await runOperator(runtime, 'QuantizeLinear', [
  *   { dtype: 'float32', dims: [4], data: Float32Array.of(-1, 0, 0.05, 1) },
@@ -71,7 +71,7 @@ export const operators: readonly OperatorName[] = [
  */
 export function runOperator(
   runtime: Runtime,
-  opType: QuantizedOperator,
+  opType: CodeOperator,
   inputs: Inputs,
   attributes?: Attributes,
   options?: OperatorOptions,
@@ -98,19 +98,20 @@ export async function runOperator(
   );
   checkRule(requantize);
   check(['saturate', 'wrap'].includes(overflow), 'overflow must be saturate or wrap', overflow);
-  const wrap = overflow === 'wrap';
   check(
-    !wrap || (requantize === 'lab' && opType === 'QuantizeLinear'),
+    overflow === 'saturate' || (requantize === 'lab' && opType === 'QuantizeLinear'),
     "overflow: 'wrap' is for QuantizeLinear with requantize: 'lab'",
     `${opType} with ${requantize}`,
   );
   check(operators.includes(opType), `the operator must be one of ${operators.join(', ')}`, opType);
-  if (opType in quantizedOperators) {
-    const run = quantizedOperators[opType as QuantizedOperator];
-    return guardOf(runtime.device).operation(() => run(runtime, inputs, attributes, { requantize, wrap }));
-  }
   check(Array.isArray(inputs), `${opType}: inputs must be an array of tensors and nulls`, inputs);
-  for (const [i, tensor] of inputs.entries()) if (tensor) checkTensor(`${opType}: input ${i}`, tensor);
-  const plan = planOperator({ operator: opType, opset, outputs, inputs, attributes, requantize });
+  const checkInputs = (which: (tensor: OnnxTensor) => boolean) => {
+    for (const [i, tensor] of inputs.entries())
+      if (tensor && which(tensor)) checkTensor(`${opType}: input ${i}`, tensor);
+  };
+  // Of a dtype that is none the operator says what it takes; inputs that it doesn't look at are refused after it.
+  checkInputs(({ dtype }) => isDType(dtype));
+  const plan = planOperator({ operator: opType, opset, outputs, inputs, attributes, requantize, overflow });
+  checkInputs(({ dtype }) => !isDType(dtype));
   return guardOf(runtime.device).operation(() => execute(runtime, plan, inputs, opType));
 }

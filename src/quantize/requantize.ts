@@ -92,6 +92,24 @@ function quantizedMultiplier(value: number, singleRounding: boolean): [number, n
   return [mantissa, singleRounding ? 31 - exponent : exponent];
 }
 
+/** The branch of shaders/lib/requantize.wgsl that computes a rule in integers, so with the same bits everywhere. */
+const EXACT: Record<RequantizeRule, string> = {
+  ...{ 'ort-f32': '1u', 'onnx-ref': '2u', 'tflite-double': '3u' },
+  ...{ 'tflite-single': '4u', 'xnn-rndnu': '5u', lab: '7u' },
+};
+
+/**
+ * The right-hand side of `const REQUANTIZE` that computes a rule in integers on every device.
+ *
+ * @throws LloydError for an unknown rule.
+ * @example
+ * exactConstant('lab'); // '7u'
+ */
+export function exactConstant(rule: RequantizeRule): string {
+  checkRule(rule);
+  return EXACT[rule];
+}
+
 const nativeChecks = new WeakMap<GPUDevice, Map<string, Promise<boolean>>>();
 
 /**
@@ -106,21 +124,10 @@ const nativeChecks = new WeakMap<GPUDevice, Map<string, Promise<boolean>>>();
  * const kernel = await kernels.requantize.create(runtime.device, { REQUANTIZE });
  */
 export async function requantizeConstant(runtime: Runtime, rule: RequantizeRule): Promise<string> {
-  checkRule(rule);
-  switch (rule) {
-    case 'ort-f32':
-      return (await nativeIsExact(runtime, '0u', '1u')) ? '0u' : '1u';
-    case 'lab':
-      return (await nativeIsExact(runtime, '6u', '7u')) ? '6u' : '7u';
-    case 'onnx-ref':
-      return '2u';
-    case 'tflite-double':
-      return '3u';
-    case 'tflite-single':
-      return '4u';
-    case 'xnn-rndnu':
-      return '5u';
-  }
+  const exact = exactConstant(rule);
+  if (rule === 'ort-f32') return (await nativeIsExact(runtime, '0u', exact)) ? '0u' : exact;
+  if (rule === 'lab') return (await nativeIsExact(runtime, '6u', exact)) ? '6u' : exact;
+  return exact;
 }
 
 function nativeIsExact(runtime: Runtime, native: string, exact: string): Promise<boolean> {

@@ -1,4 +1,11 @@
-import { type RequantizeRule, requantizeReference, roundHalfEven } from './requantize.ts';
+import { float } from './exact-float.ts';
+import {
+  type RequantizeRule,
+  requantizeReference,
+  requantizeWordsReference,
+  roundHalfEven,
+} from './requantize.ts';
+import type { TwinBuffers, TwinParams, TwinSpecialization } from './twin.ts';
 
 /** Scale and zero point of one tensor. */
 export interface Qparams {
@@ -49,6 +56,43 @@ export function addInt8Reference(
       const sum = BigInt(x) * multiplier(ratioA) + BigInt(z) * multiplier(ratioB);
       return saturate(Number((sum + (1n << (shift - 1n))) >> shift) + y.zeroPoint);
     }
+  }
+}
+
+/**
+ * CPU twin of a dispatch of shaders/add-int8.wgsl on whole words (PACKED 0), by the words that the host prepares.
+ *
+ * @example
+ * addInt8Twin({ a, b, output }, params, { ADD: '0u', PACKED: '0u' });
+ */
+export function addInt8Twin(
+  { a, b, output }: TwinBuffers,
+  params: TwinParams,
+  { ADD = '0u', REQUANTIZE = '0u' }: TwinSpecialization,
+): void {
+  const { count, aCount, bCount, aZero, bZero, zeroPoint, low, high } = params;
+  const [aFloat, bFloat, yFloat] = [params.aWord, params.bWord, params.yWord].map(float);
+  const scaled = (value: number, word: number, more: number) =>
+    requantizeWordsReference(REQUANTIZE, value, [word, more], WIDE);
+  const rounded: Record<string, (x: number, z: number) => number> = {
+    '1u': (x, z) => roundHalfEven(f32(f32(f32(x * aFloat) + f32(z * bFloat)) / yFloat)),
+    '2u': (x, z) => {
+      const sum =
+        scaled(x * 2 ** 20, params.aWord, params.aMore) + scaled(z * 2 ** 20, params.bWord, params.bMore);
+      return scaled(sum, params.yWord, params.yMore);
+    },
+    '3u': (x, z) => {
+      const sum = BigInt(x) * BigInt(params.aWord) + BigInt(z) * BigInt(params.bWord);
+      return Number((sum + (1n << BigInt(params.yWord - 1))) >> BigInt(params.yWord));
+    },
+  };
+  for (let i = 0; i < count; i++) {
+    const [x, z] = [a[i % aCount], b[i % bCount]];
+    const code =
+      ADD === '0u'
+        ? roundHalfEven(fma(x, aFloat, fma(z, bFloat, yFloat)))
+        : rounded[ADD](x - aZero, z - bZero) + zeroPoint;
+    output[i] = Math.min(Math.max(code, low), high);
   }
 }
 

@@ -1,4 +1,4 @@
-/** CPU twin of shaders/conv-integer.wgsl: the int32 accumulators of ONNX ConvInteger with an optional bias. */
+/** The int32 accumulators of ONNX ConvInteger by its definition, with an optional bias. */
 
 export interface ConvGeometry {
   /** n, channels, depth, height, width; fewer spatial dimensions are padded in front with ones. */

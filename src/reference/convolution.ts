@@ -16,7 +16,8 @@ export function eachOf(
 }
 
 /**
- * CPU twin of shaders/convolution.wgsl, in float64: each output by the definition, every tap looked at.
+ * CPU twin of shaders/convolution.wgsl, in float64 or in 32-bit integers: each output by the definition, every
+ * tap looked at.
  *
  * @example
  * convolutionReference({ input, weights, bias, output }, params, { TRANSPOSED: 0, HAS_BIAS: 1 });
@@ -24,8 +25,12 @@ export function eachOf(
 export function convolutionReference(
   { input, weights, bias, output }: TwinBuffers,
   params: TwinParams,
-  { TRANSPOSED = 0, HAS_BIAS = 1 }: TwinSpecialization,
+  { TRANSPOSED = 0, HAS_BIAS = 1, Element = 'f32' }: TwinSpecialization,
 ): void {
+  const added =
+    Element === 'i32'
+      ? (sum: number, x: number, w: number) => (sum + Math.imul(x, w)) | 0
+      : (sum: number, x: number, w: number) => sum + x * w;
   const { channels, outputs, groupChannels, groupOutputs } = params;
   const [size, places, kernel] = ['input', 'output', 'kernel'].map((name) => spatial(params, name));
   const [strides, dilations, pads] = ['stride', 'dilation', 'pad'].map((name) => spatial(params, name));
@@ -56,9 +61,8 @@ export function convolutionReference(
               TRANSPOSED === 1
                 ? (channel * groupOutputs + (o % groupOutputs)) * taps + t
                 : (o * groupChannels + c) * taps + t;
-            sum +=
-              input[(((image * channels + channel) * size[0] + z) * size[1] + y) * size[2] + x] *
-              weights[weight];
+            const pixel = (((image * channels + channel) * size[0] + z) * size[1] + y) * size[2] + x;
+            sum = added(sum, input[pixel], weights[weight]);
           }
         });
         output[(image * outputs + o) * volume(places) + index] = sum;

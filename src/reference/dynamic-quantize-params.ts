@@ -1,4 +1,5 @@
 import { roundHalfEven } from './requantize.ts';
+import type { TwinBuffers, TwinParams } from './twin.ts';
 
 /** CPU twin of shaders/dynamic-quantize-params.wgsl. */
 export function dynamicQuantizeParamsReference(values: ArrayLike<number>): {
@@ -17,4 +18,19 @@ export function dynamicQuantizeParamsReference(values: ArrayLike<number>): {
   if (Number.isNaN(quotient)) return { scale, zeroPoint: 255 };
   const zero = roundHalfEven(quotient);
   return { scale, zeroPoint: Math.min(Math.max(zero, 0), 255) };
+}
+
+/**
+ * CPU twin of a dispatch of shaders/dynamic-quantize-params.wgsl.
+ *
+ * @example
+ * dynamicQuantizeParamsTwin({ input, scale, zeroPoint }, { count: input.length });
+ */
+export function dynamicQuantizeParamsTwin(
+  { input, scale, zeroPoint }: TwinBuffers,
+  { count }: TwinParams,
+): void {
+  const chosen = dynamicQuantizeParamsReference(Float32Array.from(input.subarray(0, count)));
+  scale[0] = chosen.scale;
+  zeroPoint[0] = chosen.zeroPoint;
 }

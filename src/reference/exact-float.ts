@@ -6,7 +6,8 @@
 const real = new Float32Array(1);
 const word = new Uint32Array(real.buffer);
 
-function float(bits: number): number {
+/** The float32 of these bits. */
+export function float(bits: number): number {
   word[0] = bits;
   return real[0];
 }

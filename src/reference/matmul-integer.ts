@@ -1,4 +1,4 @@
-/** CPU twin of shaders/matmul-integer.wgsl: int32 accumulators of one pair of matrices after the other. */
+/** The int32 accumulators of ONNX MatMulInteger by its definition, one pair of matrices after the other. */
 
 export interface MatmulShape {
   M: number;

@@ -1,4 +1,5 @@
 import { roundHalfEven } from './requantize.ts';
+import type { TwinBuffers, TwinParams, TwinSpecialization } from './twin.ts';
 
 /** CPU twin of shaders/quantize-linear-onnx.wgsl and lib/half-float.wgsl, one element at a time. */
 
@@ -37,6 +38,26 @@ export function quantizeLinearOnnxReference(
   const int8 = (x: number) => (x << 24) >> 24;
   const shifted = wrap ? int8(int8(rounded) + zeroPoint) : rounded + zeroPoint;
   return Math.min(Math.max(shifted, low), high);
+}
+
+/**
+ * CPU twin of a dispatch of shaders/quantize-linear-onnx.wgsl.
+ *
+ * @example
+ * quantizeLinearOnnxTwin({ input, scales, zeroPoints, output }, params, { PRECISION: '1u' });
+ */
+export function quantizeLinearOnnxTwin(
+  { input, scales, zeroPoints, output }: TwinBuffers,
+  params: TwinParams,
+  { PRECISION = '0u', OVERFLOW = '0u' }: TwinSpecialization,
+): void {
+  const options = { halfPrecision: PRECISION === '1u', wrap: OVERFLOW === '1u' };
+  const { count, low, high } = params;
+  for (let i = 0; i < count; i++) {
+    const at = scaleIndex(i, params as TwinParams & ScaleLayout);
+    const scale = Math.fround(scales[at]);
+    output[i] = quantizeLinearOnnxReference(input[i], scale, zeroPoints[at], low, high, options);
+  }
 }
 
 /** A float16's value from its bits. */

@@ -167,6 +167,21 @@ const makers: Record<string, (random: Random) => Omit<Call, 'operator' | 'option
     ];
     return { inputs: [...inputs, scale(random), tensor(random, integer(random), [])], attributes: {} };
   },
+  MatMulIntegerToFloat(random) {
+    const [a, b] = matrices(random);
+    const per = axisDims(random, b.dims?.at(-1) ?? 1);
+    const inputs: (Tensor | undefined)[] = [a, b, scale(random), scale(random, per)];
+    if (random.chance(0.5)) inputs.push(tensor(random, a.dtype, []), tensor(random, b.dtype, per));
+    return { inputs, attributes: {} };
+  },
+  DynamicQuantizeMatMul(random) {
+    const [a, b] = matrices(random);
+    const per = axisDims(random, b.dims?.at(-1) ?? 1);
+    const inputs: (Tensor | undefined)[] = [tensor(random, 'float32', [...a.dims]), b, scale(random, per)];
+    if (random.chance(0.5)) inputs.push(tensor(random, b.dtype, per));
+    if (random.chance(0.3)) inputs[4] = tensor(random, 'float32', [b.dims?.at(-1) ?? 1]);
+    return { inputs, attributes: {} };
+  },
   QLinearAdd(random) {
     const dims = random.list(random.int(4), () => size(random));
     const other = random.chance(0.7) ? dims : dims.map((dim) => (random.chance(0.3) ? 1 : dim));

@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest';
+import type { Step } from '../../src/graph/ops/plan.ts';
 import { addInt8 } from '../../src/kernels/add-int8.ts';
 import { prepareAdd } from '../../src/quantize/add.ts';
 import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { addInt8Reference } from '../../src/reference/add-int8.ts';
 import type { RequantizeRule } from '../../src/reference/requantize.ts';
 import { dispatch, firstDifference } from '../support/dispatch.ts';
+import { f32 } from '../support/onnx-tensors.ts';
+import { randomTensor, stepApart } from '../support/planned.ts';
 import { seeded, testUnlessSlow, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
@@ -93,5 +96,33 @@ describe('add-int8', () => {
   test("XNNPACK's rule refuses scales it does not cover", () => {
     expect(() => prepareAdd('xnn-rndnu', [1, 2 ** -12, 1], [0, 0, 0])).toThrow(/from 2\^-10 to 2\^8/);
     expect(() => prepareAdd('lab', [1, 0, 1], [0, 0, 0])).toThrow(/positive and finite; received 0/);
+  });
+
+  test.each(requantizeRules)('%s adds codes of a word each as its twin does', async (requantize) => {
+    for (const dtype of ['int8', 'uint8'] as const) {
+      for (const [seed, dims] of [
+        [[40, 13]],
+        [
+          [3, 1, 9],
+          [5, 1],
+        ],
+        [[7], [4, 7]],
+        [[1], [65]],
+      ].entries()) {
+        const random = seeded(seed);
+        const [a, b = a] = dims;
+        const zero = () => ({ ...randomTensor(random, dtype, []) });
+        const scale = () => f32(seed % 2 ? 2 ** -random.integer(2, 5) : 0.02 + random.next() * 0.2);
+        const inputs = [
+          ...[randomTensor(random, dtype, a), scale(), zero()],
+          ...[randomTensor(random, dtype, b), scale(), zero(), scale(), zero()],
+        ];
+        const spec = { operator: 'QLinearAdd', inputs, attributes: {}, requantize };
+        expect(await stepApart(gpu.runtime, spec)).toBe(null);
+        const wrong = (step: Step) =>
+          step.kernel === addInt8 ? { ...step, params: { ...step.params, high: 1 } } : step;
+        expect(await stepApart(gpu.runtime, spec, 0, wrong)).not.toBe(null);
+      }
+    }
   });
 });

@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest';
+import type { Step } from '../../src/graph/ops/plan.ts';
 import { concatInt8 } from '../../src/kernels/concat-int8.ts';
 import { prepareConcat } from '../../src/quantize/concat.ts';
 import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { rescaleReference } from '../../src/reference/concat-int8.ts';
 import type { RequantizeRule } from '../../src/reference/requantize.ts';
 import { firstDifference } from '../support/dispatch.ts';
+import { f32 } from '../support/onnx-tensors.ts';
+import { randomTensor, stepApart } from '../support/planned.ts';
 import { guardedOutput, seeded, testUnlessSlow, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
@@ -105,6 +108,35 @@ describe('concat-int8', () => {
         caught ||= (await mismatch('ort-f32', 8, [256, 256], seed, { twin })) !== -1;
       }
       expect(caught, name).toBe(true);
+    }
+  });
+
+  test.each(requantizeRules)('%s places codes of a word each as its twin does', async (requantize) => {
+    for (const dtype of ['int8', 'uint8'] as const) {
+      for (const axis of [0, 1, 2]) {
+        const random = seeded(axis);
+        const zero = () => randomTensor(random, dtype, []);
+        const part = (length: number, scale: number) => [
+          randomTensor(
+            random,
+            dtype,
+            [3, 4, 5].map((size, d) => (d === axis ? length : size)),
+          ),
+          ...[f32(scale), zero()],
+        ];
+        const inputs = [
+          f32(0.25),
+          zero(),
+          ...part(7, 0.125),
+          ...part(1, 0.25),
+          ...part(0, 1),
+          ...part(6, 0.07),
+        ];
+        const spec = { operator: 'QLinearConcat', inputs, attributes: { axis }, requantize };
+        expect(await stepApart(gpu.runtime, spec)).toBe(null);
+        const wrong = (step: Step) => ({ ...step, params: { ...step.params, zero: step.params.zero + 1 } });
+        expect(await stepApart(gpu.runtime, spec, 0, wrong)).not.toBe(null);
+      }
     }
   });
 });

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { planOperator } from '../../src/graph/ops/operators.ts';
 import type { Step } from '../../src/graph/ops/plan.ts';
+import { sizeOf } from '../../src/graph/ops/tensors.ts';
+import { convolutionReference } from '../../src/reference/convolution.ts';
+import { dispatch, firstDifference } from '../support/dispatch.ts';
 import { randomTensor, stepApart } from '../support/planned.ts';
 import { sampled, seeded, useRuntime } from '../support/runtime.ts';
 
@@ -65,6 +69,39 @@ describe('convolution', () => {
     }
     for (const shape of sampled('convolutions', cases, 16))
       expect(await apart(shape), JSON.stringify(shape)).toBe(null);
+  });
+
+  test('integers, whose sums wrap', async () => {
+    const random = seeded(9);
+    for (const [size, kernel, group, channels, outputs] of [
+      [[7, 6], [3, 2], 1, 3, 5],
+      [[9], [3], 3, 2, 1],
+      [[3, 4, 5], [2, 1, 3], 2, 2, 3],
+      [[5, 4], [1, 1], 2, 6, 7],
+    ] as const) {
+      const inputs = [
+        randomTensor(random, 'uint8', [2, channels * group, ...size]),
+        randomTensor(random, 'int8', [outputs * group, channels, ...kernel]),
+        ...[randomTensor(random, 'uint8', []), randomTensor(random, 'int8', [outputs * group])],
+      ];
+      const spec = { operator: 'ConvInteger', inputs, attributes: { group } };
+      expect(await stepApart(gpu.runtime, spec)).toBe(null);
+      // Words instead of codes, so that sums leave int32.
+      const plan = planOperator(spec);
+      const { kernel: compiled, params, specialization } = plan.steps.at(-1)!;
+      const [input, weights] = inputs.map(({ data }) =>
+        Int32Array.from(data as Int8Array, () => random.integer(-(2 ** 31), 2 ** 31 - 1)),
+      );
+      const bias = Int32Array.from({ length: outputs * group }, () => random.integer(-1000, 1000));
+      const own = { ...specialization, HAS_BIAS: 1 };
+      const buffers = { input, weights, bias };
+      const count = sizeOf(plan.outputs[0].dims);
+      const { output } = await dispatch(gpu.runtime, compiled, buffers, { output: count * 4 }, params, own);
+      const expected = new Float64Array(count);
+      const twins = Object.entries(buffers).map(([name, words]) => [name, Float64Array.from(words)]);
+      convolutionReference({ ...Object.fromEntries(twins), output: expected }, params, own);
+      expect(firstDifference(new Int32Array(output), expected)).toBe(-1);
+    }
   });
 
   test('a dispatch wider than 65,535 workgroups is folded', async () => {

@@ -1,10 +1,12 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { executeTwin } from '../../src/graph/ops/execute-twin.ts';
+import { executeTwin, twins } from '../../src/graph/ops/execute-twin.ts';
 import { planOperator } from '../../src/graph/ops/operators.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { numbersOf } from '../../src/graph/ops/value.ts';
+import { add } from '../../src/kernels/add.ts';
 import { type Attributes, type OperatorName, runOperator } from '../../src/onnx/index.ts';
-import { f32, i8 } from '../support/onnx-tensors.ts';
+import { f32 } from '../support/onnx-tensors.ts';
 import { firstApart, int64s, randomTensor } from '../support/planned.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 
@@ -42,7 +44,19 @@ for (const [operator, inputs, attributes, outputs] of CASES) {
 }
 
 test('a step without a twin is named', () => {
-  const inputs = [i8(1), f32(1), null, i8(1), f32(1), null, f32(1)];
-  const plan = planOperator({ operator: 'QLinearMul', inputs, attributes: {} });
-  expect(() => executeTwin(plan, inputs)).toThrow(/needs the twin of its kernel; received "requantize"/);
+  const plan = planOperator({ operator: 'Relu', inputs: [x(3)], attributes: {} });
+  const steps = plan.steps.map((step) => ({ ...step, kernel: add as never }));
+  expect(() => executeTwin({ ...plan, steps }, [x(3)])).toThrow(
+    /needs the twin of its kernel; received "add"/,
+  );
+});
+
+test('every kernel that the steps of operators dispatch has its twin', async () => {
+  const folder = new URL('../../src/graph/ops/', import.meta.url);
+  const used = new Set<string>();
+  for (const file of await readdir(folder)) {
+    const source = await readFile(new URL(file, folder), 'utf8');
+    for (const [, stem] of source.matchAll(/from '\.\.\/\.\.\/kernels\/([a-z0-9-]+)\.ts'/g)) used.add(stem);
+  }
+  expect([...used].sort()).toEqual(Object.keys(twins).sort());
 });

@@ -18,13 +18,11 @@ export const u8 = (...values: number[]): Tensor => ({
   data: Uint8Array.from(values),
 });
 export const reshape = (tensor: Tensor, ...dims: number[]): Tensor => ({ ...tensor, dims });
-export const zeros = (dtype: 'int8' | 'uint8' | 'float32', ...dims: number[]): Tensor => {
-  const length = dims.reduce((a, b) => a * b, 1);
-  const data =
-    dtype === 'int8'
-      ? new Int8Array(length)
-      : dtype === 'uint8'
-        ? new Uint8Array(length)
-        : new Float32Array(length);
-  return { dtype, dims, data };
+const ARRAYS = {
+  ...{ int8: Int8Array, uint8: Uint8Array, int16: Int16Array, int32: Int32Array, float32: Float32Array },
 };
+export const zeros = (dtype: keyof typeof ARRAYS, ...dims: number[]): Tensor => ({
+  dtype,
+  dims,
+  data: new ARRAYS[dtype](dims.reduce((a, b) => a * b, 1)),
+});

@@ -8,7 +8,7 @@ import { type Attributes, type OnnxTensor, sizeOf } from '../../src/graph/ops/te
 import { numbersOf, type OnnxDType, toWords, type Value, wordTypeOf } from '../../src/graph/ops/value.ts';
 import { type OperatorName, type OperatorOptions, runOperator } from '../../src/onnx/run-operator.ts';
 import { runOnnxRuntime } from './onnx-runtime.ts';
-import { guardedOutput, seeded } from './runtime.ts';
+import { GUARD, guardedOutput, seeded } from './runtime.ts';
 
 const WORDS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array };
 
@@ -65,7 +65,9 @@ export async function stepApart(
           if (before) runtime.device.queue.writeBuffer(guard.slice.buffer, guard.slice.offset, before);
           guards.set(key, guard);
           bound[name] = guard.slice;
-          const words = before ? Float64Array.from(new WORDS[types[key]](before)) : new Float64Array(count);
+          // What no step writes is left as it was on both sides.
+          const unwritten = new Uint32Array(count).fill(GUARD).buffer;
+          const words = Float64Array.from(new WORDS[types[key]](before ?? unwritten));
           twinBuffers.set(operand, words);
           continue;
         }
@@ -101,6 +103,7 @@ function scratchType({ kernel, specialization }: Step): 'f32' | 'i32' | 'u32' {
   if (name === 'element-wise-integer')
     return specialization.OP === 69 ? 'f32' : specialization.Integer === 'u32' ? 'u32' : 'i32';
   if (name === 'element-wise') return (specialization.OP as number) >= 60 ? 'i32' : 'f32';
+  if (specialization.Element === 'i32') return 'i32';
   return FLOAT_KERNELS.includes(name) || specialization.Element === 'f32' ? 'f32' : 'i32';
 }
 

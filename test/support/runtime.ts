@@ -40,7 +40,8 @@ export function useRuntime(): { readonly runtime: Runtime } {
   };
 }
 
-const GUARD = 0xdeadbeef;
+/** What a guarded output holds until it is written. */
+export const GUARD = 0xdeadbeef;
 const GUARD_BYTES = 256;
 
 /** An output buffer with guard words on both sides; `read` fails if any of them changed. */

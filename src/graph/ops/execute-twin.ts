@@ -1,11 +1,17 @@
 import { check } from '../../gpu/errors.ts';
+import { addInt8Twin } from '../../reference/add-int8.ts';
+import { concatInt8Twin } from '../../reference/concat-int8.ts';
 import { convolutionReference } from '../../reference/convolution.ts';
+import { dequantizeLinearOnnxTwin } from '../../reference/dequantize-linear-onnx.ts';
+import { dynamicQuantizeParamsTwin } from '../../reference/dynamic-quantize-params.ts';
 import { elementWiseReference } from '../../reference/element-wise.ts';
 import { elementWiseIntegerReference } from '../../reference/element-wise-integer.ts';
 import { matmulReference } from '../../reference/matmul.ts';
 import { normalizeReference } from '../../reference/normalize.ts';
 import { poolReference } from '../../reference/pool.ts';
+import { quantizeLinearOnnxTwin } from '../../reference/quantize-linear-onnx.ts';
 import { reduceReference } from '../../reference/reduce.ts';
+import { requantizeTwin } from '../../reference/requantize.ts';
 import { resampleReference } from '../../reference/resample.ts';
 import { softmaxReference } from '../../reference/softmax.ts';
 import { stridedCopyReference } from '../../reference/strided-copy.ts';
@@ -16,6 +22,12 @@ import { numbersOf, type OnnxDType, type Value } from './value.ts';
 
 /** The CPU twins of the kernels that plans dispatch. */
 export const twins: Readonly<Record<string, Twin>> = {
+  'add-int8': addInt8Twin,
+  'concat-int8': concatInt8Twin,
+  'dequantize-linear-onnx': dequantizeLinearOnnxTwin,
+  'dynamic-quantize-params': dynamicQuantizeParamsTwin,
+  'quantize-linear-onnx': quantizeLinearOnnxTwin,
+  requantize: requantizeTwin,
   'element-wise': elementWiseReference,
   'element-wise-integer': elementWiseIntegerReference,
   convolution: convolutionReference,

@@ -13,6 +13,8 @@ export interface NodeSpec {
   outputs?: number;
   /** The rule by which sums become codes, where they do. */
   requantize?: RequantizeRule;
+  /** `wrap` is the lab's overflow of QuantizeLinear. */
+  overflow?: 'saturate' | 'wrap';
 }
 
 /** Words of the largest buffers there are: 2 GiB. */

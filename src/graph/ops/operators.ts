@@ -1,7 +1,10 @@
 import { check } from '../../gpu/errors.ts';
 import { castOperators } from './cast.ts';
 import { convolutionOperators } from './convolution.ts';
+import { integerConvolutionOperators } from './integer-convolution.ts';
+import { integerProductOperators } from './integer-products.ts';
 import { knownOperators } from './known.ts';
+import { linearOperators } from './linear.ts';
 import { moveOperators } from './move.ts';
 import { MOST_ELEMENTS, type NodeSpec } from './node.ts';
 import { normalizeOperators } from './normalize.ts';
@@ -10,15 +13,24 @@ import type { Plan } from './plan.ts';
 import { pointwiseOperators } from './pointwise.ts';
 import { poolOperators } from './pool.ts';
 import { productOperators } from './product.ts';
-import { quantizedPlans } from './quantized.ts';
+import { quantizedOperators } from './quantized.ts';
 import { reduceOperators } from './reduce.ts';
 import { resizeOperators } from './resize.ts';
 import { sizeOf } from './tensors.ts';
 import type { Value } from './value.ts';
 import { viewOperators } from './view.ts';
 
-/** Every operator that plans its dispatches, by ONNX's name. */
+/** Operators on codes of quantized tensors. */
+export const codeOperators = {
+  ...linearOperators,
+  ...integerConvolutionOperators,
+  ...integerProductOperators,
+  ...quantizedOperators,
+};
+
+/** Every operator, by ONNX's name. */
 export const plannedOperators = {
+  ...codeOperators,
   ...pointwiseOperators,
   ...castOperators,
   ...moveOperators,
@@ -28,12 +40,13 @@ export const plannedOperators = {
   ...poolOperators,
   ...normalizeOperators,
   ...resizeOperators,
-  ...quantizedPlans,
   ...viewOperators,
   ...knownOperators,
 };
 
 export type PlannedOperator = keyof typeof plannedOperators;
+/** Operators whose inputs and outputs are never int64. */
+export type CodeOperator = keyof typeof codeOperators;
 
 /**
  * What an operator gives for inputs of these dtypes and dims, and the dispatches that compute it.

@@ -1,10 +1,10 @@
 import { matmul } from '../../kernels/matmul.ts';
 import { broadcastDims, broadcastStrides, stridesOf } from './layout.ts';
-import { type NodeSpec, openNode } from './node.ts';
+import { type Node, type NodeSpec, openNode } from './node.ts';
 import type { Operator } from './operator.ts';
 import { type Operand, type Plan, type Step, step } from './plan.ts';
 import { sizeOf } from './tensors.ts';
-import { FLOATS, isFloat, type OnnxDType, wordTypeOf } from './value.ts';
+import { FLOATS, isFloat, type OnnxDType, type Value, wordTypeOf } from './value.ts';
 
 const TYPES: readonly OnnxDType[] = [...FLOATS, 'int32', 'int64', 'uint32'];
 
@@ -42,33 +42,66 @@ export function product(
   );
 }
 
-/** numpy.matmul: vectors become matrices, leading dimensions are broadcast. */
-function matMul(spec: NodeSpec): Plan {
-  const node = openNode(spec, ['A', 'B']);
-  const a = node.required('A', TYPES);
-  const b = node.required('B', [a.dtype]);
-  node.ensure(a.dims.length > 0, 'A must have rank 1 or more', a.dims);
-  node.ensure(b.dims.length > 0, 'B must have rank 1 or more', b.dims);
+/** Shapes of numpy.matmul: vectors become matrices, leading dimensions are broadcast. */
+export interface MatrixShape {
+  M: number;
+  N: number;
+  K: number;
+  /** Dims of a and b as batches of matrices. */
+  left: readonly number[];
+  right: readonly number[];
+  /** Leading dims of the output, and all of them. */
+  batch: readonly number[];
+  dims: number[];
+  /** Per matrix of the output: that of a and that of b. */
+  matrices: (readonly [number, number])[];
+}
+
+/** The shapes of a product of `a` by `b`, checked; the names are those of messages. */
+export function matrixShape(
+  node: Node,
+  a: Value,
+  b: Value,
+  [A, B]: readonly [string, string] = ['A', 'B'],
+): MatrixShape {
+  node.ensure(a.dims.length > 0, `${A} must have rank 1 or more`, a.dims);
+  node.ensure(b.dims.length > 0, `${B} must have rank 1 or more`, b.dims);
   const left = a.dims.length === 1 ? [1, ...a.dims] : a.dims;
   const right = b.dims.length === 1 ? [...b.dims, 1] : b.dims;
   const [M, K] = left.slice(-2);
   const [rows, N] = right.slice(-2);
-  node.ensure(K === rows, `B must have as many rows as A has columns, ${K}`, rows);
+  node.ensure(K === rows, `${B} must have as many rows as ${A} has columns, ${K}`, rows);
   const batches = [left.slice(0, -2), right.slice(0, -2)];
-  const batch = broadcastDims(`${spec.operator}: the batch dimensions`, batches);
+  const batch = broadcastDims(`${node.operator}: the batch dimensions`, batches);
   const dims = [...batch, ...(a.dims.length > 1 ? [M] : []), ...(b.dims.length > 1 ? [N] : [])];
   node.bounded(batch);
   const strides = batches.map((own) => broadcastStrides(own, batch));
-  const pairs = Array.from({ length: sizeOf(batch) }, (_, index) => {
+  const matrices = Array.from({ length: sizeOf(batch) }, (_, index) => {
     const coordinates = stridesOf(batch).map((stride, d) => Math.floor(index / stride) % batch[d]);
-    const at = strides.map((own) => coordinates.reduce((sum, c, d) => sum + c * own[d], 0));
-    return [at[0] * M * K, at[1] * K * N];
+    const [p, q] = strides.map((own) => coordinates.reduce((sum, c, d) => sum + c * own[d], 0));
+    return [p, q] as const;
   });
-  const made = product(
-    { a: { input: 0 }, b: { input: 1 }, output: { output: 0 } },
-    { dtype: a.dtype, M, N, K, aStrides: [K, 1], bStrides: [N, 1], pairs },
-  );
-  return { outputs: [{ dtype: a.dtype, dims }], steps: [made] };
+  return { M, N, K, left, right, batch, dims, matrices };
+}
+
+/** The dispatch of a product of such shapes. */
+export function matrixProduct(
+  dtype: OnnxDType,
+  { M, N, K, matrices }: MatrixShape,
+  operands: { a: Operand; b: Operand; output: Operand },
+): Step {
+  const pairs = matrices.map(([p, q]) => [p * M * K, q * K * N]);
+  return product(operands, { dtype, M, N, K, aStrides: [K, 1], bStrides: [N, 1], pairs });
+}
+
+/** numpy.matmul. */
+function matMul(spec: NodeSpec): Plan {
+  const node = openNode(spec, ['A', 'B']);
+  const a = node.required('A', TYPES);
+  const b = node.required('B', [a.dtype]);
+  const shape = matrixShape(node, a, b);
+  const made = matrixProduct(a.dtype, shape, { a: { input: 0 }, b: { input: 1 }, output: { output: 0 } });
+  return { outputs: [{ dtype: a.dtype, dims: shape.dims }], steps: [made] };
 }
 
 /** alpha * A' * B' + beta * C, where C broadcasts to the product. */

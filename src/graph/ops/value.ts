@@ -42,6 +42,10 @@ const ARRAYS: Record<OnnxDType, { new (length: number): OnnxTensor['data'] }> = 
   ...{ int4: Int8Array, uint4: Uint8Array, int2: Int8Array, uint2: Uint8Array, bool: Uint8Array },
 };
 
+/** Whether a name is that of a dtype. */
+export const isDType = (name: unknown): name is OnnxDType =>
+  typeof name === 'string' && Object.hasOwn(ARRAYS, name);
+
 /**
  * Checks what can be checked of one tensor alone: dtype, dims, kind and number of its elements, codes in range.
  *
@@ -49,7 +53,7 @@ const ARRAYS: Record<OnnxDType, { new (length: number): OnnxTensor['data'] }> = 
  */
 export function checkTensor(label: string, tensor: OnnxTensor): void {
   const { dtype, dims, data } = tensor;
-  check(dtype in ARRAYS, `${label} must have one of the dtypes ${Object.keys(ARRAYS).join(', ')}`, dtype);
+  check(isDType(dtype), `${label} must have one of the dtypes ${Object.keys(ARRAYS).join(', ')}`, dtype);
   check(
     Array.isArray(dims) && dims.every((size) => Number.isInteger(size) && size >= 0),
     `${label}.dims must be an array of integers`,

@@ -169,7 +169,13 @@ describe('against ONNX Runtime', () => {
   test('tensors without elements', async () => {
     const bytes = (...dims: number[]) => zeros('uint8', ...dims);
     const conv = (x: OnnxTensor, w: OnnxTensor) => [x, f32(0.5), u8(3), w, f32(0.25), i8(0), f32(2), u8(7)];
-    const product = (a: OnnxTensor, b: OnnxTensor) => conv(a, b);
+    const product = conv;
+    const bias: OnnxTensor = { dtype: 'int32', dims: [1], data: Int32Array.of(160) };
+    const sum = [zeros('int8', 0, 3), f32(1), i8(0), i8(1, 2, 3), f32(1), i8(0), f32(1), i8(0)];
+    const joined = [
+      ...[f32(1), i8(0), zeros('int8', 0, 2), f32(1), i8(0)],
+      ...[reshape(i8(5, 6), 1, 2), f32(1), i8(0)],
+    ];
     const cases: PeerCase[] = [
       { operator: 'QuantizeLinear', inputs: [zeros('float32', 0), f32(1), u8(3)] },
       { operator: 'QuantizeLinear', inputs: [zeros('float32', 2, 0), f32(1), i8(3)] },
@@ -181,41 +187,31 @@ describe('against ONNX Runtime', () => {
       { operator: 'MatMulInteger', inputs: [bytes(2, 3), bytes(3, 0), u8(1)] },
       { operator: 'MatMulInteger', inputs: [bytes(0, 2, 3), bytes(3, 4), u8(1)] },
       { operator: 'QLinearMatMul', inputs: product(bytes(0, 3), zeros('int8', 3, 4)) },
+      { operator: 'DynamicQuantizeLinear', inputs: [zeros('float32', 0, 3)] },
+      {
+        operator: 'QLinearConv',
+        inputs: [...conv(bytes(1, 0, 2), zeros('int8', 1, 0, 2)), bias],
+        attributes: { pads: [1, 1] },
+      },
+      { operator: 'QLinearAdd', inputs: sum, domain, initializers: [1, 2, 4, 5, 6, 7] },
+      { operator: 'QLinearMul', inputs: sum, domain, initializers: [1, 2, 4, 5, 6, 7] },
+      { operator: 'QLinearConcat', inputs: joined, domain, attributes: { axis: 0 } },
+      {
+        operator: 'DynamicQuantizeMatMul',
+        inputs: [zeros('float32', 2, 0), zeros('int8', 0, 2), f32(1)],
+        domain,
+      },
     ];
     await expectPeer(
       gpu.runtime,
       cases.map((made) => ({ ...made, options: { opset: 21 } })),
     );
-  });
-
-  test('sums of nothing are the zero point, or the bias', async () => {
-    const run = async (operator: OperatorName, inputs: OnnxTensor[], attributes = {}) => [
-      ...(await runOperator(gpu.runtime, operator, inputs, attributes))[0].data,
+    // A sum of nothing is 0, whose code is the zero point; ONNX Runtime writes nothing, or 0.
+    const run = async (operator: OperatorName, inputs: OnnxTensor[]) => [
+      ...(await runOperator(gpu.runtime, operator, inputs))[0].data,
     ];
-    const parts = (a: OnnxTensor, b: OnnxTensor) => [a, f32(0.5), u8(3), b, f32(0.25), i8(0), f32(2), u8(7)];
-    expect(await run('MatMulInteger', [zeros('uint8', 2, 0), zeros('int8', 0, 2)])).toEqual([0, 0, 0, 0]);
-    expect(await run('QLinearMatMul', parts(zeros('uint8', 1, 0), zeros('int8', 0, 2)))).toEqual([7, 7]);
-    const bias: OnnxTensor = { dtype: 'int32', dims: [1], data: Int32Array.of(160) };
-    // 160 * 0.5 * 0.25 / 2 = 10
-    const conv = [...parts(zeros('uint8', 1, 0, 2), zeros('int8', 1, 0, 2)), bias];
-    expect(await run('QLinearConv', conv, { pads: [1, 1] })).toEqual([17, 17, 17]);
-    const [y, scale, zero] = await runOperator(gpu.runtime, 'DynamicQuantizeLinear', [
-      zeros('float32', 0, 3),
-    ]);
-    expect([y.dims, scale.data[0], zero.data[0]]).toEqual([[0, 3], 1, 0]);
-    const sum = [zeros('int8', 0, 3), f32(1), i8(0), i8(1, 2, 3), f32(1), i8(0), f32(1), i8(0)];
-    expect((await runOperator(gpu.runtime, 'QLinearAdd', sum))[0].dims).toEqual([0, 3]);
-    const joined = [
-      f32(1),
-      i8(0),
-      zeros('int8', 0, 2),
-      f32(1),
-      i8(0),
-      reshape(i8(5, 6), 1, 2),
-      f32(1),
-      i8(0),
-    ];
-    expect(await run('QLinearConcat', joined, { axis: 0 })).toEqual([5, 6]);
+    expect(await run('MatMulInteger', [bytes(2, 0), zeros('int8', 0, 2)])).toEqual([0, 0, 0, 0]);
+    expect(await run('QLinearMatMul', product(bytes(1, 0), zeros('int8', 0, 2)))).toEqual([7, 7]);
   });
 
   test('MatMulIntegerToFloat and DynamicQuantizeMatMul', async () => {

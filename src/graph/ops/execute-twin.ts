@@ -55,6 +55,12 @@ export interface TwinOutput {
   data: Float64Array;
 }
 
+/** Elements as doubles: 64-bit ones beyond 2^53 are rounded, float16 is decoded. */
+const doublesOf = (value: Value) =>
+  value.dtype === 'float16' || value.dtype === 'int64'
+    ? new Float64Array(numbersOf(value))
+    : new Float64Array(value.data as Float32Array);
+
 /** A plan on the host: every step by its twin, in float64, nothing rounded between the steps. */
 export function executeTwin(plan: Plan, inputs: readonly (Value | null | undefined)[]): TwinOutput[] {
   const buffers = new Map<string, Float64Array>();
@@ -65,19 +71,19 @@ export function executeTwin(plan: Plan, inputs: readonly (Value | null | undefin
   };
   const bufferOf = (operand: Operand): Float64Array => {
     if ('input' in operand) {
-      return once(`input ${operand.input}`, () => Float64Array.from(numbersOf(inputs[operand.input]!)));
+      return once(`input ${operand.input}`, () => doublesOf(inputs[operand.input]!));
     }
     if ('output' in operand) {
       const { dims } = plan.outputs[operand.output];
       return once(`output ${operand.output}`, () => new Float64Array(sizeOf(dims)));
     }
-    if ('constant' in operand) return Float64Array.from(operand.constant);
+    if ('constant' in operand) return new Float64Array(operand.constant);
     return once(`scratch ${operand.scratch}`, () => new Float64Array(operand.count));
   };
   for (const step of plan.steps) runTwin(step, bufferOf);
   return plan.outputs.map((output, i) => {
     const { dtype, dims, data, from } = output;
     const known = from !== undefined ? inputs[from]! : data ? output : null;
-    return { dtype, dims, data: known ? Float64Array.from(numbersOf(known)) : bufferOf({ output: i }) };
+    return { dtype, dims, data: known ? doublesOf(known) : bufferOf({ output: i }) };
   });
 }

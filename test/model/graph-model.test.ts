@@ -44,7 +44,9 @@ function channelsLast(): GraphModel {
   const gate = w.node('Sigmoid', 'gate', [conv('squeeze', mean, 8, 8)]);
   const gated = w.node('Mul', 'gated', [sum, gate]);
   const wide = w.node('Concat', 'wide', [gated, a], { axis: 3 });
-  const c = w.node('LeakyRelu', 'c', [conv('conv3', wide, 16, 5, 2)], { alpha: 0.2 });
+  const lower = w.node('Sub', 'lower', [conv('conv3', wide, 16, 5, 2), w.constant('less', floats([5]))]);
+  const smaller = w.node('Div', 'smaller', [lower, w.constant('by', floats([5], 0.5))]);
+  const c = w.node('LeakyRelu', 'c', [smaller], { alpha: 0.2 });
   const rows = w.node('Reshape', 'rows', [c, w.integers('rows/shape', [-1, 5 * 4 * 5])]);
   const dense = w.node('MatMul', 'dense', [rows, w.constant('dense/w', floats([100, 6], 0.2))]);
   const probabilities = w.node('Softmax', 'probabilities', [dense], { axis: -1 });

@@ -2,6 +2,7 @@ import { depthwiseConv2dKernel } from '../../src/kernels/depthwise-conv2d.ts';
 import { depthwiseFilterGradientKernel } from '../../src/kernels/depthwise-filter-gradient.ts';
 import { depthwiseInputGradientKernel } from '../../src/kernels/depthwise-input-gradient.ts';
 import { sumSplitsKernel } from '../../src/kernels/sum-splits.ts';
+import { FINITE } from '../../src/model/lower.ts';
 import { depthwiseLayout, tileWeights, untileWeights } from '../../src/quantize/weight-layout.ts';
 import { depthwiseConv2d } from '../../src/reference/depthwise-conv2d.ts';
 import { depthwiseFilterGradient } from '../../src/reference/depthwise-filter-gradient.ts';
@@ -58,10 +59,21 @@ function operands({ N, H, C }: Shape) {
 
 function forward(shape: Shape): Dispatch {
   const { input, weights, layout, params, geometry } = operands(shape);
+  const { vectors, ...window } = params;
+  const channels = layout.tileCount * layout.tileChannels;
   return {
     kernel: depthwiseConv2dKernel,
-    buffers: { input, weights: tileWeights(weights, layout), output: input.byteLength },
-    params,
+    buffers: {
+      input,
+      weights: tileWeights(weights, layout),
+      scale: new Float32Array(channels).fill(1),
+      shift: new Float32Array(channels),
+      output: input.byteLength,
+    },
+    params: {
+      ...{ ...window, inputVectors: vectors, outputVectors: vectors, groupVectors: 1 },
+      ...{ groupTiles: layout.groupTiles, tileCount: layout.tileCount, low: -FINITE, high: FINITE },
+    },
     of: 'output',
     near: () => depthwiseConv2d(input, weights, geometry),
   };

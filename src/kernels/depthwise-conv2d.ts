@@ -1,34 +1,23 @@
 import source from '../../shaders/depthwise-conv2d.wgsl?raw';
+import convParams from '../../shaders/lib/conv-params.wgsl?raw';
+import depthwise from '../../shaders/lib/depthwise.wgsl?raw';
+import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { checkWindow } from '../gpu/window.ts';
+import { conv2dKernel } from './conv2d.ts';
 
-/** f32 convolution of each channel by its own filter; shapes in `shaders/depthwise-conv2d.wgsl`. */
+const { bindings, params, check } = conv2dKernel.declaration;
+
+/** f32 convolution of each channel by its own filter, with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/depthwise-conv2d.wgsl`. */
 export const depthwiseConv2dKernel = defineKernel({
   name: 'depthwise-conv2d',
-  wgsl: [source],
-  bindings: {
-    input: { access: 'read', type: 'vec4f' },
-    weights: { access: 'read', type: 'vec4f' },
-    output: { access: 'write', type: 'vec4f' },
-  },
-  params: {
-    inputHeight: 'u32',
-    inputWidth: 'u32',
-    outputHeight: 'u32',
-    outputWidth: 'u32',
-    vectors: 'u32',
-    kernelHeight: 'u32',
-    kernelWidth: 'u32',
-    strideHeight: 'u32',
-    strideWidth: 'u32',
-    dilationHeight: 'u32',
-    dilationWidth: 'u32',
-    padTop: 'u32',
-    padLeft: 'u32',
-    pixelCount: 'u32',
-  },
+  wgsl: [keepNan, depthwise, convParams, source],
+  bindings,
+  params,
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
-  check: checkWindow,
-  workgroups: ({ pixelCount, vectors }, { WORKGROUP_SIZE }) =>
-    Math.ceil((pixelCount * vectors) / WORKGROUP_SIZE),
+  constants: { POOL: ['0u', '1u'], MULTIPLIER: [] },
+  check,
+  workgroups: ({ pixelCount, outputWidth, outputVectors }, { WORKGROUP_SIZE, POOL = 0 }) => {
+    const strips = POOL === 1 ? pixelCount / 4 : (pixelCount / outputWidth) * Math.ceil(outputWidth / 4);
+    return Math.ceil((strips * outputVectors) / WORKGROUP_SIZE);
+  },
 });

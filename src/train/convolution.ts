@@ -91,9 +91,7 @@ export async function bindConv(
   if (tiled) return bindTiled(workshop, kernels, tiled, conv.shape.channels, operands);
   const plan = planConv(conv, batch, kernels.lanes);
   const { tileCount, tileChannels } = weightLayout(conv);
-  const epilogue = conv.depthwise
-    ? {}
-    : plainEpilogue(workshop, conv.shape.channels, tileCount * tileChannels);
+  const epilogue = plainEpilogue(workshop, conv.shape.channels, tileCount * tileChannels);
   return [await bindPlan(workshop, plan, { ...operands, ...epilogue })];
 }
 

@@ -78,7 +78,7 @@ export function weightLayout({ input, shape, kernel, depthwise }: ConvGeometry):
   return tileLayout({ ...own, inChannels: input.channels, groups: 1 }, TILE_VECTORS);
 }
 
-/** How `conv2d` or its like computes a batch, clamped from `low` to `high`; `depthwise-conv2d` has no clamp. */
+/** How `conv2d`, its like or `depthwise-conv2d` computes a batch, clamped from `low` to `high`. */
 export function planConv(
   conv: ConvGeometry,
   batch: number,
@@ -88,22 +88,23 @@ export function planConv(
 ): ConvPlan {
   const { groupTiles, tileCount } = weightLayout(conv);
   const pixelCount = outputPixels(conv, batch);
-  if (conv.depthwise) return depthwisePlan(depthwiseConv2dKernel, conv, pixelCount);
+  const params = {
+    ...convParams(conv),
+    inputVectors: vectorsOf(conv.input),
+    outputVectors: vectorsOf(conv.shape),
+    groupVectors: vectorsOf(conv.input),
+    groupTiles,
+    pixelCount,
+    tileCount,
+    low,
+    high,
+  };
+  if (conv.depthwise) return { kernel: depthwiseConv2dKernel, params, specialization: {} };
   const { kernel, specializations } = convChoices(lanes).conv2d;
   const [large, medium, small] = specializations;
   return {
     kernel,
-    params: {
-      ...convParams(conv),
-      inputVectors: vectorsOf(conv.input),
-      outputVectors: vectorsOf(conv.shape),
-      groupVectors: vectorsOf(conv.input),
-      groupTiles,
-      pixelCount,
-      tileCount,
-      low,
-      high,
-    },
+    params,
     specialization: pixelCount >= 8 * 64 ? large : pixelCount >= 8 * 16 ? medium : small,
   };
 }

@@ -1,12 +1,16 @@
 import { depthwiseConv2dKernel } from '../../src/kernels/depthwise-conv2d.ts';
+import { depthwiseConv2dInt8Kernel } from '../../src/kernels/depthwise-conv2d-int8.ts';
 import { depthwiseFilterGradientKernel } from '../../src/kernels/depthwise-filter-gradient.ts';
 import { depthwiseInputGradientKernel } from '../../src/kernels/depthwise-input-gradient.ts';
 import { sumSplitsKernel } from '../../src/kernels/sum-splits.ts';
 import { FINITE } from '../../src/model/lower.ts';
+import { prepareMultipliers } from '../../src/quantize/requantize.ts';
 import { depthwiseLayout, tileWeights, untileWeights } from '../../src/quantize/weight-layout.ts';
 import { depthwiseConv2d } from '../../src/reference/depthwise-conv2d.ts';
+import { depthwiseConv2dInt8 } from '../../src/reference/depthwise-conv2d-int8.ts';
 import { depthwiseFilterGradient } from '../../src/reference/depthwise-filter-gradient.ts';
 import { depthwiseInputGradient } from '../../src/reference/depthwise-input-gradient.ts';
+import { requantizeReference } from '../../src/reference/requantize.ts';
 import { seeded } from '../random.ts';
 import type { BenchCase, Size } from '../types.ts';
 import { type Dispatch, kernelCase, repeated } from './kernel-case.ts';
@@ -26,13 +30,23 @@ const SHAPES: Record<Size, Shape> = {
 };
 const CHUNK = 256;
 
-/** Depthwise convolution and its gradients, as a training step computes them. */
+/** What half of the codes' sums neither reach nor leave. */
+const SCALES = { inputScale: 1 / 256, weightScale: 1 / 64, outputScale: 1 / 2 };
+
+/** Depthwise convolution, float and int8, and its gradients as a training step computes them. */
 export function depthwiseCases(size: Size): BenchCase[] {
   const { N, H, C } = SHAPES[size];
   const arguments_ = `(N=${N},H=${H},C=${C},K=3)`;
-  const parts = { conv2d: forward, 'input-gradient': inputGradient, 'filter-gradient': filterGradient };
+  const parts = {
+    conv2d: forward,
+    'conv2d-int8': forwardInt8,
+    'input-gradient': inputGradient,
+    'filter-gradient': filterGradient,
+  };
   return Object.entries(parts).map(([name, make]) =>
-    kernelCase(`depthwise-${name}${arguments_}`, 'fp32', N, () => make(SHAPES[size])),
+    kernelCase(`depthwise-${name}${arguments_}`, name.endsWith('int8') ? 'int8' : 'fp32', N, () =>
+      make(SHAPES[size]),
+    ),
   );
 }
 
@@ -76,6 +90,40 @@ function forward(shape: Shape): Dispatch {
     },
     of: 'output',
     near: () => depthwiseConv2d(input, weights, geometry),
+  };
+}
+
+function forwardInt8(shape: Shape): Dispatch {
+  const { layout, params, geometry, pixelCount } = operands(shape);
+  const { C } = shape;
+  const codes = (seed: number, count: number) => repeated((n) => seeded(seed).int8s(n), count);
+  const [input, weights] = [codes(93, pixelCount * C), codes(94, 9 * C)];
+  const { vectors, ...window } = params;
+  const channels = layout.tileCount * layout.tileChannels;
+  const multipliers = new Uint32Array(channels * 2);
+  const { inputScale, weightScale, outputScale } = SCALES;
+  multipliers.set(
+    prepareMultipliers('ort-f32', inputScale, new Float32Array(C).fill(weightScale), outputScale),
+  );
+  const bounds = { zeroPoint: 0, low: -128, high: 127 };
+  return {
+    kernel: depthwiseConv2dInt8Kernel,
+    buffers: {
+      input,
+      weights: tileWeights(weights, layout),
+      bias: new Int32Array(channels),
+      multipliers,
+      output: input.byteLength,
+    },
+    params: {
+      ...{ ...window, inputWords: vectors, outputWords: vectors, groupWords: 1, padWord: 0 },
+      ...{ groupTiles: layout.groupTiles, tileCount: layout.tileCount, ...bounds },
+    },
+    of: 'output',
+    exact: () =>
+      Int8Array.from(depthwiseConv2dInt8(input, weights, new Int32Array(C), 0, geometry), (sum) =>
+        requantizeReference('ort-f32', sum, { ...SCALES, ...bounds }),
+      ),
   };
 }
 

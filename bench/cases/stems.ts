@@ -42,6 +42,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'conv2d-unrolled': 'conv2d',
   'conv2d-unrolled-broadcast': 'conv2d',
   'depthwise-conv2d': 'depthwise-conv2d',
+  'depthwise-conv2d-int8': 'depthwise-conv2d-int8',
   'depthwise-filter-gradient': 'depthwise-filter-gradient',
   'depthwise-input-gradient': 'depthwise-input-gradient',
   'dequantize-linear': 'dequantize-linear',

@@ -37,6 +37,7 @@ import { conv2dUnrolledKernel } from './conv2d-unrolled.ts';
 import { conv2dUnrolledBroadcastKernel } from './conv2d-unrolled-broadcast.ts';
 import { convolution } from './convolution.ts';
 import { depthwiseConv2dKernel } from './depthwise-conv2d.ts';
+import { depthwiseConv2dInt8Kernel } from './depthwise-conv2d-int8.ts';
 import { depthwiseFilterGradientKernel } from './depthwise-filter-gradient.ts';
 import { depthwiseInputGradientKernel } from './depthwise-input-gradient.ts';
 import { dequantizeLinearKernel } from './dequantize-linear.ts';
@@ -125,6 +126,7 @@ export const kernels = {
   conv2dUnrolled: conv2dUnrolledKernel,
   conv2dUnrolledBroadcast: conv2dUnrolledBroadcastKernel,
   depthwiseConv2d: depthwiseConv2dKernel,
+  depthwiseConv2dInt8: depthwiseConv2dInt8Kernel,
   depthwiseFilterGradient: depthwiseFilterGradientKernel,
   depthwiseInputGradient: depthwiseInputGradientKernel,
   dequantizeLinear: dequantizeLinearKernel,

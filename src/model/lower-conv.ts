@@ -1,10 +1,4 @@
-import {
-  denseGroups,
-  isAligned,
-  type TileLayout,
-  tileLayout,
-  type WeightShape,
-} from '../quantize/weight-layout.ts';
+import { arrange, type TileLayout, type WeightShape } from '../quantize/weight-layout.ts';
 import type { ConvLayer } from './fuse.ts';
 import { pixels } from './lower.ts';
 
@@ -19,17 +13,14 @@ export function weightShape({ inputShape, outputShape, kernel, groups }: ConvLay
   };
 }
 
-/** A layer's weights in codes of any kind with the layout its kernel reads; awkward groups are made dense. */
+/** A layer's weights in codes of any kind with the layout its kernel reads: see {@link arrange}. */
 export function layoutFor<T extends Float32Array | Int8Array | Uint8Array>(
   layer: ConvLayer,
   codes: T,
   tileVectors: number,
   zero = 0,
 ): { codes: T; layout: TileLayout } {
-  const shape = weightShape(layer);
-  if (isAligned(shape, tileVectors)) return { codes, layout: tileLayout(shape, tileVectors) };
-  const dense = denseGroups(codes, shape, zero);
-  return { codes: dense.codes, layout: tileLayout(dense.shape, tileVectors) };
+  return arrange(codes, weightShape(layer), tileVectors, zero);
 }
 
 /** The geometry both convolution kernels take, `words` being channels over four. */

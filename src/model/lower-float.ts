@@ -27,8 +27,8 @@ export function floatConvSteps(
     });
   const steps: Step[] = [];
   const aligned = isAligned(weightShape(layer), tile.tileVectors);
-  // Zeros between the blocks of a grouped convolution need not be in the codebook, so those layers run expanded.
-  // The kernel that expands them takes one codebook.
+  // Zeros between the blocks of a grouped convolution need not be in the codebook, so those layers run expanded, and so do
+  // depthwise ones, whose few weights are not worth the dispatch. The kernel that expands the others takes one codebook.
   const packed = codebook && aligned && (codebook.groups ?? 1) === 1;
   const source = packed ? codebook.codes : codebook ? decodeCodebook(codebook) : layer.weight;
   const { codes, layout } = layoutFor<Float32Array | Uint8Array>(layer, source, tile.tileVectors);
@@ -75,7 +75,7 @@ export function floatConvSteps(
       ...geometry,
       inputVectors: vectors(layer.inputShape),
       outputVectors: vectors(layer.outputShape),
-      groupVectors: layout.paddedChannels / 4,
+      groupVectors: Math.ceil(layout.paddedChannels / 4),
       groupTiles: layout.groupTiles,
       tileCount: layout.tileCount,
       ...floatBounds(layer),

@@ -78,7 +78,7 @@ export function int8ConvSteps(
     ...geometry,
     inputWords: vectors(layer.inputShape),
     outputWords: float ? layer.outputShape.channels : vectors(layer.outputShape),
-    groupWords: layout.paddedChannels / 4,
+    groupWords: Math.ceil(layout.paddedChannels / 4),
     groupTiles: layout.groupTiles,
     tileCount: layout.tileCount,
     padWord: (zeroByte * 0x01010101) >>> 0,

@@ -17,7 +17,7 @@ import {
   prepareKernels,
 } from './kernel-choice.ts';
 import { prepareMultipliers, type RequantizeRule, requantizeConstant } from './requantize.ts';
-import { denseGroups, isAligned, type TileLayout, tileLayout, type WeightShape } from './weight-layout.ts';
+import { arrange, type TileLayout, tileLayout, type WeightShape } from './weight-layout.ts';
 
 /** Quantization of an int8 operation: weights are symmetric, activations have a zero point. */
 export interface Int8Options {
@@ -103,8 +103,7 @@ export async function conv2dInt8(
     `${kernelHeight} x ${kernelWidth}, output ${dims.join(' x ')}`,
   );
   const pixelCount = dims[0] * dims[1] * dims[2] * (pool ? 4 : 1);
-  let codes = weight.data as Int8Array;
-  let shape: WeightShape = { outChannels, inChannels, kernelHeight, kernelWidth, groups };
+  const shape: WeightShape = { outChannels, inChannels, kernelHeight, kernelWidth, groups };
   await prepareKernels(runtime, options.kernels);
   const plane = {
     inputHeight: height,
@@ -117,8 +116,7 @@ export async function conv2dInt8(
     pixelCount,
   };
   const choice = chooseInt8(runtime, pixelCount, shape, options.kernels, { plane });
-  if (!isAligned(shape, choice.tileVectors)) ({ codes, shape } = denseGroups(codes, shape));
-  const layout = tileLayout(shape, choice.tileVectors);
+  const { codes, layout } = arrange(weight.data as Int8Array, shape, choice.tileVectors);
   const inputWords = Math.ceil(channels / 4);
   const prepared = await prepare(runtime, 'conv2dInt8', weight.data as Int8Array, layout, options);
   const packedInput = packChannels(input.data as Int8Array, channels);
@@ -134,7 +132,7 @@ export async function conv2dInt8(
       dilationHeight: dilations[0],
       padTop: pads[0],
       padLeft: pads[1],
-      groupWords: layout.paddedChannels / 4,
+      groupWords: Math.ceil(layout.paddedChannels / 4),
       groupTiles: layout.groupTiles,
       tileCount: layout.tileCount,
       padWord: ((prepared.inputZeroPoint & 255) * 0x01010101) >>> 0,

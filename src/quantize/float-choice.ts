@@ -8,10 +8,11 @@ import { conv2dTiledCodebookKernel } from '../kernels/conv2d-tiled-codebook.ts';
 import { conv2dTiledF16Kernel } from '../kernels/conv2d-tiled-f16.ts';
 import { conv2dUnrolledKernel } from '../kernels/conv2d-unrolled.ts';
 import { conv2dUnrolledBroadcastKernel } from '../kernels/conv2d-unrolled-broadcast.ts';
+import { depthwiseConv2dKernel } from '../kernels/depthwise-conv2d.ts';
 import { type KernelPreference, kernelFamily } from './kernel-choice.ts';
-import { type ConvTile, type ConvVariant, chooseTile } from './tile.ts';
+import { type ConvTile, type ConvVariant, chooseTile, depthwiseTile } from './tile.ts';
 import { checkTiled, chooseTiled, type TiledTile, tiledFloatSpecialization } from './tiled-tile.ts';
-import type { WeightShape } from './weight-layout.ts';
+import { isDepthwise, type WeightShape } from './weight-layout.ts';
 
 /** The kernel and tile of one float convolution. */
 export interface FloatChoice extends ConvTile {
@@ -27,6 +28,7 @@ export const floatVariants = {
   unrolled: conv2dUnrolledKernel,
   broadcast: conv2dBroadcastKernel,
   'unrolled-broadcast': conv2dUnrolledBroadcastKernel,
+  depthwise: depthwiseConv2dKernel,
 } as unknown as Readonly<Record<ConvVariant, Kernel>>;
 
 /** What besides the shape decides on a {@link FloatChoice}. */
@@ -39,7 +41,8 @@ export interface FloatOptions {
 }
 
 /**
- * Chooses kernel and tile for a float convolution over `pixelCount` pixels.
+ * Chooses kernel and tile for a float convolution over `pixelCount` pixels. Depthwise convolutions have a kernel of their
+ * own, in f32, whatever the options.
  *
  * @throws LloydError when `float16` is asked of a device without `shader-f16`, or of kernels in registers
  * @example
@@ -61,6 +64,7 @@ export function chooseFloat(
     );
     check(family !== 'registers', 'float16 is the tiled kernels’', family, "add kernels: 'tiled'");
   }
+  if (isDepthwise(shape)) return depthwiseTile(shape);
   if (family === 'registers') {
     return chooseTile(runtime, pixelCount, shape, false);
   }

@@ -7,6 +7,7 @@ import { conv2dInt8TensorKernel } from '../kernels/conv2d-int8-tensor.ts';
 import { conv2dInt8TiledKernel } from '../kernels/conv2d-int8-tiled.ts';
 import { conv2dInt8UnrolledKernel } from '../kernels/conv2d-int8-unrolled.ts';
 import { conv2dInt8WinogradKernel } from '../kernels/conv2d-int8-winograd.ts';
+import { depthwiseConv2dInt8Kernel } from '../kernels/depthwise-conv2d-int8.ts';
 import { matvecInt8Kernel } from '../kernels/matvec-int8.ts';
 import { sumSplitsInt8Kernel } from '../kernels/sum-splits-int8.ts';
 import { knownTensorCores, tensorCores } from './tensor-cores.ts';
@@ -18,7 +19,7 @@ import {
   tensorTileSize,
   tensorWeights,
 } from './tensor-tile.ts';
-import { type ConvPlane, chooseTile, type Int8Variant } from './tile.ts';
+import { type ConvPlane, chooseTile, depthwiseTile, type Int8Variant } from './tile.ts';
 import {
   checkTiled,
   chooseTiled,
@@ -27,7 +28,7 @@ import {
   type TiledTile,
   tiledSpecialization,
 } from './tiled-tile.ts';
-import { packTiles, type TileLayout, type WeightShape } from './weight-layout.ts';
+import { isDepthwise, packTiles, type TileLayout, tileWeights, type WeightShape } from './weight-layout.ts';
 
 /**
  * How a product keeps its operands: in registers alone (CPU adapters), staged in workgroup memory (GPUs), or staged for
@@ -50,6 +51,7 @@ export const int8Variants = {
   unrolled: conv2dInt8UnrolledKernel,
   broadcast: conv2dInt8BroadcastKernel,
   winograd: conv2dInt8WinogradKernel,
+  depthwise: depthwiseConv2dInt8Kernel,
 } as unknown as Readonly<Record<Int8Variant, Kernel>>;
 
 /** The kernels of one int8 product: what the weights must be tiled for, and what to dispatch. */
@@ -112,7 +114,10 @@ export function tensorChoice(cores: TensorCores, tile: TensorTile): Int8Choice {
   return { family: 'tensor', tileVectors: channels / 4, specialization, variant: 'plain', splits: 1 };
 }
 
-/** Chooses kernel, tile and splits for an int8 convolution or, as a 1x1 convolution over rows, matrix product. */
+/**
+ * Chooses kernel, tile and splits for an int8 convolution or, as a 1x1 convolution over rows, matrix product. Depthwise
+ * convolutions have a kernel of their own, whatever the preference.
+ */
 export function chooseInt8(
   runtime: Runtime,
   pixelCount: number,
@@ -121,6 +126,7 @@ export function chooseInt8(
   { plane, tuned }: { plane?: ConvPlane; tuned?: { tile: TiledTile; splits: number } } = {},
 ): Int8Choice {
   const family = kernelFamily(runtime, preference);
+  if (isDepthwise(shape)) return { family: 'registers', splits: 1, ...depthwiseTile(shape) };
   if (family === 'registers') {
     return { family, splits: 1, ...chooseTile(runtime, pixelCount, shape, true, plane) };
   }
@@ -156,7 +162,9 @@ export function int8Dispatches(
   const buffers = { input: 'input', weights: 'weights', bias: 'bias', multipliers: 'multipliers' } as const;
   if (choice.family === 'registers') {
     const kernel = int8Variants[choice.variant];
-    return [{ kernel, specialization: all, params, buffers: { ...buffers, output: 'output' } }];
+    const { WEIGHT_BITS: _, ...wide } = all;
+    const own = choice.variant === 'depthwise' ? wide : all; // its weights are always 8 bits wide
+    return [{ kernel, specialization: own, params, buffers: { ...buffers, output: 'output' } }];
   }
   if (choice.family === 'tensor') {
     const { WEIGHT_BITS: _, ...own } = all; // its weights are always 8 bits wide
@@ -235,6 +243,8 @@ export function packWeights(
   layout: TileLayout,
   bits: 8 | 4 | 2,
 ): Uint32Array {
+  // A tile's channels follow one another as they do in a pixel, so its bytes are words already.
+  if (choice.variant === 'depthwise') return new Uint32Array(tileWeights(codes, layout).buffer);
   if (choice.family !== 'tensor') return packTiles(codes, layout, bits);
   const stepWords = Number.parseInt(String(choice.specialization.STEP_VECTORS), 10) * 4;
   return tensorWeights(packTiles(codes, layout, 8), layout, stepWords);

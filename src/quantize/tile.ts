@@ -1,15 +1,16 @@
 import type { Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { SURE_TEXTURE_BYTES } from '../gpu/texels.ts';
-import { isAligned, type WeightShape } from './weight-layout.ts';
+import { DEPTHWISE_VECTORS, isAligned, type WeightShape } from './weight-layout.ts';
 
 /**
  * How a convolution that keeps its sums in registers reads and holds: `plain` (`conv2d`, `conv2d-int8`), `unrolled`
- * without private arrays, `broadcast` with weights loaded once a subgroup, `winograd` with a third of the products less.
+ * without private arrays, `broadcast` with weights loaded once a subgroup, `winograd` with a third of the products less,
+ * `depthwise` with a filter of its own for each channel.
  */
 export type ConvVariant = Int8Variant | 'unrolled-broadcast';
 /** Those that int8 convolutions have. */
-export type Int8Variant = 'plain' | 'unrolled' | 'broadcast' | 'winograd';
+export type Int8Variant = 'plain' | 'unrolled' | 'broadcast' | 'winograd' | 'depthwise';
 
 /** Tile shape of a convolution and the specialization that says so. */
 export interface ConvTile<Variant extends ConvVariant = ConvVariant> {
@@ -82,6 +83,15 @@ export function chooseTile(
   };
   if (shared) return tile('broadcast', shared, int8 ? 8 : 4);
   return tile('plain', fitting.find((vectors) => vectors <= 4) ?? Math.min(widest, 4), 8);
+}
+
+/**
+ * The tile of `depthwise-conv2d` and `depthwise-conv2d-int8`, on every adapter: channels share no input, so there is
+ * nothing for workgroup memory or tensor cores to hold.
+ */
+export function depthwiseTile({ outChannels, groups }: WeightShape): ConvTile<'depthwise'> {
+  const specialization = { MULTIPLIER: `${outChannels / groups}u` };
+  return { tileVectors: DEPTHWISE_VECTORS, specialization, variant: 'depthwise' };
 }
 
 /** Threads of a subgroup that load weights together, in `-broadcast` kernels; 0 where those do not serve. */

@@ -25,8 +25,7 @@ export interface TileLayout {
  * The layout that the convolution kernels read, [tile][ky][kx][channel][tileChannels]: output channels in tiles,
  * input channels padded to 4.
  *
- * A group must be whole words of input and whole tiles of output; other groupings are rewritten as one dense
- * convolution with zeros by {@link denseGroups} first.
+ * A group must be whole words of input and whole tiles of output; {@link arrange} has layouts for other groupings.
  */
 export function tileLayout(shape: WeightShape, tileVectors: number): TileLayout {
   const tileChannels = tileVectors * 4;
@@ -34,7 +33,7 @@ export function tileLayout(shape: WeightShape, tileVectors: number): TileLayout 
     isAligned(shape, tileVectors),
     `a grouped convolution needs multiples of 4 input and ${tileChannels} output channels a group here`,
     `${shape.inChannels} and ${shape.outChannels / shape.groups}`,
-    'expand it with denseGroups()',
+    'lay it out with arrange()',
   );
   const groupTiles = Math.ceil(shape.outChannels / shape.groups / tileChannels);
   const paddedChannels = Math.ceil(shape.inChannels / 4) * 4;
@@ -50,9 +49,17 @@ export function tileLayout(shape: WeightShape, tileVectors: number): TileLayout 
   };
 }
 
+/** Vectors of four channels a tile of the depthwise kernels. */
+export const DEPTHWISE_VECTORS = 4;
+
+/** Whether each group has one input channel, which several filters may read: what the depthwise kernels compute. */
+export function isDepthwise({ inChannels, groups }: Pick<WeightShape, 'inChannels' | 'groups'>): boolean {
+  return groups > 1 && inChannels === 1;
+}
+
 /** The layout that the depthwise kernels read, [tile][ky][kx][16]: a tile's channels have a filter each. */
 export function depthwiseLayout(shape: Omit<WeightShape, 'inChannels' | 'groups'>): TileLayout {
-  const tileChannels = 16;
+  const tileChannels = DEPTHWISE_VECTORS * 4;
   const tileCount = Math.ceil(shape.outChannels / tileChannels);
   return {
     shape: { ...shape, inChannels: 1, groups: 1 },
@@ -69,6 +76,24 @@ export function isAligned({ groups, inChannels, outChannels }: WeightShape, tile
 }
 
 type Codes = Float32Array | Int8Array | Uint8Array;
+
+/**
+ * A convolution's codes, OIHW, and the layout in which its kernel reads them: depthwise filters side by side, groups of
+ * whole tiles one after the other, any other groups as one dense convolution.
+ *
+ * @param zero what fills a dense convolution between its groups
+ */
+export function arrange<T extends Codes>(
+  codes: T,
+  shape: WeightShape,
+  tileVectors: number,
+  zero = 0,
+): { codes: T; layout: TileLayout } {
+  if (isDepthwise(shape)) return { codes, layout: depthwiseLayout(shape) };
+  if (isAligned(shape, tileVectors)) return { codes, layout: tileLayout(shape, tileVectors) };
+  const dense = denseGroups(codes, shape, zero);
+  return { codes: dense.codes, layout: tileLayout(dense.shape, tileVectors) };
+}
 
 /** A grouped convolution as the dense one with `zero` outside each group's block. */
 export function denseGroups<T extends Codes>(
@@ -90,7 +115,7 @@ export function denseGroups<T extends Codes>(
   return { codes: dense, shape: { ...shape, inChannels: inChannels * groups, groups: 1 } };
 }
 
-/** Reorders OIHW elements into tiles for the f32 kernels: [tile][ky][kx][channel][tileChannels]. */
+/** Reorders OIHW elements into tiles for the f32 and depthwise kernels: [tile][ky][kx][channel][tileChannels]. */
 export function tileWeights<T extends Codes>(codes: T, layout: TileLayout, padding = 0): T {
   const { shape, tileChannels, tileCount, paddedChannels } = layout;
   const { outChannels, inChannels, kernelHeight, kernelWidth } = shape;

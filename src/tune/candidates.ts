@@ -48,6 +48,7 @@ export function int8Candidates(
   plane?: ConvPlane,
 ): Candidate<Int8Choice>[] {
   const own = chooseInt8(runtime, pixelCount, shape, preference, { plane });
+  if (own.variant === 'depthwise') return ordered(own, [], shape, labelOf);
   const registers = (tile: ConvTile<Int8Variant>): Int8Choice => ({
     family: 'registers',
     splits: 1,
@@ -77,6 +78,7 @@ export function floatCandidates(
   preference: KernelPreference = 'auto',
 ): Candidate<FloatChoice>[] {
   const own = chooseFloat(runtime, pixelCount, shape, { kernels: preference });
+  if (own.variant === 'depthwise') return ordered(own, [], shape, labelOf);
   const tiles = own.tiled ? tiledTiles(runtime.device.limits, shape, 'f32') : [];
   const choices: FloatChoice[] = [
     ...(own.tiled ? [] : privateTiles(floatVariants, convLanes(runtime, shape, false), pixelCount, own)),
@@ -90,7 +92,7 @@ export function floatCandidates(
  * and the default's tile in every size. The two hardly depend on each other, and all pairs would take minutes.
  */
 function privateTiles(
-  kernels: Readonly<Record<Exclude<Int8Variant, 'winograd'>, Kernel>>,
+  kernels: Readonly<Record<Exclude<Int8Variant, 'winograd' | 'depthwise'>, Kernel>>,
   lanes: number,
   pixelCount: number,
   own: ConvTile,

@@ -99,6 +99,27 @@ test.each(families)(
   },
 );
 
+test('depthwise: a NaN reaches the channels of its own filters, and no others', async () => {
+  for (const [after, reached, width] of [
+    [[relu], near, 6],
+    [[relu, pool], nearPool, 3],
+  ] as const) {
+    const depthwise: GraphNode = {
+      ...{ op: 'conv2d', name: 'c', inputs: ['x'], kernel: [3, 3], pads: [1, 1, 1, 1], outChannels: 8 },
+      groups: 4,
+    };
+    const model = handMade([6, 6, 4], [depthwise, ...after], {
+      'c.weight': [[8, 1, 3, 3], random.floats(72)],
+    });
+    const whole = await run(model, clean, {}, {});
+    const dirty = await run(model, bad, {}, {});
+    const own = (values: Float32Array) => values.filter((_, i) => i % 8 === 2 || i % 8 === 3);
+    expectKept(own(dirty), own(whole), reached, width);
+    const others = (values: Float32Array) => values.filter((_, i) => i % 8 < 2 || i % 8 > 3);
+    expect(others(dirty)).toEqual(others(whole));
+  }
+});
+
 test('sums, concatenations and pools of their own', async () => {
   const d: ImageNode = { op: 'conv2d', name: 'd', inputs: ['x'], kernel: [1, 1], outChannels: 8 };
   const six = (name: string, input: string): ImageNode => ({ op: 'relu6', name, inputs: [input] });

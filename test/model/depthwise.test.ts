@@ -1,8 +1,9 @@
 // Depthwise layers, and batch norms that follow no convolution, run by kernels of their own at every precision.
 import { describe, expect, test } from 'vitest';
-import type { GraphNode, Model } from '../../src/model/graph.ts';
+import type { ImageModel, ImageNode } from '../../src/model/graph.ts';
 import { decodeCodebook } from '../../src/model/layer-codes.ts';
-import { type CodebookLayer, quantizeModel } from '../../src/model/precision.ts';
+import { quantizeModel } from '../../src/model/precision.ts';
+import type { CodebookLayer } from '../../src/model/quantized-model.ts';
 import { type CompileOptions, compile } from '../../src/model/session.ts';
 import { type Conv2dInt8Options, conv2dInt8 } from '../../src/quantize/conv-int8.ts';
 import { denseGroups } from '../../src/quantize/weight-layout.ts';
@@ -17,10 +18,10 @@ const CHANNELS = 130;
 const BATCH = 2;
 
 /** A lone batch norm, a depthwise layer with a pool, one with two filters a channel, and a grouped one that is neither. */
-function network(): Model {
+function network(): ImageModel {
   const random = seeded(80);
   const wide = { kernel: [3, 3], outChannels: CHANNELS, groups: CHANNELS } as const;
-  const nodes: GraphNode[] = [
+  const nodes: ImageNode[] = [
     { op: 'batchNorm', name: 'norm', inputs: ['x'] },
     { op: 'relu6', name: 'six', inputs: ['norm'] },
     { op: 'conv2d', name: 'one', inputs: ['six'], ...wide, pads: [1, 1, 1, 1] },
@@ -63,7 +64,7 @@ async function kernelsOf(model: Parameters<typeof compile>[1], options: CompileO
 }
 
 /** All that a network with its layers as they are needs; 96 KiB are for epilogues and tiles' padding. */
-const bytesFor = (model: Model, bytes: number) => {
+const bytesFor = (model: ImageModel, bytes: number) => {
   const count = [...model.parameters.values()].reduce((sum, { data }) => sum + data.length, 0);
   const pairs = 260 * 260; // in groups of two, which are made dense
   return (count + pairs) * bytes + (96 << 10);
@@ -119,7 +120,10 @@ describe('depthwise layers', () => {
 
   test('a last one gives floats, a word a channel', async () => {
     const { graph, parameters } = network();
-    const model: Model = { graph: { ...graph, nodes: graph.nodes.slice(0, 6), output: 'two' }, parameters };
+    const model: ImageModel = {
+      graph: { ...graph, nodes: graph.nodes.slice(0, 6), output: 'two' },
+      parameters,
+    };
     const quantized = await quantizeModel(gpu.runtime, model, {
       method: 'linear',
       bits: 8,

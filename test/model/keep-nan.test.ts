@@ -104,7 +104,7 @@ test('depthwise: a NaN reaches the channels of its own filters, and no others', 
     [[relu], near, 6],
     [[relu, pool], nearPool, 3],
   ] as const) {
-    const depthwise: GraphNode = {
+    const depthwise: ImageNode = {
       ...{ op: 'conv2d', name: 'c', inputs: ['x'], kernel: [3, 3], pads: [1, 1, 1, 1], outChannels: 8 },
       groups: 4,
     };

@@ -31,6 +31,8 @@ export interface ConcreteOptions {
   shapes?: ShapeOptions;
   /** What the first dimension of an input is where it is a symbol without a value. */
   batch?: number;
+  /** What every other symbol without a value is, where only the graph's structure is asked for. */
+  assume?: number;
 }
 
 /**
@@ -170,7 +172,7 @@ function checkOperators(nodes: readonly Node[], { name, opset }: Graph): void {
   );
 }
 
-function concreteInputs({ name, inputs }: Graph, { shapes = {}, batch }: ConcreteOptions): Port[] {
+function concreteInputs({ name, inputs }: Graph, { shapes = {}, batch, assume }: ConcreteOptions): Port[] {
   const known = new Set(
     inputs.flatMap((input) => [input.name, ...input.shape.filter((d) => typeof d === 'string')]),
   );
@@ -187,7 +189,7 @@ function concreteInputs({ name, inputs }: Graph, { shapes = {}, batch }: Concret
       own,
     );
     const shape = input.shape.map((dim, i) => {
-      const size = own ? own[i] : sizeOfDim(dim, i, shapes, batch);
+      const size = own ? own[i] : (sizeOfDim(dim, i, shapes, batch) ?? assume);
       if (size === undefined) missing.push(`${String(dim)} of ${shapeText(input)}`);
       else {
         check(

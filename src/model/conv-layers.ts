@@ -3,7 +3,7 @@ import type { Node } from '../graph/graph.ts';
 import { openNode } from '../graph/ops/node.ts';
 import { type Value } from '../graph/ops/value.ts';
 import { WINDOW_ATTRIBUTES, windowAttributes, windowsOf } from '../graph/ops/windows.ts';
-import type { ConvLayer } from './fuse.ts';
+import type { ConvLayer, WeightPlace } from './fuse.ts';
 import { imageOf } from './images.ts';
 import { floatData, perChannel } from './patterns.ts';
 
@@ -69,6 +69,8 @@ export function convolutionLayer(frame: ConvFrame, node: Node): ConvLayer | null
     convShape: outputShape,
     outputShape,
     norms: [] as string[],
+    folded: [] as string[],
+    place: null,
     ...OPEN,
     pool: false,
   } as const;
@@ -83,6 +85,7 @@ export function convolutionLayer(frame: ConvFrame, node: Node): ConvLayer | null
       ...imageWindows(frame, node, kernel),
       groups: (node.attributes.group as number | undefined) ?? 1,
       weight,
+      place: { parameter: constants[0]!, inputMajor: false, pixelMajor: null },
       scale: new Float32Array(channels).fill(1),
       shift: bias ? bias.slice() : new Float32Array(channels),
     };
@@ -103,6 +106,7 @@ export function convolutionLayer(frame: ConvFrame, node: Node): ConvLayer | null
     scale: Float32Array.from(factors),
     shift: Float32Array.from(beta, (value, c) => value + (0 - mean[c]) * factors[c]),
     norms: [node.name],
+    folded: [node.name],
     affine: true,
   };
 }
@@ -153,6 +157,8 @@ export function productLayer(frame: ConvFrame, node: Node): ConvLayer | null {
     scale: new Float32Array(units).fill(alpha),
     shift,
     norms: [],
+    folded: [],
+    place: { parameter: matrix!, inputMajor: !transposed, pixelMajor: rows?.pixelMajor ? inputShape : null },
     ...OPEN,
     pool: false,
   };
@@ -204,5 +210,25 @@ function outMajor(
     }
   }
   known.set(key, made);
+  return made;
+}
+
+/** Weights of a layer, one row an output, in the order of the constant that they are kept in: the way back. */
+export function inPlaceOrder<T extends Float32Array | Int8Array | Uint8Array>(
+  data: T,
+  outputs: number,
+  { inputMajor, pixelMajor }: WeightPlace,
+): T {
+  if (!inputMajor && !pixelMajor) return data;
+  const inputs = data.length / outputs;
+  const made = data.slice() as T;
+  const area = pixelMajor ? pixelMajor.height * pixelMajor.width : 1;
+  const channels = pixelMajor ? pixelMajor.channels : inputs;
+  for (let o = 0; o < outputs; o++) {
+    for (let i = 0; i < inputs; i++) {
+      const from = (i % channels) * area + Math.floor(i / channels);
+      made[inputMajor ? i * outputs + o : o * inputs + i] = data[o * inputs + from];
+    }
+  }
   return made;
 }

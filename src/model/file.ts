@@ -15,9 +15,10 @@ import { elementCount, type Tensor as FileTensor, toFloat32 } from '../io/tensor
 import { checkRule } from '../quantize/requantize.ts';
 import { observedValues } from './calibrate.ts';
 import { checkNetwork } from './check-network.ts';
-import { fuseGraph, hasWeights } from './fuse.ts';
+import { inPlaceOrder } from './conv-layers.ts';
+import { fuseAnyShape, hasWeights } from './fuse.ts';
 import { isImageModel, type Model } from './graph.ts';
-import { graphText, parseGraph, turned, type WeightPlace, weightPlaces } from './graph-file.ts';
+import { graphText, parseGraph, weightOf } from './graph-file.ts';
 import { decodeCodebook } from './layer-codes.ts';
 import {
   type ActivationQparams,
@@ -47,9 +48,8 @@ export function writeModelFile(
   checkNetwork(model);
   const network = isQuantized(model) ? model.model : model;
   const own = isImageModel(network) ? metadata : { ...metadata, graph: graphText(network.graph) };
-  const placeOf = weightPlaces(network);
   const coded = new Set(
-    isQuantized(model) ? [...model.layers.keys()].map((name) => placeOf(name).parameter) : [],
+    isQuantized(model) ? [...model.layers.keys()].map((name) => weightOf(network, name).parameter) : [],
   );
   const parameters = new Map(
     [...network.parameters]
@@ -61,7 +61,7 @@ export function writeModelFile(
   );
   if (!isQuantized(model)) return writeSafetensors(parameters, own);
   const dims = (name: string) => {
-    const { parameter, inputMajor } = placeOf(name);
+    const { parameter, inputMajor } = weightOf(network, name);
     const own = [...network.parameters.get(parameter)!.dims];
     return inputMajor ? own.reverse() : own;
   };
@@ -128,12 +128,6 @@ function builderOf({ graph }: Record<string, string>): (parameters: ReadonlyMap<
   return (parameters) => ({ graph: read, parameters: parameters as ReadonlyMap<string, OnnxTensor> });
 }
 
-/** Where the weights of a file's layers go. */
-const placesIn = ({ graph }: Record<string, string>) =>
-  graph === undefined
-    ? (layer: string): WeightPlace => ({ parameter: `${layer}.weight`, inputMajor: false })
-    : weightPlaces({ graph: parseGraph(graph), parameters: new Map() });
-
 function readWith(
   safetensors: ReturnType<typeof readSafetensors>,
   build: (parameters: ReadonlyMap<string, Tensor>) => Model,
@@ -153,12 +147,10 @@ function readWith(
     layers.set(name, { method: 'kmeans', ...coded });
     bits = Math.max(bits, coded.bits);
   }
-  const placeOf = placesIn(metadata);
-  for (const [name, layer] of layers)
-    putWeights(parameters, placeOf(name), dimsOf.get(name)!, decodeCodebook(layer));
-  const model = build(parameters);
+  const model = buildWith(build, metadata, parameters, dimsOf);
+  setWeights(model, layers, decodeCodebook);
   const known = new Set(
-    fuseGraph(model)
+    fuseAnyShape(model)
       .layers.filter(hasWeights)
       .map((layer) => `${layer.name}.weight`),
   );
@@ -199,14 +191,10 @@ function readLinear(
     layers.set(name, layer);
     dimsOf.set(name, dims);
   }
-  const placeOf = placesIn(metadata);
-  for (const [name, { codes }] of layers) {
-    putWeights(parameters, placeOf(name), dimsOf.get(name)!, new Float32Array(codes.length));
-  }
-  const model = build(parameters);
+  const model = buildWith(build, metadata, parameters, dimsOf);
   const activations = parseActivations(metadata.activations);
   checkComplete(model, layers, activations);
-  unfold(model, layers);
+  setWeights(model, layers, unfolded);
   return { model, method: 'linear', bits, layers, activations, requantize };
 }
 
@@ -279,7 +267,7 @@ function checkComplete(
   layers: ReadonlyMap<string, LinearLayer>,
   activations: ReadonlyMap<string, ActivationQparams>,
 ): void {
-  const fused = fuseGraph(model);
+  const fused = fuseAnyShape(model);
   const weighted = new Map(fused.layers.filter(hasWeights).map((layer) => [layer.name, layer]));
   for (const [name, { weight }] of weighted) {
     const codes = layers.get(name)?.codes;
@@ -303,33 +291,47 @@ function checkComplete(
   }
 }
 
-/** Divides the folded batch norm out again, so that the model's float weights are those the codes stand for. */
-function unfold(model: Model, layers: ReadonlyMap<string, LinearLayer>): void {
-  const placeOf = weightPlaces(model);
-  for (const layer of fuseGraph(model).layers.filter(hasWeights)) {
-    const { codes, scale } = layers.get(layer.name)!;
-    const { parameter, inputMajor } = placeOf(layer.name);
-    const data = model.parameters.get(parameter)!.data as Float32Array;
-    const row = codes.length / scale.length;
-    for (let i = 0; i < codes.length; i++) {
-      const o = Math.floor(i / row);
-      data[inputMajor ? (i % row) * scale.length + o : i] = (codes[i] * scale[o]) / (layer.scale[o] || 1);
-    }
+/** The network of a file whose layers' weights are yet to be put in: zeros of their shapes. */
+function buildWith(
+  build: (parameters: ReadonlyMap<string, Tensor>) => Model,
+  { graph }: Record<string, string>,
+  parameters: Map<string, Tensor>,
+  dimsOf: ReadonlyMap<string, number[]>,
+): Model {
+  const own = graph === undefined ? null : { graph: parseGraph(graph), parameters: new Map() };
+  for (const [name, dims] of dimsOf) {
+    const { parameter, inputMajor } = own
+      ? weightOf(own, name)
+      : { parameter: `${name}.weight`, inputMajor: false };
+    const data = new Float32Array(elementCount(dims));
+    parameters.set(parameter, { dtype: 'float32', dims: inputMajor ? [...dims].reverse() : [...dims], data });
+  }
+  return build(parameters);
+}
+
+/** Puts the weights that a file's codes stand for among the parameters that the network was built with. */
+function setWeights<L>(
+  model: Model,
+  layers: ReadonlyMap<string, L>,
+  weightsOf: (layer: L, scale: Float32Array) => Float32Array,
+): void {
+  const kept = model.parameters as Map<string, Tensor>;
+  for (const { name, place, scale } of fuseAnyShape(model).layers.filter(hasWeights)) {
+    const coded = layers.get(name);
+    if (!coded) continue;
+    const { parameter } = place!;
+    const { dims } = kept.get(parameter)!;
+    const data = inPlaceOrder(weightsOf(coded, scale), scale.length, place!);
+    kept.set(parameter, { dtype: 'float32', dims, data });
   }
 }
 
-/** Puts a layer's weights, outputs first, where the network keeps them. */
-function putWeights(
-  parameters: Map<string, Tensor>,
-  { parameter, inputMajor }: WeightPlace,
-  dims: readonly number[],
-  data: Float32Array,
-): void {
-  const own = inputMajor ? turned(data, dims[0]) : data;
-  parameters.set(parameter, {
-    dtype: 'float32',
-    dims: inputMajor ? [...dims].reverse() : [...dims],
-    data: own,
+/** The weights that linear codes stand for, with the folded batch norm divided out again. */
+function unfolded({ codes, scale }: LinearLayer, folded: Float32Array): Float32Array {
+  const row = codes.length / scale.length;
+  return Float32Array.from(codes, (code, i) => {
+    const o = Math.floor(i / row);
+    return (code * scale[o]) / (folded[o] || 1);
   });
 }
 

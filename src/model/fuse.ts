@@ -6,7 +6,7 @@ import { simplify } from '../graph/passes/simplify.ts';
 import { sinkTransposes, throughPermutation } from '../graph/passes/transposes.ts';
 import { channelAxes } from './channel-axes.ts';
 import { type ConvFrame, convolutionLayer, productLayer } from './conv-layers.ts';
-import type { ImageShape, Model } from './graph.ts';
+import { type ImageShape, isImageModel, type Model } from './graph.ts';
 import { imageOf } from './images.ts';
 import { affineOf, boundsOf, floatData, isHalvingPool } from './patterns.ts';
 import { poolLayer } from './pool-layers.ts';
@@ -49,6 +49,10 @@ export interface ConvLayer extends LayerBase {
   shift: Float32Array;
   /** The batch norms folded into them, in order. */
   norms: string[];
+  /** All nodes folded into them, batch norms among them. */
+  folded: string[];
+  /** Where its weights are among the constants, and in which order; null of a batch norm by itself. */
+  place: WeightPlace | null;
   low: number;
   high: number;
   /** A 2x2, stride 2 max-pool follows. */
@@ -58,6 +62,15 @@ export interface ConvLayer extends LayerBase {
    * to quantize.
    */
   affine?: boolean;
+}
+
+/** Where a layer's weights are kept: a constant of the graph, whose order may be another than the layer's. */
+export interface WeightPlace {
+  parameter: string;
+  /** A matrix of inputs x outputs, not of outputs x inputs. */
+  inputMajor: boolean;
+  /** Inputs are the pixels of such an image, each with its channels, and not channels with their pixels. */
+  pixelMajor: ImageShape | null;
 }
 
 /** A layer without weights: `add` has two inputs, `concat` one or more; only these two clamp. */
@@ -179,6 +192,30 @@ export function layerSources(layer: Layer): readonly string[] {
   return layer.kind === 'conv2d' ? [layer.source] : layer.sources;
 }
 
+/** Sizes that a symbol may be, tried in turn: a network may be too deep for the smaller ones. */
+const ASSUMED = [224, 64, 32, 512, 16, 1];
+
+/**
+ * A graph's layers where it doesn't matter which sizes its symbols stand for, only which layers there are.
+ *
+ * @throws LloydError as {@link fuseGraph}
+ */
+export function fuseAnyShape(model: Model, options: ConcreteOptions = {}): FusedGraph {
+  const symbols = isImageModel(model)
+    ? []
+    : model.graph.inputs.flatMap(({ shape }) => shape.slice(1).filter((dim) => typeof dim === 'string'));
+  if (symbols.length === 0) return fuseGraph(model, options);
+  let first: unknown;
+  for (const assume of ASSUMED) {
+    try {
+      return fuseGraph(model, { ...options, assume });
+    } catch (error) {
+      first ??= error;
+    }
+  }
+  throw first;
+}
+
 function absorb(graph: ConcreteGraph, layer: ConvLayer | PlainLayer, node: Node): boolean {
   const activated = layer.low > -Infinity || layer.high < Infinity;
   switch (node.op) {
@@ -194,6 +231,7 @@ function absorb(graph: ConcreteGraph, layer: ConvLayer | PlainLayer, node: Node)
         layer.scale[c] *= factor;
       }
       layer.norms.push(node.name);
+      layer.folded.push(node.name);
       return true;
     }
     case 'Relu':
@@ -219,6 +257,7 @@ function absorb(graph: ConcreteGraph, layer: ConvLayer | PlainLayer, node: Node)
         layer.scale[c] *= affine.scale[c];
         layer.shift[c] = layer.shift[c] * affine.scale[c] + affine.shift[c];
       }
+      layer.folded.push(node.name);
       return true;
     }
   }

@@ -101,28 +101,10 @@ function textOf(value: unknown, what: string): string {
   return value;
 }
 
-/** Where a layer's weights are among the parameters, and whether they lie inputs first. */
-export interface WeightPlace {
-  parameter: string;
-  inputMajor: boolean;
-}
-
-/** The place of each layer's weights. */
-export function weightPlaces(model: Model): (layer: string) => WeightPlace {
-  if (isImageModel(model)) return (layer) => ({ parameter: `${layer}.weight`, inputMajor: false });
-  const nodes = new Map(model.graph.nodes.map((each) => [each.name, each]));
-  return (layer) => {
-    const own = nodes.get(layer);
-    check(own?.inputs[1], 'a file may quantize only weights of its network', layer, CURE);
-    return { parameter: own.inputs[1], inputMajor: own.op !== 'Conv' && !own.attributes.transB };
-  };
-}
-
-/** A matrix of rows that are outputs, as one of rows that are inputs, or back. */
-export function turned<T extends Float32Array>(rows: T, outputs: number): T {
-  const inputs = rows.length / outputs;
-  const made = rows.slice() as T;
-  for (let o = 0; o < outputs; o++)
-    for (let i = 0; i < inputs; i++) made[i * outputs + o] = rows[o * inputs + i];
-  return made;
+/** The constant that a layer's weights are kept in, and whether that is a matrix of inputs x outputs. */
+export function weightOf(model: Model, layer: string): { parameter: string; inputMajor: boolean } {
+  if (isImageModel(model)) return { parameter: `${layer}.weight`, inputMajor: false };
+  const own = model.graph.nodes.find(({ name }) => name === layer);
+  check(own?.inputs[1], 'a file may quantize only weights of its network', layer, CURE);
+  return { parameter: own.inputs[1], inputMajor: own.op !== 'Conv' && !own.attributes.transB };
 }

@@ -191,10 +191,15 @@ describe('quantized', () => {
     const got = await session.run({ image });
     session.destroy();
     expect(apart(got.c, interpretGraph(model, { image }).c)).toBeLessThan(0.05);
-    const read = readModelFile(writeModelFile(quantized));
+    const read = readModelFile(writeModelFile(quantized)) as QuantizedModel;
     const again = await compile(gpu.runtime, read, { shapes: { batch: 8 } });
     expect(await again.run({ image })).toEqual(got);
     again.destroy();
+    // Its float weights are those that the codes stand for, in the graph's own order.
+    const floats = await compile(gpu.runtime, read.model, { shapes: { batch: 8 } });
+    const decoded = await floats.run({ image });
+    for (const name of ['probabilities', 'c']) expect(apart(decoded[name], got[name])).toBeLessThan(1e-5);
+    floats.destroy();
   });
 
   test('in integers, and again from a file', async () => {

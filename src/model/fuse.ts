@@ -129,7 +129,7 @@ export const layerInputs = (layer: Layer): readonly string[] =>
   layer.kind === 'conv2d' ? [layer.input] : layer.inputs;
 
 /** Operators that move elements and change none. */
-const VIEWS = ['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose', 'Identity'];
+export const VIEWS = ['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose', 'Identity'];
 
 /**
  * Fuses batch norm, constant factors and summands, activation and 2x2 max-pool into the layer before them: the layers

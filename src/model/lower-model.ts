@@ -5,7 +5,7 @@ import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import type { Value } from '../graph/ops/value.ts';
 import { loadImageKernel } from '../kernels/load-image.ts';
 import { prepareKernels } from '../quantize/kernel-choice.ts';
-import { requantizeConstant } from '../quantize/requantize.ts';
+import { type RequantizeRule, requantizeConstant } from '../quantize/requantize.ts';
 import { inputBridge, outputBridge } from './external.ts';
 import { type FusedGraph, fuseGraph, type Layer, layerSources } from './fuse.ts';
 import type { Model } from './graph.ts';
@@ -105,9 +105,7 @@ export async function lowerFused(
       placement.steps.push(...floatConvSteps(runtime, layer, codebook, { input, output }, options));
       continue;
     }
-    // What only floats are made of stays float: an output, whose int8 codes would tie in argmax. The lab keeps it int8.
-    const outputRoot = root(layer.output);
-    const float = !read.integers.has(outputRoot) && !(requantize === 'lab' && read.outputs.has(outputRoot));
+    const float = !leavesInt8(layer, root, read, requantize);
     const form: Form = float
       ? { kind: 'words', axis: layer.axis, lanes: 1 }
       : { kind: 'int8', axis: layer.axis, lanes: 4 };
@@ -134,7 +132,7 @@ export async function lowerFused(
 }
 
 /** The layers that compute in integers. */
-function integerLayers({ layers, root }: FusedGraph, quantized: QuantizedModel | null): Set<Layer> {
+export function integerLayers({ layers, root }: FusedGraph, quantized: QuantizedModel | null): Set<Layer> {
   if (quantized?.method !== 'linear') return new Set();
   const known = (name: string) => quantized.activations.has(root(name));
   return new Set(
@@ -145,6 +143,23 @@ function integerLayers({ layers, root }: FusedGraph, quantized: QuantizedModel |
       return layer.inputs.every(known) && known(layer.output);
     }),
   );
+}
+
+/** The values that lie in int8, by the names that their quantization goes by; inputs are not among them. */
+export function int8Values(fused: FusedGraph, quantized: QuantizedModel): Set<string> {
+  const integers = integerLayers(fused, quantized);
+  const read = readers(fused, integers);
+  const kept = [...integers].filter((layer) => leavesInt8(layer, fused.root, read, quantized.requantize));
+  return new Set(kept.map(({ output }) => fused.root(output)));
+}
+
+/**
+ * Whether an integer layer leaves int8. What only floats are made of stays float: an output, whose int8 codes would tie
+ * in argmax. The lab keeps it int8.
+ */
+function leavesInt8(layer: Layer, root: FusedGraph['root'], read: Readers, rule: RequantizeRule): boolean {
+  const name = root(layer.output);
+  return layer.kind !== 'conv2d' || read.integers.has(name) || (rule === 'lab' && read.outputs.has(name));
 }
 
 /** Who reads a value, by the name that its quantization goes by. */

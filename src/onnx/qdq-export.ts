@@ -1,0 +1,256 @@
+import { check } from '../gpu/errors.ts';
+import type { GraphModel, Node } from '../graph/graph.ts';
+import type { OnnxTensor } from '../graph/ops/tensors.ts';
+import { inPlaceOrder } from '../model/conv-layers.ts';
+import { type ConvLayer, type FusedGraph, fuseAnyShape, type PlainLayer, VIEWS } from '../model/fuse.ts';
+import { fitCodes } from '../model/layer-codes.ts';
+import { int8Values, integerLayers } from '../model/lower-model.ts';
+import type { CodebookLayer, LinearLayer, QuantizedModel } from '../model/quantized-model.ts';
+import { toGraphModel } from '../model/translate.ts';
+import { roundHalfToEven } from '../reference/round.ts';
+
+/** A graph that is being written with quantizers in it. */
+class Exported {
+  readonly nodes: Node[] = [];
+  readonly parameters: Map<string, OnnxTensor>;
+  private readonly renamed = new Map<string, string>();
+  private readonly read = new Map<string, string>();
+
+  constructor(private readonly source: GraphModel) {
+    this.parameters = new Map(source.parameters);
+  }
+
+  /** What a value is called now. */
+  name(value: string): string {
+    return this.renamed.get(value) ?? value;
+  }
+
+  alias(value: string, to: string): void {
+    this.renamed.set(value, this.name(to));
+  }
+
+  constant(name: string, tensor: OnnxTensor): string {
+    this.parameters.set(name, tensor);
+    return name;
+  }
+
+  scalar(name: string, value: number): string {
+    return this.constant(name, { dtype: 'float32', dims: [], data: Float32Array.of(value) });
+  }
+
+  add(op: string, name: string, inputs: (string | null)[], attributes: Node['attributes'] = {}): string {
+    this.nodes.push({ op, name, inputs, outputs: [name], attributes });
+    return name;
+  }
+
+  /** A value through QuantizeLinear and DequantizeLinear, as what computes in integers reads it. */
+  quantized(value: string, scale: number, zeroPoint: number): string {
+    const from = this.name(value);
+    const known = this.read.get(from);
+    if (known) return known;
+    const by = [
+      this.scalar(`${from}/scale`, scale),
+      this.constant(`${from}/zero_point`, { dtype: 'int8', dims: [], data: Int8Array.of(zeroPoint) }),
+    ];
+    const codes = this.add('QuantizeLinear', `${from}/quantized`, [from, ...by]);
+    const made = this.add('DequantizeLinear', `${from}/dequantized`, [codes, ...by]);
+    this.read.set(from, made);
+    return made;
+  }
+
+  /** @param finals values that outputs are copies of */
+  model(opset: number, finals: ReadonlyMap<string, string> = new Map()): GraphModel {
+    const { graph } = this.source;
+    const used = new Set([...this.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs]);
+    const nodes = this.nodes.map((node) => ({ ...node }));
+    for (const output of graph.outputs) {
+      const made = finals.get(output) ?? this.name(output);
+      if (made === output) continue;
+      const own = `${output}/float`;
+      for (const node of nodes) {
+        node.inputs = node.inputs.map((name) => (name === output ? own : name));
+        node.outputs = node.outputs.map((name) => (name === output ? own : name));
+      }
+      // An output keeps its name, whatever node it was folded into.
+      nodes.push({
+        op: 'Identity',
+        name: `${output}/output`,
+        inputs: [made],
+        outputs: [output],
+        attributes: {},
+      });
+    }
+    const parameters = new Map([...this.parameters].filter(([name]) => used.has(name)));
+    return { graph: { ...graph, opset, nodes }, parameters };
+  }
+}
+
+/** The oldest opset with per-channel DequantizeLinear, and with 4-bit codes. */
+const PER_CHANNEL = 13;
+const FOUR_BITS = 21;
+
+/**
+ * A linearly quantized network with QuantizeLinear and DequantizeLinear round what computes in integers, as ONNX Runtime
+ * writes it: int8 activations, int8 or int4 weights with a scale an output channel, int32 biases with scale
+ * `input scale * weight scale`. Batch norms and constants that quantization folded into weights are in them.
+ *
+ * @throws LloydError for weights of a width that ONNX has no type for, or a network that isn't quantized linearly
+ */
+export function qdqGraph(quantized: QuantizedModel): GraphModel {
+  check(quantized.method === 'linear', 'QDQ takes a linearly quantized network', quantized.method);
+  const source = toGraphModel(quantized.model);
+  const fused = fuseAnyShape(source);
+  const integers = integerLayers(fused, quantized);
+  const out = new Exported(source);
+  const layers = new Map<string, ConvLayer | PlainLayer>();
+  const folded = new Set<string>();
+  let opset = Math.max(source.graph.opset, PER_CHANNEL);
+  for (const layer of fused.layers) {
+    if (layer.kind === 'operator' || !integers.has(layer)) continue;
+    layers.set(layer.name, layer);
+    if (layer.kind === 'conv2d' && !layer.affine) for (const name of layer.folded) folded.add(name);
+  }
+  const qparams = (value: string) => {
+    const found = quantized.activations.get(fused.root(value));
+    check(found, 'every activation needs its scale and zero point', `none for ${value}`);
+    return found;
+  };
+  const lying = int8Values(fused, quantized);
+  /** What lies in int8 is read from there by floats too; views are only passed. */
+  const seen = (node: Node | null, name: string) => {
+    if (!lying.has(fused.root(name)) || (node && VIEWS.includes(node.op))) return out.name(name);
+    const { scale, zeroPoint } = qparams(name);
+    return out.quantized(name, scale, zeroPoint);
+  };
+  for (const node of source.graph.nodes) {
+    const isConstant = (name: string | null) => name === null || constantIn(fused, source, name);
+    if (folded.has(node.name)) {
+      out.alias(node.outputs[0], node.inputs.find((name) => !isConstant(name))!);
+      continue;
+    }
+    const layer = layers.get(node.name);
+    if (!layer || (layer.kind === 'conv2d' && layer.affine)) {
+      out.nodes.push({
+        ...node,
+        inputs: node.inputs.map((name) => (name === null ? null : seen(node, name))),
+      });
+      continue;
+    }
+    const read = (name: string | null, key: string) => {
+      const { scale, zeroPoint } = qparams(key);
+      return out.quantized(name!, scale, zeroPoint);
+    };
+    if (layer.kind !== 'conv2d') {
+      const own = node.inputs.map((name) => (isConstant(name) ? out.name(name!) : read(name, name!)));
+      out.nodes.push({ ...node, inputs: own });
+      continue;
+    }
+    const input = qparams(layer.input);
+    const coded = fitCodes(quantized.layers.get(layer.name) as LinearLayer, layer, input);
+    check(
+      coded.bits === 8 || coded.bits === 4,
+      'ONNX has types for weights of 8 and 4 bits',
+      `${coded.bits} bits in ${layer.name}`,
+      'quantize that layer to 4 or 8 bits',
+    );
+    if (coded.bits === 4) opset = Math.max(opset, FOUR_BITS);
+    product(out, node, layer, coded, read(node.inputs[0], layer.input), input.scale);
+  }
+  const finals = new Map(source.graph.outputs.map((name) => [name, seen(null, name)]));
+  return out.model(opset, finals);
+}
+
+/** A convolution or matrix product of dequantized codes. */
+function product(
+  out: Exported,
+  node: Node,
+  layer: ConvLayer,
+  { codes, scale, bits }: LinearLayer,
+  input: string,
+  inputScale: number,
+): void {
+  const { name } = node;
+  const place = layer.place!;
+  const dims = [...out.parameters.get(place.parameter)!.dims];
+  const axis = place.inputMajor ? 1 : 0;
+  const weights = out.add(
+    'DequantizeLinear',
+    `${name}/weight`,
+    [
+      out.constant(`${name}/weight/codes`, {
+        dtype: bits === 4 ? 'int4' : 'int8',
+        dims,
+        data: inPlaceOrder(codes, scale.length, place),
+      }),
+      out.constant(`${name}/weight/scale`, { dtype: 'float32', dims: [scale.length], data: scale }),
+    ],
+    { axis },
+  );
+  const steps = scale.map((own) => Math.fround(Math.fround(inputScale) * own));
+  const bias = Int32Array.from(layer.shift, (shift, c) => roundHalfToEven(shift / steps[c]));
+  const shift = out.add(
+    'DequantizeLinear',
+    `${name}/bias`,
+    [
+      out.constant(`${name}/bias/codes`, { dtype: 'int32', dims: [bias.length], data: bias }),
+      out.constant(`${name}/bias/scale`, { dtype: 'float32', dims: [steps.length], data: steps }),
+    ],
+    { axis: 0 },
+  );
+  if (node.op === 'MatMul') {
+    const made = `${name}/product`;
+    out.nodes.push({ op: 'MatMul', name, inputs: [input, weights], outputs: [made], attributes: {} });
+    out.nodes.push({
+      op: 'Add',
+      name: `${name}/sum`,
+      inputs: [made, shift],
+      outputs: node.outputs,
+      attributes: {},
+    });
+    return;
+  }
+  const { alpha: _, beta: __, ...attributes } = node.attributes;
+  out.nodes.push({ ...node, inputs: [input, weights, shift], attributes });
+}
+
+/** Whether a value of the graph as it is written is known beforehand. */
+function constantIn({ graph }: FusedGraph, source: GraphModel, name: string): boolean {
+  return source.parameters.has(name) || graph.values.get(name)?.data !== undefined;
+}
+
+/**
+ * A network in codebooks as ONNX has it: each weight gathered from its codebook, `Gather(codebook, codes)`, where several
+ * codebooks follow one another in one list.
+ *
+ * @throws LloydError for a network that isn't quantized by k-means
+ */
+export function codebookGraph(quantized: QuantizedModel): GraphModel {
+  check(quantized.method === 'kmeans', 'codebooks are what k-means quantizes to', quantized.method);
+  const source = toGraphModel(quantized.model);
+  const fused = fuseAnyShape(source);
+  const out = new Exported(source);
+  const weights = new Map<string, string>();
+  for (const layer of fused.layers) {
+    if (layer.kind !== 'conv2d' || !layer.place) continue;
+    const coded = quantized.layers.get(layer.name) as CodebookLayer | undefined;
+    if (!coded) continue;
+    const { parameter } = layer.place;
+    const { codebook, groups = 1, groupStride = 1 } = coded;
+    const clusters = codebook.length / groups;
+    const indices = Float32Array.from(coded.codes, (code, i) =>
+      groups === 1 ? code : (Math.floor(i / groupStride) % groups) * clusters + code,
+    );
+    const placed = inPlaceOrder(indices, layer.outputShape.channels, layer.place);
+    const { dims } = source.parameters.get(parameter)!;
+    const made = out.add('Gather', `${layer.name}/weight`, [
+      out.constant(`${layer.name}/codebook`, { dtype: 'float32', dims: [codebook.length], data: codebook }),
+      out.constant(`${layer.name}/codes`, { dtype: 'int32', dims, data: Int32Array.from(placed) }),
+    ]);
+    weights.set(layer.name, made);
+  }
+  for (const node of source.graph.nodes) {
+    const own = weights.get(node.name);
+    out.nodes.push(own ? { ...node, inputs: node.inputs.map((name, i) => (i === 1 ? own : name)) } : node);
+  }
+  return out.model(source.graph.opset);
+}

@@ -1,0 +1,202 @@
+import type { GraphModel, Node } from '../graph/graph.ts';
+import { roundHalfToEven } from '../reference/round.ts';
+
+/** QuantizeLinear's and DequantizeLinear's scale and zero point, by name. */
+interface Grid {
+  scale: string;
+  zeroPoint: string;
+}
+
+const MICROSOFT = 'com.microsoft';
+
+/**
+ * The operators on codes that nodes between DequantizeLinear and QuantizeLinear stand for: QLinearConv, QGemm,
+ * QLinearMatMul, QLinearAdd, QLinearConcat and pools on codes, ONNX's and ONNX Runtime's (com.microsoft). What has none
+ * stays between its quantizers.
+ */
+export function qoperatorGraph(qdq: GraphModel): GraphModel {
+  return new QOperators(qdq).result();
+}
+
+class QOperators {
+  private readonly makers = new Map<string, Node>();
+  private readonly readers = new Map<string, Node[]>();
+  private readonly done = new Map<Node, Node[]>();
+  private readonly gone = new Set<Node>();
+
+  constructor(private readonly model: GraphModel) {
+    for (const node of model.graph.nodes) {
+      for (const output of node.outputs) this.makers.set(output, node);
+      for (const input of node.inputs) {
+        if (input !== null) this.readers.set(input, [...(this.readers.get(input) ?? []), node]);
+      }
+    }
+  }
+
+  result(): GraphModel {
+    const { graph } = this.model;
+    for (const node of graph.nodes) this.convert(node);
+    const nodes = graph.nodes.flatMap((node) => (this.gone.has(node) ? [] : (this.done.get(node) ?? [node])));
+    const needed = new Set<string | null>(graph.outputs);
+    const kept: Node[] = [];
+    for (const node of nodes.toReversed()) {
+      if (!node.outputs.some((name) => needed.has(name))) continue;
+      for (const name of node.inputs) needed.add(name);
+      kept.push(node);
+    }
+    const parameters = new Map([...this.model.parameters].filter(([name]) => needed.has(name)));
+    return { graph: { ...graph, nodes: kept.reverse() }, parameters };
+  }
+
+  /** What DequantizeLinear made a value of. */
+  private codes(value: string | null | undefined): (Grid & { codes: string }) | null {
+    const node = value ? this.makers.get(value) : undefined;
+    if (node?.op !== 'DequantizeLinear') return null;
+    const [codes, scale, zeroPoint] = node.inputs;
+    return { codes: codes!, scale: scale!, zeroPoint: zeroPoint ?? '' };
+  }
+
+  private only(value: string): Node | null {
+    const own = this.readers.get(value) ?? [];
+    return own.length === 1 && !this.model.graph.outputs.includes(value) ? own[0] : null;
+  }
+
+  /** The quantizer that alone reads a value, through clamps and max-pools. */
+  private quantizer(value: string): { node: Node; through: Node[] } | null {
+    const through: Node[] = [];
+    let at = value;
+    for (;;) {
+      const next = this.only(at);
+      if (!next) return null;
+      if (next.op === 'QuantizeLinear') return { node: next, through };
+      const passes =
+        (next.op === 'MaxPool' && next.outputs.length === 1) || ['Relu', 'Clip'].includes(next.op);
+      if (!passes) return null;
+      through.push(next);
+      [at] = next.outputs;
+    }
+  }
+
+  private number(name: string | null | undefined): number | undefined {
+    const value = name ? this.model.parameters.get(name)?.data[0] : undefined;
+    return value === undefined ? undefined : Number(value);
+  }
+
+  private same(a: Grid, b: Grid): boolean {
+    return (
+      this.number(a.scale) === this.number(b.scale) && this.number(a.zeroPoint) === this.number(b.zeroPoint)
+    );
+  }
+
+  /** Whether a grid's range of codes clamps as a Relu or Clip does. */
+  private implied({ op, inputs }: Node, grid: Grid): boolean {
+    if (op === 'MaxPool') return true;
+    const [scale, zeroPoint] = [this.number(grid.scale)!, this.number(grid.zeroPoint)!];
+    const low = op === 'Relu' ? 0 : this.number(inputs[1]);
+    const high = op === 'Relu' ? undefined : this.number(inputs[2]);
+    const code = (value: number) => roundHalfToEven(value / scale) + zeroPoint;
+    return (low === undefined || code(low) <= -128) && (high === undefined || code(high) >= 127);
+  }
+
+  private convert(node: Node): void {
+    const converted = this.onCodes(node);
+    if (!converted) return;
+    const end = this.quantizer(node.outputs[0]);
+    if (!end) {
+      const float = converted(null, node.outputs[0]);
+      if (float) this.done.set(node, [float]);
+      return;
+    }
+    const [, scale, zeroPoint] = end.node.inputs;
+    if (!end.through.every((each) => this.implied(each, { scale: scale!, zeroPoint: zeroPoint! }))) return;
+    const pools = end.through.filter(({ op }) => op === 'MaxPool');
+    const codes = end.node.outputs[0];
+    let at = pools.length === 0 ? codes : `${node.outputs[0]}/codes`;
+    const made = converted({ scale: scale!, zeroPoint: zeroPoint! }, at);
+    if (!made) return;
+    const nodes = [made];
+    for (const [i, pool] of pools.entries()) {
+      const output = i === pools.length - 1 ? codes : `${pool.outputs[0]}/codes`;
+      nodes.push({ ...pool, inputs: [at], outputs: [output] });
+      at = output;
+    }
+    for (const each of [...end.through, end.node]) this.gone.add(each);
+    this.done.set(node, nodes);
+  }
+
+  /** What makes a node's counterpart on codes, for the grid of its output or none; null where it has none. */
+  private onCodes({
+    op,
+    name,
+    inputs,
+    attributes,
+  }: Node): ((y: Grid | null, output: string) => Node | null) | null {
+    const read = inputs.map((input) => this.codes(input));
+    const [a, b, c] = read;
+    const make = (
+      own: string,
+      list: (string | null)[],
+      output: string,
+      kept = attributes,
+      domain = '',
+    ): Node => ({
+      op: own,
+      name,
+      inputs: list,
+      outputs: [output],
+      attributes: kept,
+      ...(domain && { domain }),
+    });
+    const each = (of: Grid & { codes: string }) => [of.codes, of.scale, of.zeroPoint];
+    if (op === 'Conv' && a && b && c) {
+      const weightZero = this.zeros(b);
+      return (y, output) =>
+        y &&
+        make(
+          'QLinearConv',
+          [...each(a), b.codes, b.scale, weightZero, y.scale, y.zeroPoint, c.codes],
+          output,
+        );
+    }
+    if (op === 'Gemm' && a && b && c && this.model.parameters.get(b.codes)?.dtype === 'int8') {
+      const weightZero = this.zeros(b);
+      const kept = { transB: attributes.transB };
+      return (y, output) =>
+        make(
+          'QGemm',
+          [...each(a), b.codes, b.scale, weightZero, c.codes, ...(y ? [y.scale, y.zeroPoint] : [])],
+          output,
+          kept,
+          MICROSOFT,
+        );
+    }
+    if (op === 'Add' && a && b && a.zeroPoint && b.zeroPoint) {
+      return (y, output) =>
+        y && make('QLinearAdd', [...each(a), ...each(b), y.scale, y.zeroPoint], output, {}, MICROSOFT);
+    }
+    if (op === 'Concat' && read.every((of) => of)) {
+      const all = read.flatMap((of) => each(of!));
+      return (y, output) =>
+        y && make('QLinearConcat', [y.scale, y.zeroPoint, ...all], output, attributes, MICROSOFT);
+    }
+    if (op === 'GlobalAveragePool' && a) {
+      return (y, output) =>
+        y && make('QLinearGlobalAveragePool', [...each(a), y.scale, y.zeroPoint], output, {}, MICROSOFT);
+    }
+    if (op === 'MaxPool' && a) {
+      return (y, output) => (y && this.same(y, a) ? make('MaxPool', [a.codes], output) : null);
+    }
+    return null;
+  }
+
+  /** Zero points of weights, which QLinear operators want to be there. */
+  private zeros(b: Grid & { codes: string }): string {
+    if (b.zeroPoint) return b.zeroPoint;
+    const name = `${b.codes}/zero_point`;
+    const { dims } = this.model.parameters.get(b.scale)!;
+    const { dtype } = this.model.parameters.get(b.codes)!;
+    const data = new Int8Array(dims.reduce((x, y) => x * y, 1));
+    (this.model.parameters as Map<string, unknown>).set(name, { dtype, dims, data });
+    return name;
+  }
+}

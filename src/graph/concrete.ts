@@ -56,7 +56,7 @@ export function concreteGraph(model: GraphModel, options: ConcreteOptions = {}):
   }
   const nodes: Node[] = [];
   for (const node of needed) {
-    const folded = infer(node, graph, values);
+    const folded = inferNode(node, graph, values);
     if (!folded) nodes.push(node);
   }
   for (const name of graph.outputs) {
@@ -66,7 +66,7 @@ export function concreteGraph(model: GraphModel, options: ConcreteOptions = {}):
 }
 
 /** Puts a node's outputs among the values; whether they are all constants. */
-function infer(node: Node, graph: Graph, values: Map<string, Value>): boolean {
+export function inferNode(node: Node, graph: Graph, values: Map<string, Value>): boolean {
   const inputs = node.inputs.map((name) => {
     if (name === null) return null;
     const value = values.get(name);
@@ -172,7 +172,8 @@ function checkOperators(nodes: readonly Node[], { name, opset }: Graph): void {
   );
 }
 
-function concreteInputs({ name, inputs }: Graph, { shapes = {}, batch, assume }: ConcreteOptions): Port[] {
+/** The inputs with every symbol a number. */
+export function concreteInputs({ name, inputs }: Graph, { shapes = {}, batch, assume }: ConcreteOptions): Port[] {
   const known = new Set(
     inputs.flatMap((input) => [input.name, ...input.shape.filter((d) => typeof d === 'string')]),
   );

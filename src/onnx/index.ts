@@ -1,5 +1,15 @@
 export type { Tensor } from '../gpu/tensor.ts';
+export type { ConcreteOptions } from '../graph/concrete.ts';
+export type { Dim, Graph, GraphModel, Node, ShapeOptions, ValueInfo } from '../graph/graph.ts';
 export type { Attributes, Inputs, Int64Tensor, OnnxTensor } from '../graph/ops/tensors.ts';
 export type { RequantizeRule } from '../quantize/requantize.ts';
 export { type ConformanceOptions, type ConformanceRow, runConformance } from './conformance.ts';
+export {
+  type ExternalData,
+  type ExternalReader,
+  type ReadOnnxOptions,
+  readOnnx,
+} from './read-onnx.ts';
 export { type OperatorName, type OperatorOptions, operators, runOperator } from './run-operator.ts';
+export { type NodeSupport, type RefusedNode, supportedNodes } from './supported-nodes.ts';
+export { type WriteOnnxOptions, writeOnnx } from './write-onnx.ts';

@@ -9,7 +9,14 @@ export type AttributeValue =
   | Int32Array
   | Float32Array
   | BigInt64Array
-  | OnnxTensor;
+  | OnnxTensor
+  | KeptAttribute;
+/** An attribute that a file has and no operator here takes, a subgraph for one: its AttributeProto, for the way out. */
+export interface KeptAttribute {
+  /** What it is, for people. */
+  kept: string;
+  bytes: Uint8Array;
+}
 export type Attributes = Record<string, AttributeValue | undefined>;
 /** Inputs by position; null, undefined or a short list leaves an optional one out. */
 export type Inputs = readonly (OnnxTensor | null | undefined)[];

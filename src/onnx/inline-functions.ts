@@ -1,0 +1,124 @@
+import { check } from '../gpu/errors.ts';
+import type { Budget } from '../io/budget.ts';
+import type { AttributeProto, FunctionProto, ModelProto, NodeProto } from './proto/messages.ts';
+
+/** What an inlined node takes beside its names. */
+const NODE_BYTES = 500;
+/** Functions that call each other this deep are no network. */
+const MOST_CALLS = 32;
+
+/** Opsets by domain, '' for ONNX's own. */
+export type Opsets = ReadonlyMap<string, number>;
+/** `ai.onnx` is ONNX's own domain by its long name. */
+export const plainDomain = (domain: string) => (domain === 'ai.onnx' ? '' : domain);
+
+/** A model's functions by what calls them. */
+const keyOf = (domain: string, name: string, overload: string) =>
+  JSON.stringify([plainDomain(domain), name, overload]);
+
+/**
+ * The nodes of a graph with every call of one of the model's own functions replaced by the function's nodes. Values and
+ * nodes inside are called `<call>/<name>`.
+ *
+ * @param budget pays for what is made: functions that call each other twice make 2^n nodes of n
+ * @param isTaken whether the graph has a value of a name
+ * @param refuse takes what cannot be inlined, by the call's name
+ */
+export function inlineFunctions(
+  { functions }: ModelProto,
+  nodes: readonly NodeProto[],
+  opsets: Opsets,
+  budget: Budget,
+  isTaken: (name: string) => boolean,
+  refuse: (node: string, reason: string) => void,
+): NodeProto[] {
+  if (functions.length === 0) return [...nodes];
+  const byKey = new Map(functions.map((body) => [keyOf(body.domain, body.name, body.overload), body]));
+  const made: NodeProto[] = [];
+  const expand = (node: NodeProto, at: number, depth: number) => {
+    const body = byKey.get(keyOf(node.domain, node.op, node.overload));
+    if (!body) return made.push(node);
+    const name = node.name || `${node.op}_${at}`;
+    check(
+      depth < MOST_CALLS,
+      `${name} (${node.op}): functions must call each other at most ${MOST_CALLS} deep`,
+      'more',
+      'inline them with ONNX’s own tools',
+    );
+    const other = body.opsets.find(
+      ({ domain, version }) => (opsets.get(plainDomain(domain)) ?? version) !== version,
+    );
+    if (other) {
+      return refuse(
+        name,
+        `its function follows opset ${other.version} of ${other.domain || 'ai.onnx'}, the model another`,
+      );
+    }
+    const inner = calledNodes({ ...node, name }, body, isTaken);
+    for (const [i, called] of inner.entries()) {
+      const text = [called.name, ...called.inputs, ...called.outputs].reduce(
+        (sum, { length }) => sum + length,
+        0,
+      );
+      budget.spend(NODE_BYTES + text, 'the nodes of inlined functions', 'inline them with ONNX’s own tools');
+      expand(called, i, depth + 1);
+    }
+  };
+  for (const [i, node] of nodes.entries()) expand(node, i, 0);
+  return made;
+}
+
+/** A function's nodes as one call has them. */
+function calledNodes(call: NodeProto, body: FunctionProto, isTaken: (name: string) => boolean): NodeProto[] {
+  const label = `${call.name} (${call.op})`;
+  check(
+    call.inputs.length <= body.inputs.length && call.outputs.length <= body.outputs.length,
+    `${label}: its function has ${body.inputs.length} inputs and ${body.outputs.length} outputs`,
+    `${call.inputs.length} and ${call.outputs.length}`,
+    'is the file damaged?',
+  );
+  const names = new Map<string, string>([['', '']]);
+  for (const [i, input] of body.inputs.entries()) names.set(input, call.inputs[i] ?? '');
+  const passed: [string, string][] = [];
+  for (const [i, output] of body.outputs.entries()) {
+    const outer = call.outputs[i] ?? '';
+    if (outer === '') continue;
+    const inner = names.get(output);
+    if (inner === undefined) names.set(output, outer);
+    else passed.push([inner, outer]);
+  }
+  const inside = (name: string) => {
+    let own = names.get(name);
+    if (own === undefined) {
+      own = `${call.name}/${name}`;
+      while (isTaken(own)) own = `${own}_`;
+      names.set(name, own);
+    }
+    return own;
+  };
+  const nodes = body.nodes.map(
+    (node, i): NodeProto => ({
+      ...node,
+      name: `${call.name}/${node.name || `${node.op}_${i}`}`,
+      inputs: node.inputs.map(inside),
+      outputs: node.outputs.map(inside),
+      attributes: node.attributes.flatMap((attribute) => resolved(attribute, call, body)),
+    }),
+  );
+  // A function may hand on an input as an output, or one value as two.
+  for (const [i, [from, to]] of passed.entries()) {
+    nodes.push({
+      ...{ op: 'Identity', domain: '', overload: '', attributes: [] },
+      ...{ name: `${call.name}/Identity_${i}`, inputs: [from], outputs: [to] },
+    });
+  }
+  return nodes;
+}
+
+/** An attribute of a node in a function: its own, the call's, the function's default, or none. */
+function resolved(attribute: AttributeProto, call: NodeProto, body: FunctionProto): AttributeProto[] {
+  if (attribute.refersTo === '') return [attribute];
+  const named = (list: readonly AttributeProto[]) => list.find(({ name }) => name === attribute.refersTo);
+  const given = named(call.attributes) ?? named(body.defaults);
+  return given ? [{ ...given, name: attribute.name, refersTo: '' }] : [];
+}

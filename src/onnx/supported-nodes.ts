@@ -1,0 +1,83 @@
+import { LloydError } from '../gpu/errors.ts';
+import { type ConcreteOptions, concreteInputs, inferNode, whyUnknown } from '../graph/concrete.ts';
+import type { GraphModel, Node } from '../graph/graph.ts';
+import type { Value } from '../graph/ops/value.ts';
+
+/** A node that doesn't run here. */
+export interface RefusedNode {
+  node: string;
+  op: string;
+  /** '' for ONNX's own operators. */
+  domain: string;
+  /** The attribute that is refused, where it is one. */
+  attribute?: string;
+  reason: string;
+}
+
+/** How many of a graph's nodes run, and what keeps the others from it. */
+export interface NodeSupport {
+  total: number;
+  supported: number;
+  refused: RefusedNode[];
+}
+
+/**
+ * Which of a model's nodes run here, and why the others don't: all of them at once.
+ *
+ * Operators, opsets and domains are looked at for every node; dtypes, ranks and attributes where the shapes of what a
+ * node reads are known, so give `shapes` for a model whose inputs have symbols.
+ *
+ * @throws LloydError for `shapes` that contradict the model
+ * @example
+ * const node = (op: string, input: string): Node => {
+ *   return { op, name: op, inputs: [input], outputs: [`after ${op}`], attributes: {} };
+ * };
+ * const inputs: ValueInfo[] = [{ name: 'x', dtype: 'float32', shape: [2, 3] }];
+ * const nodes = [node('Relu', 'x'), node('Hardmax', 'after Relu')];
+ * const graph: Graph = { name: 'two', opset: 17, inputs, nodes, outputs: ['after Hardmax'] };
+ * const { total, supported, refused } = supportedNodes({ graph, parameters: new Map() });
+ * console.log(`${supported} of ${total}`, refused[0].op); // 1 of 2 Hardmax
+ */
+export function supportedNodes(model: GraphModel, options: ConcreteOptions = {}): NodeSupport {
+  const { graph } = model;
+  const values = knownValues(model, options);
+  const refused: RefusedNode[] = [];
+  for (const node of graph.nodes) {
+    const { name, op, domain = '' } = node;
+    const refuse = (reason: string, attribute = keptAttribute(node)) =>
+      refused.push({ node: name, op, domain, ...(attribute !== undefined && { attribute }), reason });
+    const unknown = whyUnknown(node, graph.opset);
+    if (unknown) refuse(unknown);
+    else if (node.inputs.every((input) => input === null || values.has(input))) {
+      try {
+        inferNode(node, graph, values);
+      } catch (error) {
+        if (!(error instanceof LloydError)) throw error;
+        refuse(error.message.replace(`${name} (${op}): `, ''), attributeOf(error, node));
+      }
+    }
+  }
+  return { total: graph.nodes.length, supported: graph.nodes.length - refused.length, refused };
+}
+
+/** Constants, and inputs whose shapes are known. */
+function knownValues(model: GraphModel, options: ConcreteOptions): Map<string, Value> {
+  const { graph, parameters } = model;
+  const values = new Map<string, Value>(parameters);
+  const isOpen = ({ shape }: (typeof graph.inputs)[number]) => shape.some((dim) => typeof dim === 'string');
+  const given = options.shapes !== undefined || options.batch !== undefined;
+  const inputs = given ? graph.inputs : graph.inputs.filter((input) => !isOpen(input));
+  for (const { name, dtype, shape } of concreteInputs({ ...graph, inputs }, options)) {
+    values.set(name, { dtype, dims: shape });
+  }
+  return values;
+}
+
+const keptAttribute = ({ attributes }: Node): string | undefined =>
+  Object.entries(attributes).find(([, value]) => value && typeof value === 'object' && 'kept' in value)?.[0];
+
+/** The attribute that an operator's refusal is about. */
+function attributeOf({ rule, received }: LloydError, { attributes }: Node): string | undefined {
+  const names = Object.keys(attributes);
+  return names.find((name) => received === name || rule.includes(`: ${name} must `));
+}

@@ -44,10 +44,12 @@ export function supportedNodes(model: GraphModel, options: ConcreteOptions = {})
   const refused: RefusedNode[] = [];
   for (const node of graph.nodes) {
     const { name, op, domain = '' } = node;
-    const refuse = (reason: string, attribute = keptAttribute(node)) =>
+    const refuse = (reason: string, attribute?: string) =>
       refused.push({ node: name, op, domain, ...(attribute !== undefined && { attribute }), reason });
+    const kept = keptAttribute(node);
     const unknown = whyUnknown(node, graph.opset);
-    if (unknown) refuse(unknown);
+    if (kept) refuse(`${kept.name} is ${kept.what}`, kept.name);
+    else if (unknown) refuse(unknown);
     else if (node.inputs.every((input) => input === null || values.has(input))) {
       try {
         inferNode(node, graph, values);
@@ -73,8 +75,13 @@ function knownValues(model: GraphModel, options: ConcreteOptions): Map<string, V
   return values;
 }
 
-const keptAttribute = ({ attributes }: Node): string | undefined =>
-  Object.entries(attributes).find(([, value]) => value && typeof value === 'object' && 'kept' in value)?.[0];
+/** An attribute that no operator here takes, whatever the operator: a subgraph, for one. */
+function keptAttribute({ attributes }: Node): { name: string; what: string } | undefined {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === 'object' && 'kept' in value) return { name, what: value.kept };
+  }
+  return undefined;
+}
 
 /** The attribute that an operator's refusal is about. */
 function attributeOf({ rule, received }: LloydError, { attributes }: Node): string | undefined {

@@ -129,7 +129,7 @@ function attribute(name: string, value: Attributes[string]): Uint8Array[] {
   return [own, ...list.map((v) => integer(8, Number(v))), integer(20, 7)];
 }
 
-const float32 = (tag: number, value: number) =>
+export const float32 = (tag: number, value: number) =>
   join([Uint8Array.from(varint((tag << 3) | 5)), new Uint8Array(Float32Array.of(value).buffer)]);
 
 function valueInfo(name: string, dtype: DType, dims?: readonly number[]): Uint8Array[] {
@@ -163,7 +163,7 @@ export function rawData({ dtype, data }: Tensor): Uint8Array {
   );
 }
 
-function varint(value: number): number[] {
+export function varint(value: number | bigint): number[] {
   let rest = BigInt.asUintN(64, BigInt(value));
   const out: number[] = [];
   while (rest > 127n) {
@@ -173,13 +173,14 @@ function varint(value: number): number[] {
   return [...out, Number(rest)];
 }
 
-const integer = (tag: number, value: number) => Uint8Array.from([...varint(tag << 3), ...varint(value)]);
-const field = (tag: number, content: Uint8Array) =>
+export const integer = (tag: number, value: number | bigint) =>
+  Uint8Array.from([...varint(tag << 3), ...varint(value)]);
+export const field = (tag: number, content: Uint8Array) =>
   join([Uint8Array.from([...varint((tag << 3) | 2), ...varint(content.length)]), content]);
-const bytes = (tag: number, parts: Uint8Array[]) => field(tag, join(parts));
-const text = (tag: number, value: string) => field(tag, new TextEncoder().encode(value));
+export const bytes = (tag: number, parts: Uint8Array[]) => field(tag, join(parts));
+export const text = (tag: number, value: string) => field(tag, new TextEncoder().encode(value));
 
-function join(parts: Uint8Array[]): Uint8Array {
+export function join(parts: Uint8Array[]): Uint8Array {
   const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {

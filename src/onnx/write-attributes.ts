@@ -28,11 +28,12 @@ export function attributeChunks(label: string, op: string, name: string, value: 
   }
   if ('dtype' in value)
     return [own, ...bytesField(5, tensorChunks(label, '', value as OnnxTensor)), type('TENSOR')];
-  const list = Array.from(value as ArrayLike<number | bigint | string>);
+  const isList = Array.isArray(value) || ArrayBuffer.isView(value);
+  const list = isList ? Array.from(value as ArrayLike<number | bigint | string>) : [];
   if (typeof list[0] === 'string')
     return [own, ...list.map((text) => textField(9, String(text))), type('STRINGS')];
   check(
-    list.every((item) => typeof item === 'number' || typeof item === 'bigint'),
+    isList && list.every((item) => typeof item === 'number' || typeof item === 'bigint'),
     `${label} must be a number, a text, a tensor or a list of numbers or texts`,
     value,
   );

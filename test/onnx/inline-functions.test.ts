@@ -1,0 +1,116 @@
+// A model's own functions, inlined as it is read.
+import { describe, expect, test } from 'vitest';
+import { interpretGraph } from '../../src/graph/interpret.ts';
+import { readOnnx } from '../../src/onnx/read-onnx.ts';
+import { bytes, float32, integer, text } from '../support/onnx-model.ts';
+import {
+  floatAttribute,
+  inDomain,
+  initializer,
+  input,
+  localFunction,
+  model,
+  named,
+  node,
+  opsetImport,
+  output,
+  type Part,
+} from '../support/onnx-protos.ts';
+import { f32 } from '../support/onnx-tensors.ts';
+
+const x = input('x', [2]);
+const y = output('y');
+describe('functions of the model', () => {
+  const call = node('Scaled', ['x', 'w'], ['y'], inDomain('my'), named('call'), floatAttribute('alpha', 0.5));
+  const body = [
+    node(
+      'LeakyRelu',
+      ['a'],
+      ['t'],
+      bytes(5, [text(1, 'alpha'), integer(20, 1), text(21, 'alpha')]),
+      named('leak'),
+    ),
+    node('Add', ['t', 'b'], ['r']),
+  ];
+  const imports = [opsetImport(17), opsetImport(1, 'my')];
+  const scaled = localFunction('my', 'Scaled', ['a', 'b'], ['r'], body);
+  const graph = [call, initializer('w', 1, [], float32(4, 1)), x, y];
+
+  test('are inlined, attributes handed on', () => {
+    const read = readOnnx(model(graph, scaled, ...imports));
+    expect(read.graph.nodes).toEqual([
+      { op: 'LeakyRelu', name: 'call/leak', inputs: ['x'], outputs: ['call/t'], attributes: { alpha: 0.5 } },
+      { op: 'Add', name: 'call/Add_1', inputs: ['call/t', 'w'], outputs: ['y'], attributes: {} },
+    ]);
+    expect([...interpretGraph(read, { x: f32(-2, 2) }).y.data]).toEqual([0, 3]);
+  });
+
+  test('keep the default of an attribute that is not given, and leave out one that has none', () => {
+    const plain = [node('Scaled', ['x', 'w'], ['y'], inDomain('my')), ...graph.slice(1)];
+    const alpha = bytes(11, [text(1, 'alpha'), float32(2, 0.25), integer(20, 1)]);
+    const withDefault = localFunction('my', 'Scaled', ['a', 'b'], ['r'], body, alpha);
+    const attributesOf = (definition: Part) =>
+      readOnnx(model(plain, definition, ...imports)).graph.nodes[0].attributes;
+    expect(attributesOf(withDefault)).toEqual({ alpha: 0.25 });
+    expect(attributesOf(scaled)).toEqual({});
+  });
+
+  test('may call each other, and hand an input on', () => {
+    const twice = localFunction(
+      'my',
+      'Twice',
+      ['a'],
+      ['r', 'a'],
+      [node('Once', ['a'], ['m'], inDomain('my')), node('Once', ['m'], ['r'], inDomain('my'))],
+    );
+    const once = localFunction('my', 'Once', ['q'], ['p'], [node('Neg', ['q'], ['p'])]);
+    const parts = [node('Twice', ['x'], ['y', 'z'], inDomain('my')), x, y, output('z')];
+    const read = readOnnx(model(parts, twice, once, ...imports));
+    expect(read.graph.nodes.map(({ op }) => op)).toEqual(['Neg', 'Neg', 'Identity']);
+    const results = interpretGraph(read, { x: f32(1, 2) });
+    expect([[...results.y.data], [...results.z.data]]).toEqual([
+      [1, 2],
+      [1, 2],
+    ]);
+  });
+
+  test('that call themselves, or each other without end or measure, are refused', () => {
+    const self = localFunction(
+      'my',
+      'Scaled',
+      ['a', 'b'],
+      ['r'],
+      [call.subarray(0), node('Add', ['a', 'b'], ['r'])],
+    );
+    expect(() => readOnnx(model(graph, self, ...imports))).toThrow(/at most 32 deep/);
+    const levels = Array.from({ length: 30 }, (_, i) =>
+      localFunction(
+        'my',
+        `L${i}`,
+        ['a'],
+        ['r'],
+        [
+          node(i === 29 ? 'Neg' : `L${i + 1}`, ['a'], ['m'], inDomain(i === 29 ? '' : 'my')),
+          node(i === 29 ? 'Neg' : `L${i + 1}`, ['m'], ['r'], inDomain(i === 29 ? '' : 'my')),
+        ],
+      ),
+    );
+    const started = performance.now();
+    expect(() =>
+      readOnnx(model([node('L0', ['x'], ['y'], inDomain('my')), x, y], ...levels, ...imports)),
+    ).toThrow(/the nodes of inlined functions must take at most/);
+    expect(performance.now() - started).toBeLessThan(2000);
+  });
+
+  test('of another opset are refused by name', () => {
+    const old = localFunction(
+      'my',
+      'Scaled',
+      ['a', 'b'],
+      ['r'],
+      body,
+      bytes(9, [text(1, ''), integer(2, 12)]),
+    );
+    expect(() => readOnnx(model(graph, old, ...imports))).toThrow(/call: its function follows opset 12/);
+  });
+});

@@ -1,6 +1,13 @@
 import { check } from '../gpu/errors.ts';
 import type { Budget } from '../io/budget.ts';
-import type { AttributeProto, FunctionProto, ModelProto, NodeProto } from './proto/messages.ts';
+import {
+  ATTRIBUTE,
+  type AttributeProto,
+  type FunctionProto,
+  type ModelProto,
+  type NodeProto,
+} from './proto/messages.ts';
+import { joined, textField } from './proto/write.ts';
 
 /** What an inlined node takes beside its names. */
 const NODE_BYTES = 500;
@@ -54,6 +61,10 @@ export function inlineFunctions(
         `its function follows opset ${other.version} of ${other.domain || 'ai.onnx'}, the model another`,
       );
     }
+    const withGraph = body.nodes.find(({ attributes }) => attributes.some(isGraph));
+    if (withGraph) {
+      return refuse(name, `${withGraph.op} in its function has a subgraph, whose values cannot be renamed`);
+    }
     const inner = calledNodes({ ...node, name }, body, isTaken);
     for (const [i, called] of inner.entries()) {
       const text = [called.name, ...called.inputs, ...called.outputs].reduce(
@@ -67,6 +78,10 @@ export function inlineFunctions(
   for (const [i, node] of nodes.entries()) expand(node, i, 0);
   return made;
 }
+
+/** One of the function's own: what a call hands in has the call's names. */
+const isGraph = ({ type, refersTo }: AttributeProto) =>
+  refersTo === '' && (type === ATTRIBUTE.GRAPH || type === ATTRIBUTE.GRAPHS);
 
 /** A function's nodes as one call has them. */
 function calledNodes(call: NodeProto, body: FunctionProto, isTaken: (name: string) => boolean): NodeProto[] {
@@ -120,5 +135,9 @@ function resolved(attribute: AttributeProto, call: NodeProto, body: FunctionProt
   if (attribute.refersTo === '') return [attribute];
   const named = (list: readonly AttributeProto[]) => list.find(({ name }) => name === attribute.refersTo);
   const given = named(call.attributes) ?? named(body.defaults);
-  return given ? [{ ...given, name: attribute.name, refersTo: '' }] : [];
+  if (!given) return [];
+  const { name } = attribute;
+  // Of a field that comes twice protobuf takes the last.
+  const bytes = given.name === name ? given.bytes : joined([given.bytes, textField(1, name)]);
+  return [{ ...given, name, bytes, refersTo: '' }];
 }

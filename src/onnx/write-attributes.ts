@@ -1,17 +1,18 @@
-import { BinaryWriter } from '@bufbuild/protobuf/wire';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { check } from '../gpu/errors.ts';
 import type { AttributeValue, OnnxTensor } from '../graph/ops/tensors.ts';
 import { ATTRIBUTE } from './proto/messages.ts';
 import { bytesField, type Chunk, integerField, textField } from './proto/write.ts';
 import { tensorChunks } from './write-tensor.ts';
 
-/** Attributes of ONNX's operators and of com.microsoft's that hold a float, or floats, whatever their value. */
+/** Attributes of ONNX's operators and of com.microsoft's that hold a float, whatever their value. */
 const FLOATS: ReadonlySet<string> = new Set([
-  ...['activation_alpha', 'activation_beta', 'alpha', 'beta', 'bias', 'clip', 'cubic_coeff_a', 'epsilon'],
-  ...['extrapolation_value', 'gamma', 'height_scale', 'high', 'lambd', 'low', 'mask_filter_value', 'max'],
-  ...['mean', 'min', 'momentum', 'ratio', 'scale', 'scales', 'seed', 'softcap', 'spatial_scale', 'threshold'],
-  ...['value', 'value_float', 'value_floats', 'weights', 'width_scale'],
+  ...['alpha', 'beta', 'bias', 'clip', 'cubic_coeff_a', 'epsilon', 'extrapolation_value', 'gamma'],
+  ...['height_scale', 'high', 'lambd', 'low', 'mask_filter_value', 'max', 'mean', 'min', 'momentum', 'ratio'],
+  ...['scale', 'seed', 'softcap', 'spatial_scale', 'threshold', 'value', 'value_float', 'width_scale'],
 ]);
+/** Those that hold lists; as read they are Float32Arrays, in a graph written in code they may be lists of whole numbers. */
+const FLOAT_LISTS: ReadonlySet<string> = new Set(['activation_alpha', 'activation_beta', 'value_floats']);
 /** The one operator that has an integer of such a name. */
 const isFloat = (op: string, name: string) => FLOATS.has(name) && !(name === 'seed' && op === 'Dropout');
 
@@ -22,8 +23,10 @@ export function attributeChunks(label: string, op: string, name: string, value: 
   const own = textField(1, name);
   if (typeof value === 'string') return [own, textField(4, value), type('STRING')];
   if (typeof value === 'number') {
-    return isFloat(op, name) || !Number.isInteger(value)
-      ? [own, floatField(2, value), type('FLOAT')]
+    // A whole number that no float32 is was no float.
+    const wasFloat = isFloat(op, name) && Object.is(Math.fround(value), value);
+    return wasFloat || !Number.isInteger(value)
+      ? [own, ...floatFields(2, Float32Array.of(value)), type('FLOAT')]
       : [own, integerField(3, int64Of(value)), type('INT')];
   }
   if ('dtype' in value)
@@ -37,17 +40,25 @@ export function attributeChunks(label: string, op: string, name: string, value: 
     `${label} must be a number, a text, a tensor or a list of numbers or texts`,
     value,
   );
-  const floats =
-    value instanceof Float32Array ||
-    isFloat(op, name) ||
-    list.some((item) => typeof item === 'number' && !Number.isInteger(item));
-  return floats
-    ? [own, ...list.map((item) => floatField(7, Number(item))), type('FLOATS')]
-    : [own, ...list.map((item) => integerField(8, int64Of(item as number))), type('INTS')];
+  const isFloats =
+    FLOAT_LISTS.has(name) || list.some((item) => typeof item === 'number' && !Number.isInteger(item));
+  if (value instanceof Float32Array || isFloats) {
+    const floats = value instanceof Float32Array ? value : Float32Array.from(list as number[]);
+    return [own, ...floatFields(7, floats), type('FLOATS')];
+  }
+  return [own, ...list.map((item) => integerField(8, int64Of(item as number))), type('INTS')];
 }
 
-const floatField = (field: number, value: number): Uint8Array =>
-  new BinaryWriter().tag(field, 5).float(Math.fround(value)).finish();
+/** Floats bit by bit: one that signals would be another as a number. */
+function floatFields(field: number, values: Float32Array): Chunk[] {
+  const bits = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return Array.from(values, (_, i) =>
+    new BinaryWriter()
+      .tag(field, WireType.Bit32)
+      .raw(bits.subarray(4 * i, 4 * i + 4))
+      .finish(),
+  );
+}
 
 /** An integer in 64 bits; 2^63 is what a number makes of 2^63 - 1. */
 export function int64Of(value: number | bigint): bigint {

@@ -6,12 +6,13 @@ import { readModelFile } from '../../src/model/file.ts';
 import type { LinearLayer, QuantizedModel } from '../../src/model/quantized-model.ts';
 import { smallFiles } from '../support/small-files.ts';
 import { modelFiles } from './model-files.ts';
+import { onnxFiles } from './onnx-files.ts';
 import { otherFiles } from './other-files.ts';
 import { Random } from './random.ts';
 import type { Target } from './target.ts';
 import { safetensors, tensorFiles } from './tensor-files.ts';
 
-const readers = [...tensorFiles, ...modelFiles, ...otherFiles];
+const readers = [...tensorFiles, ...modelFiles, ...otherFiles, ...onnxFiles];
 const find = (name: string) => readers.find((target) => target.name === name) as Target<Uint8Array>;
 const verify = (name: string, output: unknown, bytes: Uint8Array = new Uint8Array()) =>
   find(name).verify!(output as never, bytes);

@@ -6,6 +6,7 @@ import { commandLine } from './command-line.ts';
 import { Coverage } from './coverage.ts';
 import { modelFiles } from './model-files.ts';
 import { networkTargets } from './networks.ts';
+import { onnxFiles } from './onnx-files.ts';
 import { operatorTargets } from './operators.ts';
 import { otherFiles } from './other-files.ts';
 import { damaged, Random } from './random.ts';
@@ -17,6 +18,7 @@ export const targets = [
   ...tensorFiles,
   ...modelFiles,
   ...otherFiles,
+  ...onnxFiles,
   ...tfjsFiles,
   ...operatorTargets,
   ...networkTargets,

@@ -2,8 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import { interpretGraph } from '../../src/graph/interpret.ts';
 import { readOnnx } from '../../src/onnx/read-onnx.ts';
+import { writeOnnx } from '../../src/onnx/write-onnx.ts';
 import { bytes, float32, integer, text } from '../support/onnx-model.ts';
 import {
+  attribute,
   floatAttribute,
   inDomain,
   initializer,
@@ -112,5 +114,19 @@ describe('functions of the model', () => {
       bytes(9, [text(1, ''), integer(2, 12)]),
     );
     expect(() => readOnnx(model(graph, old, ...imports))).toThrow(/call: its function follows opset 12/);
+  });
+
+  test('with a subgraph inside are refused by name; one handed in keeps the name of its place', () => {
+    const branch = bytes(6, [text(2, 'sub')]);
+    const inside = node('If', ['a'], ['r'], attribute('then_branch', 5, branch));
+    const held = localFunction('my', 'Scaled', ['a', 'b'], ['r'], [inside]);
+    expect(() => readOnnx(model(graph, held, ...imports))).toThrow(/call: If in its function has a subgraph/);
+
+    const place = bytes(5, [text(1, 'then_branch'), integer(20, 5), text(21, 'alpha')]);
+    const taking = localFunction('my', 'Scaled', ['a', 'b'], ['r'], [node('If', ['a'], ['r'], place)]);
+    const given = node('Scaled', ['x'], ['y'], inDomain('my'), attribute('alpha', 5, branch));
+    const read = readOnnx(model([given, x, y], taking, ...imports));
+    expect(Object.keys(read.graph.nodes[0].attributes)).toEqual(['then_branch']);
+    expect(readOnnx(writeOnnx(read))).toEqual(read);
   });
 });

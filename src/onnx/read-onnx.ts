@@ -13,7 +13,7 @@ import {
   type TensorProto,
   type ValueInfoProto,
 } from './proto/messages.ts';
-import { WireFile } from './proto/wire.ts';
+import { Wire } from './proto/wire.ts';
 import { readAttributes } from './read-attributes.ts';
 import { dtypeName, type ExternalFiles, externalLocation, MOST_DIMS, readTensor } from './read-tensor.ts';
 import { sortNodes } from './sort-nodes.ts';
@@ -87,20 +87,20 @@ export function readOnnx(
 }
 
 interface Opened {
-  file: WireFile;
+  file: Wire;
   model: ModelProto;
 }
 
 function open(bytes: Uint8Array): Opened {
-  const file = new WireFile(bytes);
-  return { file, model: readModel(file, bytes) };
+  const file = new Wire(bytes);
+  return { file, model: readModel(file) };
 }
 
 /** Every other file that the model's tensors lie in. */
 function locationsOf({ graph, functions }: ModelProto): Set<string> {
   const locations = new Set<string>();
-  const add = ({ name, external }: TensorProto) => {
-    if (external) locations.add(externalLocation(name, external));
+  const add = ({ name, elsewhere, external }: TensorProto) => {
+    if (elsewhere) locations.add(externalLocation(name, external));
   };
   for (const tensor of graph?.initializers ?? []) add(tensor);
   for (const { attributes } of [graph?.nodes ?? [], ...functions.map(({ nodes }) => nodes)].flat()) {

@@ -79,7 +79,12 @@ const over = (dtype: OnnxDType | 'float64' | 'uint64', bytes: Uint8Array, count:
 
 function dimsOf(label: string, packed: Packed): number[] {
   const dims: number[] = [];
-  check(packed.varintCount <= MOST_DIMS, `${label} must have at most ${MOST_DIMS} dims`, packed.varintCount);
+  check(
+    packed.varintCount <= MOST_DIMS,
+    `${label} must have at most ${MOST_DIMS} dims`,
+    packed.varintCount,
+    'is the file damaged?',
+  );
   packed.varints((low, high) => {
     check(
       high === 0 && low >= 0,
@@ -101,13 +106,13 @@ function dimsOf(label: string, packed: Packed): number[] {
 /** A tensor's bytes in the order of raw_data, from the file or another one; null where its elements come typed. */
 function rawBytes(
   label: string,
-  { raw, external }: TensorProto,
+  { raw, elsewhere, external }: TensorProto,
   dims: readonly number[],
   bits: number,
   files: ExternalFiles,
 ): Uint8Array | null {
   const byteLength = Math.ceil((sizeOf(dims) * bits) / 8);
-  if (external) return externalBytes(label, external, byteLength, files);
+  if (elsewhere) return externalBytes(label, external ?? new Map(), byteLength, files);
   if (!raw) return null;
   check(
     raw.length === byteLength,
@@ -158,8 +163,8 @@ function externalBytes(
 }
 
 /** The file that a tensor's data lies in: a path inside the model's own folder. */
-export function externalLocation(label: string, entries: ReadonlyMap<string, string>): string {
-  const location = entries.get('location') ?? '';
+export function externalLocation(label: string, entries: ReadonlyMap<string, string> | null): string {
+  const location = entries?.get('location') ?? '';
   const parts = location.split('/');
   check(
     location !== '' && !parts.includes('..') && parts[0] !== '' && !/[\\:\0]/.test(location),

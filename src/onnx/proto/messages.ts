@@ -1,4 +1,4 @@
-import { NOTHING, Packed, type Wire, type WireFile, WireType } from './wire.ts';
+import { NOTHING, Packed, type Wire, WireType } from './wire.ts';
 
 // The messages of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3) as far as a graph needs them.
 // Subgraphs, types and sparse tensors in attributes stay bytes, so that nothing nests deeper than these functions.
@@ -60,7 +60,8 @@ export interface TensorProto {
   ints64: Packed;
   doubles: Packed;
   uints64: Packed;
-  /** Where the data lies in another file; null where it lies here. */
+  /** Whether the data lies in another file, and where. */
+  elsewhere: boolean;
   external: Map<string, string> | null;
 }
 export interface ValueInfoProto {
@@ -81,70 +82,94 @@ export interface FunctionProto {
   opsets: OpsetImport[];
 }
 
-export function readModel(file: WireFile, bytes: Uint8Array): ModelProto {
+export function readModel(wire: Wire): ModelProto {
   const made: ModelProto = { functions: [], opsets: [], graph: null };
-  return file.read(bytes, 'an ONNX file', made, (model, field, wire) => {
-    if (field === 7) model.graph = readGraph(file, wire.bytes(), model.graph);
-    else if (field === 8) model.opsets.push(readOpset(file, wire.bytes()));
-    else if (field === 25) model.functions.push(readFunction(file, wire.bytes()));
+  return wire.outermost('an ONNX file', made, (model, field) => {
+    if (field === 7) model.graph = readGraph(wire, model.graph);
+    else if (field === 8) model.opsets.push(readOpset(wire));
+    else if (field === 25) model.functions.push(readFunction(wire));
     else wire.skip();
   });
 }
 
 /** @param before the same message's earlier part: protobuf lets one come in pieces */
-function readGraph(file: WireFile, bytes: Uint8Array, before: GraphProto | null): GraphProto {
-  const made = before ?? {
-    ...{ name: '', nodes: [], initializers: [], sparseInitializers: 0, inputs: [], outputs: [] },
+function readGraph(wire: Wire, before: GraphProto | null): GraphProto {
+  const made: GraphProto = before ?? {
+    name: '',
+    nodes: [],
+    initializers: [],
+    sparseInitializers: 0,
+    inputs: [],
+    outputs: [],
   };
-  return file.read(bytes, 'a graph', made, (graph, field, wire) => {
-    if (field === 1) graph.nodes.push(readNode(file, wire.bytes()));
+  return wire.message('a graph', made, (graph, field) => {
+    if (field === 1) graph.nodes.push(readNode(wire));
     else if (field === 2) graph.name = wire.text();
-    else if (field === 5) graph.initializers.push(readTensorProto(file, wire.bytes()));
-    else if (field === 11) graph.inputs.push(readValueInfo(file, wire.bytes()));
-    else if (field === 12) graph.outputs.push(readValueInfo(file, wire.bytes()).name);
-    else if (field === 15) {
-      graph.sparseInitializers++;
+    else if (field === 5) graph.initializers.push(readTensorProto(wire));
+    else if (field === 11) graph.inputs.push(readValueInfo(wire));
+    else if (field === 12) graph.outputs.push(readValueInfo(wire).name);
+    else {
+      if (field === 15) graph.sparseInitializers++;
       wire.skip();
-    } else wire.skip();
+    }
   });
 }
 
-function readNode(file: WireFile, bytes: Uint8Array): NodeProto {
+function readNode(wire: Wire): NodeProto {
   const made: NodeProto = {
-    ...{ name: '', op: '', domain: '', overload: '', inputs: [], outputs: [], attributes: [] },
+    name: '',
+    op: '',
+    domain: '',
+    overload: '',
+    inputs: [],
+    outputs: [],
+    attributes: [],
   };
-  return file.read(bytes, 'a node', made, (node, field, wire) => {
+  return wire.message('a node', made, (node, field) => {
     if (field === 1) node.inputs.push(wire.text());
     else if (field === 2) node.outputs.push(wire.text());
     else if (field === 3) node.name = wire.text();
     else if (field === 4) node.op = wire.text();
-    else if (field === 5) node.attributes.push(readAttribute(file, wire.bytes()));
+    else if (field === 5) node.attributes.push(readAttribute(wire));
     else if (field === 7) node.domain = wire.text();
     else if (field === 8) node.overload = wire.text();
     else wire.skip();
   });
 }
 
-function readAttribute(file: WireFile, bytes: Uint8Array): AttributeProto {
+function readAttribute(wire: Wire): AttributeProto {
   const made: AttributeProto = {
-    ...{ name: '', refersTo: '', type: ATTRIBUTE.UNDEFINED, float: 0, integer: 0n, string: NOTHING },
-    ...{ tensor: null, floats: new Packed(), integers: new Packed(), strings: [], bytes },
+    name: '',
+    refersTo: '',
+    type: ATTRIBUTE.UNDEFINED,
+    float: 0,
+    integer: 0n,
+    string: NOTHING,
+    tensor: null,
+    floats: Packed.none,
+    integers: Packed.none,
+    strings: [],
+    bytes: NOTHING,
   };
   // Files of before 2017 leave the type out: it follows from the field then.
   let implied: number = ATTRIBUTE.UNDEFINED;
-  file.read(bytes, 'an attribute', made, (attribute, field, wire) => {
+  wire.message('an attribute', made, (attribute, field) => {
     implied = IMPLIED[field] ?? implied;
     if (field === 1) attribute.name = wire.text();
     else if (field === 2) attribute.float = wire.float();
     else if (field === 3) attribute.integer = wire.integer();
     else if (field === 4) attribute.string = wire.bytes();
-    else if (field === 5) attribute.tensor = readTensorProto(file, wire.bytes());
-    else if (field === 7) wire.packed(attribute.floats, WireType.Bit32);
-    else if (field === 8) wire.packed(attribute.integers, WireType.Varint);
+    else if (field === 5) attribute.tensor = readTensorProto(wire);
+    else if (field === 7) attribute.floats = wire.packed(attribute.floats, WireType.Bit32);
+    else if (field === 8) attribute.integers = wire.packed(attribute.integers, WireType.Varint);
     else if (field === 9) attribute.strings.push(wire.bytes());
-    else if (field === 20) attribute.type = wire.small();
     else if (field === 21) attribute.refersTo = wire.text();
-    else wire.skip();
+    else {
+      // A subgraph, a type, ...: or the field that says that there is one.
+      attribute.bytes = wire.whole();
+      if (field === 20) attribute.type = wire.small();
+      else wire.skip();
+    }
   });
   if (made.type === ATTRIBUTE.UNDEFINED) made.type = implied;
   return made;
@@ -158,102 +183,122 @@ const IMPLIED: Readonly<Record<number, number>> = {
   ...{ 22: ATTRIBUTE.SPARSE_TENSOR, 23: ATTRIBUTE.SPARSE_TENSORS },
 };
 
-export function readTensorProto(file: WireFile, bytes: Uint8Array): TensorProto {
-  const made: TensorProto = {
-    ...{ name: '', dims: new Packed(), type: 0, segmented: false, raw: null, external: null },
-    ...{ floats: new Packed(), ints32: new Packed(), ints64: new Packed() },
-    ...{ doubles: new Packed(), uints64: new Packed() },
-  };
-  const external = new Map<string, string>();
-  let elsewhere = false;
-  file.read(bytes, 'a tensor', made, (tensor, field, wire) => {
-    if (field === 1) wire.packed(tensor.dims, WireType.Varint);
-    else if (field === 2) tensor.type = wire.small();
-    else if (field === 3) {
-      tensor.segmented = true;
-      wire.skip();
-    } else if (field === 4) wire.packed(tensor.floats, WireType.Bit32);
-    else if (field === 5) wire.packed(tensor.ints32, WireType.Varint);
-    else if (field === 7) wire.packed(tensor.ints64, WireType.Varint);
-    else if (field === 8) tensor.name = wire.text();
-    else if (field === 9) tensor.raw = wire.bytes();
-    else if (field === 10) wire.packed(tensor.doubles, WireType.Bit64);
-    else if (field === 11) wire.packed(tensor.uints64, WireType.Varint);
-    else if (field === 13) {
-      const [key, value] = readEntry(file, wire.bytes());
-      external.set(key, value);
-    } else if (field === 14) elsewhere = wire.small() === 1;
-    else wire.skip();
-  });
-  if (elsewhere) made.external = external;
+function readTensorProto(wire: Wire): TensorProto {
+  const made: TensorProto = emptyTensor();
+  wire.message('a tensor', made, (tensor, field) => readTensorField(wire, tensor, field));
   return made;
 }
 
+/** A file that is one tensor: what ONNX's own tests keep their inputs and outputs in. */
+export const readTensorFile = (wire: Wire): TensorProto =>
+  wire.outermost('a tensor', emptyTensor(), (tensor, field) => readTensorField(wire, tensor, field));
+
+const emptyTensor = (): TensorProto => ({
+  name: '',
+  dims: Packed.none,
+  type: 0,
+  segmented: false,
+  raw: null,
+  floats: Packed.none,
+  ints32: Packed.none,
+  ints64: Packed.none,
+  doubles: Packed.none,
+  uints64: Packed.none,
+  external: null,
+  elsewhere: false,
+});
+
+function readTensorField(wire: Wire, tensor: TensorProto, field: number): void {
+  if (field === 1) tensor.dims = wire.packed(tensor.dims, WireType.Varint);
+  else if (field === 2) tensor.type = wire.small();
+  else if (field === 4) tensor.floats = wire.packed(tensor.floats, WireType.Bit32);
+  else if (field === 5) tensor.ints32 = wire.packed(tensor.ints32, WireType.Varint);
+  else if (field === 7) tensor.ints64 = wire.packed(tensor.ints64, WireType.Varint);
+  else if (field === 8) tensor.name = wire.text();
+  else if (field === 9) tensor.raw = wire.bytes();
+  else if (field === 10) tensor.doubles = wire.packed(tensor.doubles, WireType.Bit64);
+  else if (field === 11) tensor.uints64 = wire.packed(tensor.uints64, WireType.Varint);
+  else if (field === 13) {
+    tensor.external ??= new Map();
+    tensor.external.set(...readEntry(wire));
+  } else if (field === 14) tensor.elsewhere = wire.small() === 1;
+  else {
+    if (field === 3) tensor.segmented = true;
+    wire.skip();
+  }
+}
+
 /** A StringStringEntryProto. */
-const readEntry = (file: WireFile, bytes: Uint8Array): [string, string] =>
-  file.read<[string, string]>(bytes, 'an entry', ['', ''], (entry, field, wire) => {
+const readEntry = (wire: Wire): [string, string] =>
+  wire.message<[string, string]>('an entry', ['', ''], (entry, field) => {
     if (field === 1) entry[0] = wire.text();
     else if (field === 2) entry[1] = wire.text();
     else wire.skip();
   });
 
-function readValueInfo(file: WireFile, bytes: Uint8Array): ValueInfoProto {
+function readValueInfo(wire: Wire): ValueInfoProto {
   const made: ValueInfoProto = { name: '', type: 0, shape: null };
-  return file.read(bytes, 'a value’s type', made, (info, field, wire) => {
+  return wire.message('a value’s type', made, (info, field) => {
     if (field === 1) info.name = wire.text();
-    else if (field === 2) readType(file, wire.bytes(), info);
+    else if (field === 2) readType(wire, info);
     else wire.skip();
   });
 }
 
 /** A TypeProto: a tensor's dtype and shape, or something else. */
-const readType = (file: WireFile, bytes: Uint8Array, into: ValueInfoProto): ValueInfoProto =>
-  file.read(bytes, 'a type', into, (info, field, wire) => {
-    if (field === 1) readTensorType(file, wire.bytes(), info);
+const readType = (wire: Wire, into: ValueInfoProto): ValueInfoProto =>
+  wire.message('a type', into, (info, field) => {
+    if (field === 1) readTensorType(wire, info);
     else {
       if (field !== 6) info.type = -1;
       wire.skip();
     }
   });
 
-const readTensorType = (file: WireFile, bytes: Uint8Array, into: ValueInfoProto): ValueInfoProto =>
-  file.read(bytes, 'a tensor’s type', into, (info, field, wire) => {
+const readTensorType = (wire: Wire, into: ValueInfoProto): ValueInfoProto =>
+  wire.message('a tensor’s type', into, (info, field) => {
     if (field === 1) info.type = wire.small();
     else if (field === 2) {
-      const dims = info.shape ?? [];
-      info.shape = file.read(wire.bytes(), 'a shape', dims, (shape, of, inner) => {
-        if (of === 1) shape.push(readDim(file, inner.bytes()));
-        else inner.skip();
+      info.shape = wire.message('a shape', info.shape ?? [], (shape, of) => {
+        if (of === 1) shape.push(readDim(wire));
+        else wire.skip();
       });
     } else wire.skip();
   });
 
-const readDim = (file: WireFile, bytes: Uint8Array): bigint | string | null =>
-  file.read<{ dim: bigint | string | null }>(bytes, 'a dimension', { dim: null }, (made, field, wire) => {
+const readDim = (wire: Wire): bigint | string | null =>
+  wire.message<{ dim: bigint | string | null }>('a dimension', { dim: null }, (made, field) => {
     if (field === 1) made.dim = wire.integer();
     else if (field === 2) made.dim = wire.text();
     else wire.skip();
   }).dim;
 
-const readOpset = (file: WireFile, bytes: Uint8Array): OpsetImport =>
-  file.read(bytes, 'an opset import', { domain: '', version: 0 }, (made, field, wire) => {
+const readOpset = (wire: Wire): OpsetImport =>
+  wire.message('an opset import', { domain: '', version: 0 }, (made, field) => {
     if (field === 1) made.domain = wire.text();
     else if (field === 2) made.version = Number(wire.integer());
     else wire.skip();
   });
 
-function readFunction(file: WireFile, bytes: Uint8Array): FunctionProto {
+function readFunction(wire: Wire): FunctionProto {
   const made: FunctionProto = {
-    ...{ name: '', domain: '', overload: '', inputs: [], outputs: [], defaults: [], nodes: [], opsets: [] },
+    name: '',
+    domain: '',
+    overload: '',
+    inputs: [],
+    outputs: [],
+    defaults: [],
+    nodes: [],
+    opsets: [],
   };
-  return file.read(bytes, 'a function', made, (body, field, wire: Wire) => {
+  return wire.message('a function', made, (body, field) => {
     if (field === 1) body.name = wire.text();
     else if (field === 4) body.inputs.push(wire.text());
     else if (field === 5) body.outputs.push(wire.text());
-    else if (field === 7) body.nodes.push(readNode(file, wire.bytes()));
-    else if (field === 9) body.opsets.push(readOpset(file, wire.bytes()));
+    else if (field === 7) body.nodes.push(readNode(wire));
+    else if (field === 9) body.opsets.push(readOpset(wire));
     else if (field === 10) body.domain = wire.text();
-    else if (field === 11) body.defaults.push(readAttribute(file, wire.bytes()));
+    else if (field === 11) body.defaults.push(readAttribute(wire));
     else if (field === 13) body.overload = wire.text();
     else wire.skip();
   });

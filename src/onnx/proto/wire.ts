@@ -3,80 +3,102 @@ import { check, LloydError } from '../../gpu/errors.ts';
 import { Budget } from '../../io/budget.ts';
 
 /** What a message's object takes, whatever the message's bytes: two of them are one, too. */
-const MESSAGE_BYTES = 160;
+const MESSAGE_BYTES = 256;
 const CURE = 'fetch the file again; it was cut off, damaged or is not ONNX';
 
-/** A file being read: every message spends from one budget, and an error says where in the file it is. */
-export class WireFile {
-  readonly budget: Budget;
-
-  constructor(private readonly bytes: Uint8Array) {
-    this.budget = new Budget(bytes.length);
-  }
-
-  /**
-   * Reads a message's fields in order; `visit` reads a field's value from the wire, or skips it.
-   *
-   * @throws LloydError for bytes that are no protobuf, with their place in the file
-   */
-  read<T>(bytes: Uint8Array, what: string, made: T, visit: (made: T, field: number, wire: Wire) => void): T {
-    this.budget.spend(MESSAGE_BYTES, 'an ONNX file’s messages', CURE);
-    const wire = new Wire(bytes);
-    try {
-      while (wire.next()) visit(made, wire.field, wire);
-    } catch (error) {
-      if (error instanceof LloydError && error.cure !== undefined) throw error;
-      const at = bytes.byteOffset - this.bytes.byteOffset + wire.at;
-      const reason = error instanceof LloydError ? error.rule : (error as Error).message;
-      throw new LloydError(`${what} must be sound protobuf`, `${reason}, before byte ${at}`, CURE, {
-        cause: error,
-      });
-    }
-    return made;
-  }
-}
-
-/** A message's fields, one after the other; values are views of its bytes. */
+/**
+ * A file being read, message within message, by one reader. Every message spends from one budget; an error says where
+ * in the file it is. Bytes are views of the file.
+ */
 export class Wire {
-  /** The field that `next` came to. */
-  field = 0;
+  readonly budget: Budget;
+  /** Where the message that is read began, and where it ends. */
+  start = 0;
+  private end: number;
+  private field = 0;
   private type: WireType = WireType.Varint;
   private readonly reader: BinaryReader;
 
-  constructor(private readonly buffer: Uint8Array) {
-    this.reader = new BinaryReader(buffer);
+  constructor(private readonly file: Uint8Array) {
+    this.budget = new Budget(file.length);
+    this.reader = new BinaryReader(file);
+    this.end = file.length;
   }
 
-  get at(): number {
-    return Math.min(this.reader.pos, this.buffer.length);
+  /**
+   * The file's outermost message.
+   *
+   * @throws LloydError for bytes that are no protobuf, with their place in the file
+   */
+  outermost<T>(what: string, made: T, visit: (made: T, field: number) => void): T {
+    this.what = what;
+    try {
+      return this.fields(made, visit);
+    } catch (error) {
+      if (error instanceof LloydError && error.cure !== undefined) throw error;
+      const reason = error instanceof LloydError ? error.rule : (error as Error).message;
+      const place = `${reason}, before byte ${Math.min(this.reader.pos, this.file.length)}`;
+      throw new LloydError(`${this.what} must be sound protobuf`, place, CURE, { cause: error });
+    }
   }
 
-  next(): boolean {
-    if (this.reader.pos >= this.reader.len) return false;
-    [this.field, this.type] = this.reader.tag();
-    return true;
+  /** The message within that the field holds; `visit` reads each field's value, or skips it. */
+  message<T>(what: string, made: T, visit: (made: T, field: number) => void): T {
+    const length = this.length();
+    const { what: outerWhat, start, end } = this;
+    this.what = what;
+    this.start = this.reader.pos;
+    this.end = this.start + length;
+    this.fields(made, visit);
+    this.what = outerWhat;
+    this.start = start;
+    this.end = end;
+    return made;
+  }
+
+  /** What is read, for errors. */
+  private what = '';
+
+  private fields<T>(made: T, visit: (made: T, field: number) => void): T {
+    this.budget.spend(MESSAGE_BYTES, 'an ONNX file’s messages', CURE);
+    const { reader, end } = this;
+    while (reader.pos < end) {
+      const [field, type] = reader.tag();
+      this.field = field;
+      this.type = type;
+      visit(made, field);
+      check(reader.pos <= end, `field ${field} ends beyond its message`);
+    }
+    return made;
   }
 
   skip(): void {
-    if (this.type === WireType.LengthDelimited) this.bytes();
-    else this.reader.skip(this.type, this.field);
+    if (this.type === WireType.LengthDelimited) {
+      const length = this.length();
+      this.reader.pos += length;
+    } else this.reader.skip(this.type, this.field);
   }
 
   bytes(): Uint8Array {
-    this.expect(WireType.LengthDelimited);
-    const before = this.reader.pos;
-    const length = this.reader.uint32();
-    const { pos, len } = this.reader;
-    // uint32() drops the bits of a longer varint; a length that has them must not become a small one.
-    const sound = pos - before < 5 || (pos - before === 5 && this.buffer[pos - 1] <= 0x0f);
-    check(sound && length <= len - pos, `field ${this.field} ends beyond its message`);
+    const length = this.length();
+    const { pos } = this.reader;
     this.reader.pos = pos + length;
-    return this.buffer.subarray(pos, pos + length);
+    return this.file.subarray(pos, pos + length);
   }
 
   /** UTF-8, or an error: two names must not become one. */
   text(): string {
-    return utf8.decode(this.bytes());
+    const length = this.length();
+    const from = this.reader.pos;
+    this.reader.pos = from + length;
+    if (length > SHORT) return utf8.decode(this.file.subarray(from, from + length));
+    let text = '';
+    for (let at = from; at < from + length; at++) {
+      const code = this.file[at];
+      if (code > 0x7f) return utf8.decode(this.file.subarray(from, from + length));
+      text += String.fromCharCode(code);
+    }
+    return text;
   }
 
   integer(): bigint {
@@ -86,23 +108,53 @@ export class Wire {
 
   /** An integer of 32 bits: an enumeration, a dtype. */
   small(): number {
-    return Number(BigInt.asIntN(32, this.integer()));
+    this.expect(WireType.Varint);
+    return this.reader.int32();
   }
 
   float(): number {
     this.expect(WireType.Bit32);
-    check(this.reader.len - this.reader.pos >= 4, `field ${this.field} ends beyond its message`);
     return this.reader.float();
   }
 
-  /** A repeated number, packed or one by one: both have the same bytes, so that they are kept undecoded. */
-  packed(into: Packed, elements: WireType): void {
-    if (this.type === WireType.LengthDelimited) {
-      into.append(this.bytes());
-      return;
-    }
-    this.expect(elements);
-    into.append(this.reader.skip(elements));
+  /**
+   * A repeated number, packed or one by one: both have the same bytes, so that they are kept undecoded.
+   *
+   * @param into what came before, `Packed.none` at first
+   */
+  packed(into: Packed, elements: WireType): Packed {
+    const made = into === Packed.none ? new Packed() : into;
+    const isPacked = this.type === WireType.LengthDelimited;
+    const length = isPacked ? this.length() : 0;
+    const from = this.reader.pos;
+    if (isPacked) this.reader.pos = from + length;
+    else this.single(elements);
+    made.append(this.file, from, this.reader.pos);
+    return made;
+  }
+
+  /** The bytes of this message. */
+  whole(): Uint8Array {
+    return this.file.subarray(this.start, this.end);
+  }
+
+  /** Steps over one number; the reader's own `skip` makes a view each time. */
+  private single(type: WireType): void {
+    this.expect(type);
+    if (type === WireType.Varint) while (this.file[this.reader.pos++] > 0x7f);
+    else this.reader.pos += type === WireType.Bit32 ? 4 : 8;
+    check(this.reader.pos <= this.end, `field ${this.field} ends beyond its message`);
+  }
+
+  private length(): number {
+    this.expect(WireType.LengthDelimited);
+    const before = this.reader.pos;
+    const length = this.reader.uint32();
+    const { pos } = this.reader;
+    // uint32() drops the bits of a longer varint; a length that has them must not become a small one.
+    const sound = pos - before < 5 || (pos - before === 5 && this.file[pos - 1] <= 0x0f);
+    check(sound && length <= this.end - pos, `field ${this.field} ends beyond its message`);
+    return length;
   }
 
   private expect(type: WireType): void {
@@ -113,29 +165,36 @@ export class Wire {
   }
 }
 
+/** Bytes that are quicker one by one than through a decoder, or a view. */
+const SHORT = 24;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** One for all empty fields: a tensor has five of them. */
+/** One for all empty fields. */
 export const NOTHING = new Uint8Array();
 
 /** Numbers as protobuf packs them: a view of the file where they came in one piece. */
 export class Packed {
+  /** No numbers: one for all fields that a file leaves out. */
+  static readonly none = new Packed();
+
   private buffer: Uint8Array = NOTHING;
   private length = 0;
 
-  append(bytes: Uint8Array): void {
-    if (this.length === 0) this.buffer = bytes;
-    else {
-      const { length } = this;
-      // The first piece is a view of the file, full by its length: it is copied before anything is written.
-      if (length + bytes.length > this.buffer.length) {
-        const grown = new Uint8Array(2 * (length + bytes.length));
-        grown.set(this.buffer.subarray(0, length));
-        this.buffer = grown;
-      }
-      this.buffer.set(bytes, length);
+  append(file: Uint8Array, from: number, to: number): void {
+    const { length } = this;
+    this.length += to - from;
+    if (length === 0) {
+      this.buffer = file.subarray(from, to);
+      return;
     }
-    this.length += bytes.length;
+    // The first piece is a view of the file, full by its length: it is copied before anything is written.
+    if (this.length > this.buffer.length) {
+      const grown = new Uint8Array(2 * this.length);
+      grown.set(this.buffer.subarray(0, length));
+      this.buffer = grown;
+    }
+    if (to - from > SHORT) this.buffer.set(file.subarray(from, to), length);
+    else for (let at = from; at < to; at++) this.buffer[length + at - from] = file[at];
   }
 
   get bytes(): Uint8Array {

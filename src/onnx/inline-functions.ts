@@ -8,11 +8,15 @@ import {
   type NodeProto,
 } from './proto/messages.ts';
 import { joined, textField } from './proto/write.ts';
+import { DAMAGED, type Refusals } from './refusals.ts';
+import { uniqueNames } from './unique-names.ts';
 
 /** What an inlined node takes beside its names. */
 const NODE_BYTES = 500;
 /** Functions that call each other this deep are no network. */
 const MOST_CALLS = 32;
+
+const CURE = 'inline them with ONNX’s own tools';
 
 /** Opsets by domain, '' for ONNX's own. */
 export type Opsets = ReadonlyMap<string, number>;
@@ -28,54 +32,57 @@ const keyOf = (domain: string, name: string, overload: string) =>
  * nodes inside are called `<call>/<name>`.
  *
  * @param budget pays for what is made: functions that call each other twice make 2^n nodes of n
- * @param isTaken whether the graph has a value of a name
- * @param refuse takes what cannot be inlined, by the call's name
+ * @param taken names of the graph's values, to which those of the functions are added
+ * @param refusals takes what cannot be inlined, by the call's name
  */
 export function inlineFunctions(
   { functions }: ModelProto,
   nodes: readonly NodeProto[],
   opsets: Opsets,
   budget: Budget,
-  isTaken: (name: string) => boolean,
-  refuse: (node: string, reason: string) => void,
+  taken: Set<string>,
+  refusals: Refusals,
 ): NodeProto[] {
   if (functions.length === 0) return [...nodes];
   const byKey = new Map(functions.map((body) => [keyOf(body.domain, body.name, body.overload), body]));
   const made: NodeProto[] = [];
-  const expand = (node: NodeProto, at: number, depth: number) => {
+  const expand = (node: NodeProto, name: string, depth: number) => {
     const body = byKey.get(keyOf(node.domain, node.op, node.overload));
     if (!body) return made.push(node);
-    const name = node.name || `${node.op}_${at}`;
     check(
       depth < MOST_CALLS,
       `${name} (${node.op}): functions must call each other at most ${MOST_CALLS} deep`,
       'more',
-      'inline them with ONNX’s own tools',
+      CURE,
     );
     const other = body.opsets.find(
       ({ domain, version }) => (opsets.get(plainDomain(domain)) ?? version) !== version,
     );
     if (other) {
-      return refuse(
+      return refusals.add(
         name,
         `its function follows opset ${other.version} of ${other.domain || 'ai.onnx'}, the model another`,
       );
     }
     const withGraph = body.nodes.find(({ attributes }) => attributes.some(isGraph));
     if (withGraph) {
-      return refuse(name, `${withGraph.op} in its function has a subgraph, whose values cannot be renamed`);
+      return refusals.add(
+        name,
+        `${withGraph.op} in its function has a subgraph, whose values cannot be renamed`,
+      );
     }
-    const inner = calledNodes({ ...node, name }, body, isTaken);
-    for (const [i, called] of inner.entries()) {
+    const inner = calledNodes({ ...node, name }, body, taken, budget);
+    for (const called of inner) {
       const text = [called.name, ...called.inputs, ...called.outputs].reduce(
         (sum, { length }) => sum + length,
         0,
       );
-      budget.spend(NODE_BYTES + text, 'the nodes of inlined functions', 'inline them with ONNX’s own tools');
-      expand(called, i, depth + 1);
+      budget.spend(NODE_BYTES + text, 'the nodes of inlined functions', CURE);
+      expand(called, called.name, depth + 1);
     }
   };
-  for (const [i, node] of nodes.entries()) expand(node, i, 0);
+  const names = uniqueNames(nodes);
+  for (const [i, node] of nodes.entries()) expand(node, names[i], 0);
   return made;
 }
 
@@ -84,13 +91,13 @@ const isGraph = ({ type, refersTo }: AttributeProto) =>
   refersTo === '' && (type === ATTRIBUTE.GRAPH || type === ATTRIBUTE.GRAPHS);
 
 /** A function's nodes as one call has them. */
-function calledNodes(call: NodeProto, body: FunctionProto, isTaken: (name: string) => boolean): NodeProto[] {
+function calledNodes(call: NodeProto, body: FunctionProto, taken: Set<string>, budget: Budget): NodeProto[] {
   const label = `${call.name} (${call.op})`;
   check(
     call.inputs.length <= body.inputs.length && call.outputs.length <= body.outputs.length,
     `${label}: its function has ${body.inputs.length} inputs and ${body.outputs.length} outputs`,
     `${call.inputs.length} and ${call.outputs.length}`,
-    'is the file damaged?',
+    DAMAGED,
   );
   const names = new Map<string, string>([['', '']]);
   for (const [i, input] of body.inputs.entries()) names.set(input, call.inputs[i] ?? '');
@@ -106,7 +113,8 @@ function calledNodes(call: NodeProto, body: FunctionProto, isTaken: (name: strin
     let own = names.get(name);
     if (own === undefined) {
       own = `${call.name}/${name}`;
-      while (isTaken(own)) own = `${own}_`;
+      for (; taken.has(own); own = `${own}_`) budget.spend(own.length, 'names in functions', CURE);
+      taken.add(own);
       names.set(name, own);
     }
     return own;

@@ -3,6 +3,7 @@ import type { Attributes, AttributeValue } from '../graph/ops/tensors.ts';
 import { ATTRIBUTE, type AttributeProto, type NodeProto } from './proto/messages.ts';
 import type { Packed } from './proto/wire.ts';
 import { type ExternalFiles, readTensor } from './read-tensor.ts';
+import { DAMAGED } from './refusals.ts';
 
 /** Attributes of kinds that no operator here takes: kept as they came, so that they are named, and written again. */
 export const KEPT: Readonly<Record<number, string>> = {
@@ -22,7 +23,7 @@ export function readAttributes(label: string, node: NodeProto, files: ExternalFi
   for (const attribute of node.attributes) {
     const { name } = attribute;
     const own = `${label}: ${name}`;
-    check(!made.has(name), `${label}: an attribute must be given once`, name, 'is the file damaged?');
+    check(!made.has(name), `${label}: an attribute must be given once`, name, DAMAGED);
     check(attribute.refersTo === '', `${own} must have a value`, `${attribute.refersTo} of a function`);
     made.set(name, attributeValue(own, attribute, files));
   }
@@ -41,7 +42,7 @@ function attributeValue(label: string, attribute: AttributeProto, files: Externa
     case ATTRIBUTE.STRING:
       return text.decode(attribute.string);
     case ATTRIBUTE.TENSOR:
-      check(attribute.tensor, `${label} must hold a tensor`, 'none', 'is the file damaged?');
+      check(attribute.tensor, `${label} must hold a tensor`, 'none', DAMAGED);
       return readTensor(label, attribute.tensor, files);
     case ATTRIBUTE.FLOATS:
       return floatsOf(label, attribute.floats);
@@ -50,19 +51,14 @@ function attributeValue(label: string, attribute: AttributeProto, files: Externa
     case ATTRIBUTE.STRINGS:
       return attribute.strings.map((bytes) => text.decode(bytes));
     default:
-      check(false, `${label} must be of a kind that ONNX has`, type, 'is the file damaged?');
+      check(false, `${label} must be of a kind that ONNX has`, type, DAMAGED);
   }
 }
 
 const text = new TextDecoder('utf-8', { ignoreBOM: true });
 
 function floatsOf(label: string, { bytes }: Packed): Float32Array {
-  check(
-    bytes.length % 4 === 0,
-    `${label} must hold whole floats`,
-    `${bytes.length} bytes`,
-    'is the file damaged?',
-  );
+  check(bytes.length % 4 === 0, `${label} must hold whole floats`, `${bytes.length} bytes`, DAMAGED);
   return new Float32Array(new Uint8Array(bytes).buffer);
 }
 

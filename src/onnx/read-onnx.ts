@@ -1,9 +1,7 @@
-import { check, LloydError } from '../gpu/errors.ts';
-import type { Dim, GraphModel, Node, ShapeOptions, ValueInfo } from '../graph/graph.ts';
-import { MOST_ELEMENTS } from '../graph/ops/node.ts';
+import { check } from '../gpu/errors.ts';
+import type { GraphModel, Node, ShapeOptions, ValueInfo } from '../graph/graph.ts';
 import { OPSETS } from '../graph/ops/operator.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
-import { DTYPE_NUMBERS } from '../graph/ops/value.ts';
 import { inlineFunctions, type Opsets, plainDomain } from './inline-functions.ts';
 import {
   type GraphProto,
@@ -11,13 +9,15 @@ import {
   type NodeProto,
   readModel,
   type TensorProto,
-  type ValueInfoProto,
 } from './proto/messages.ts';
 import { Wire } from './proto/wire.ts';
 import { readAttributes } from './read-attributes.ts';
-import { dtypeName, type ExternalFiles, externalLocation, MOST_DIMS, readTensor } from './read-tensor.ts';
+import { constantOf } from './read-constant.ts';
+import { checkShapeNames, inputOf } from './read-inputs.ts';
+import { type ExternalFiles, externalLocation, readTensor } from './read-tensor.ts';
+import { DAMAGED, Refusals } from './refusals.ts';
 import { sortNodes } from './sort-nodes.ts';
-import { int64Of } from './write-attributes.ts';
+import { uniqueNames } from './unique-names.ts';
 
 /** The files beside a model that hold its large tensors, by the location that the model gives. */
 export type ExternalData = ReadonlyMap<string, Uint8Array> | Readonly<Record<string, Uint8Array>>;
@@ -140,15 +140,7 @@ function modelOf({ file, model }: Opened, files: ExternalFiles, shapes: ShapeOpt
   }
   checkShapeNames(name, graph, shapes);
 
-  const values = valueNames(graph);
-  const inlined = inlineFunctions(
-    model,
-    graph.nodes,
-    opsets,
-    file.budget,
-    (value) => values.has(value),
-    (node, reason) => refusals.add(node, reason),
-  );
+  const inlined = inlineFunctions(model, graph.nodes, opsets, file.budget, valueNames(graph), refusals);
   const names = uniqueNames(inlined);
   const nodes: Node[] = [];
   for (const [i, proto] of inlined.entries()) {
@@ -175,41 +167,6 @@ function modelOf({ file, model }: Opened, files: ExternalFiles, shapes: ShapeOpt
   };
 }
 
-const DAMAGED = 'is the file damaged?';
-
-/** What a model has that cannot be read, said all at once. */
-class Refusals {
-  private readonly all: string[] = [];
-
-  constructor(private readonly graph: string) {}
-
-  add(what: string, why: string): void {
-    this.all.push(`${what}: ${why}`);
-  }
-
-  collect(what: string, work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      if (!(error instanceof LloydError)) throw error;
-      this.last = error;
-      this.all.push(error.message.startsWith(what) ? error.message : `${what}: ${error.message}`);
-    }
-  }
-
-  raise(): void {
-    if (this.all.length === 1 && this.last) throw this.last;
-    check(
-      this.all.length === 0,
-      `${this.graph}: ${this.all.length} things of this model cannot be read`,
-      this.all,
-      'convert them with the tool that made the model',
-    );
-  }
-
-  private last: LloydError | null = null;
-}
-
 function opsetOf({ opsets: imports }: ModelProto, { nodes }: GraphProto): { opset: number; opsets: Opsets } {
   const opsets = new Map<string, number>();
   for (const { domain, version } of imports) {
@@ -230,103 +187,12 @@ function opsetOf({ opsets: imports }: ModelProto, { nodes }: GraphProto): { opse
   return { opset, opsets };
 }
 
-function inputOf({ name, type, shape }: ValueInfoProto, shapes: ShapeOptions): ValueInfo {
-  check(name !== '', 'an input must have a name', name, DAMAGED);
-  check(type >= 0, `${name} must be a tensor`, 'a sequence, map or optional', 'cut the network behind it');
-  const dtype = DTYPE_NUMBERS[type];
-  check(
-    dtype,
-    `${name} must have one of the dtypes ${Object.values(DTYPE_NUMBERS).join(', ')}`,
-    dtypeName(type),
-    'convert the model to float32 or float16',
-  );
-  const given =
-    Object.hasOwn(shapes, name) && Array.isArray(shapes[name]) ? (shapes[name] as number[]) : null;
-  check(shape || given, `${name} has no shape in the file`, 'none', `pass shapes: { '${name}': [sizes] }`);
-  const rank = shape?.length ?? given!.length;
-  check(rank <= MOST_DIMS, `${name} must have at most ${MOST_DIMS} dimensions`, rank, DAMAGED);
-  check(!given || given.length === rank, `${name} has ${rank} dimensions`, given, 'give each of them a size');
-  return {
-    name,
-    dtype,
-    shape: Array.from({ length: rank }, (_, axis) => {
-      const dim = dimOf(name, axis, shape?.[axis] ?? null);
-      const size = given
-        ? given[axis]
-        : typeof dim === 'string' && Object.hasOwn(shapes, dim)
-          ? shapes[dim]
-          : dim;
-      if (size === dim) return dim;
-      check(
-        Number.isInteger(size) && (size as number) >= 0 && (size as number) <= MOST_ELEMENTS,
-        `${name}: a size must be an integer of 0 or more`,
-        size,
-        'pass shapes: { symbol: size } or { input: [sizes] }',
-      );
-      check(
-        typeof dim === 'string',
-        `${name}: dimension ${axis} is ${dim}`,
-        size,
-        'give sizes only for its symbols',
-      );
-      return size as number;
-    }),
-  };
-}
-
-/** A size, or its symbol; exporters write unknown ones as nothing, '', -1 and the like. */
-function dimOf(name: string, axis: number, dim: bigint | string | null): Dim {
-  if (typeof dim === 'string' && dim !== '') return dim;
-  if (typeof dim !== 'bigint' || dim < 0n) return `${name}:${axis}`;
-  check(
-    dim <= BigInt(MOST_ELEMENTS),
-    `${name}: dimension ${axis} must be at most ${MOST_ELEMENTS}`,
-    dim,
-    'no buffer of a GPU holds more',
-  );
-  return Number(dim);
-}
-
-function checkShapeNames(name: string, { inputs }: GraphProto, shapes: ShapeOptions): void {
-  const keys = Object.keys(shapes);
-  if (keys.length === 0) return;
-  const known = new Set(
-    inputs.flatMap((input) => [
-      input.name,
-      ...(input.shape ?? []).slice(0, MOST_DIMS).map((dim, axis) => String(dimOf(input.name, axis, dim))),
-    ]),
-  );
-  for (const key of keys) {
-    check(
-      known.has(key),
-      `${name}: shapes may name inputs and their symbols`,
-      key,
-      `they are ${[...known].join(', ')}`,
-    );
-  }
-}
-
 /** Every name that a value of the graph has. */
 function valueNames({ inputs, initializers, nodes }: GraphProto): Set<string> {
   const names = new Set<string>();
   for (const { name } of [...inputs, ...initializers]) names.add(name);
   for (const node of nodes) for (const name of node.outputs) names.add(name);
   return names;
-}
-
-/** Names of nodes: their own where no earlier node has it, else with their place, or their operator and place. */
-function uniqueNames(nodes: readonly NodeProto[]): string[] {
-  const given = new Set(nodes.map(({ name }) => name));
-  const taken = new Set<string>();
-  return nodes.map(({ name, op }, i) => {
-    let own = name;
-    if (own === '' || taken.has(own)) {
-      own = name === '' ? `${op}_${i}` : `${name}_${i}`;
-      while (given.has(own) || taken.has(own)) own = `${own}_${i}`;
-    }
-    taken.add(own);
-    return own;
-  });
 }
 
 function nodeOf(name: string, label: string, proto: NodeProto, files: ExternalFiles): Node {
@@ -340,40 +206,4 @@ function nodeOf(name: string, label: string, proto: NodeProto, files: ExternalFi
     outputs: proto.outputs,
     attributes: readAttributes(label, proto, files),
   };
-}
-
-/** The tensor of a Constant node; null for other nodes. */
-function constantOf(node: Node): OnnxTensor | null {
-  const { op, domain = '', name, inputs, outputs, attributes } = node;
-  if (op !== 'Constant' || domain !== '') return null;
-  const entries = Object.entries(attributes);
-  const label = `${name} (Constant)`;
-  check(
-    entries.length === 1 && inputs.length === 0 && outputs.length === 1 && outputs[0] !== '',
-    `${label} must have one attribute, one output and no inputs`,
-    entries.map(([key]) => key),
-    DAMAGED,
-  );
-  const [[key, value]] = entries;
-  if (key === 'value' && typeof value === 'object' && 'dtype' in value) return value;
-  if (key === 'value_float' && typeof value === 'number') {
-    return { dtype: 'float32', dims: [], data: Float32Array.of(value) };
-  }
-  if (key === 'value_floats' && value instanceof Float32Array) {
-    return { dtype: 'float32', dims: [value.length], data: value };
-  }
-  if (key === 'value_int' && typeof value === 'number') {
-    return { dtype: 'int64', dims: [], data: BigInt64Array.of(int64Of(value)) };
-  }
-  if (key === 'value_ints' && (Array.isArray(value) || value instanceof BigInt64Array)) {
-    const data = value instanceof BigInt64Array ? value : BigInt64Array.from(value as number[], BigInt);
-    return { dtype: 'int64', dims: [data.length], data };
-  }
-  const what = value && typeof value === 'object' && 'kept' in value ? value.kept : key;
-  check(
-    false,
-    `${label} must hold a tensor or numbers`,
-    what,
-    'strings and sparse tensors have no operators here',
-  );
 }

@@ -5,6 +5,7 @@ import { bitsOf, DTYPE_NUMBERS, isSigned, type OnnxDType } from '../graph/ops/va
 import { arrayOver } from '../io/tensor.ts';
 import type { TensorProto } from './proto/messages.ts';
 import type { Packed } from './proto/wire.ts';
+import { DAMAGED } from './refusals.ts';
 
 /** Files beside the model that hold its large tensors, by the location that the model gives. */
 export type ExternalFiles = ReadonlyMap<string, Uint8Array>;
@@ -61,7 +62,7 @@ export function readTensor(label: string, proto: TensorProto, files: ExternalFil
   } as OnnxTensor;
   if (dtype === 'bool') {
     const other = (tensor.data as Uint8Array).find((value) => value > 1);
-    check(other === undefined, `${label} must hold 0 and 1`, other, 'is the file damaged?');
+    check(other === undefined, `${label} must hold 0 and 1`, other, DAMAGED);
   }
   return tensor;
 }
@@ -83,14 +84,14 @@ function dimsOf(label: string, packed: Packed): number[] {
     packed.varintCount <= MOST_DIMS,
     `${label} must have at most ${MOST_DIMS} dims`,
     packed.varintCount,
-    'is the file damaged?',
+    DAMAGED,
   );
   packed.varints((low, high) => {
     check(
       high === 0 && low >= 0,
       `${label}: a dimension must be from 0 to 2^31 - 1`,
       high * 2 ** 32 + (low >>> 0),
-      'is the file damaged?',
+      DAMAGED,
     );
     dims.push(low);
   });
@@ -118,7 +119,7 @@ function rawBytes(
     raw.length === byteLength,
     `${label}: [${dims}] of ${bits} bits must take ${byteLength} bytes`,
     raw.length,
-    'is the file damaged?',
+    DAMAGED,
   );
   return raw;
 }
@@ -137,22 +138,12 @@ function externalBytes(
     const text = entries.get(key);
     if (text === undefined) return fallback;
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-    check(
-      Number.isSafeInteger(value),
-      `${label}: external data's ${key} must be an integer`,
-      text,
-      'is the file damaged?',
-    );
+    check(Number.isSafeInteger(value), `${label}: external data's ${key} must be an integer`, text, DAMAGED);
     return value;
   };
   const offset = entry('offset', 0);
   const length = entry('length', byteLength);
-  check(
-    length === byteLength,
-    `${label} must take ${byteLength} bytes of ${location}`,
-    length,
-    'is the file damaged?',
-  );
+  check(length === byteLength, `${label} must take ${byteLength} bytes of ${location}`, length, DAMAGED);
   check(
     offset + length <= file.length,
     `${label} must end within ${location}, which has ${file.length} bytes`,
@@ -194,7 +185,7 @@ function typed(label: string, proto: TensorProto, dtype: OnnxDType, count: numbe
       made[i] === value && (unsigned ? high === 0 : true),
       `${label} must hold ${dtype}`,
       unsigned ? high * 2 ** 32 + value : value,
-      'is the file damaged?',
+      DAMAGED,
     );
   });
   return made;
@@ -216,12 +207,7 @@ function wide<T extends BigInt64Array | BigUint64Array>(
 }
 
 function expectCount(label: string, given: number, count: number): void {
-  check(
-    given === count,
-    `${label} must have the ${count} elements of its dims`,
-    given,
-    'is the file damaged?',
-  );
+  check(given === count, `${label} must have the ${count} elements of its dims`, given, DAMAGED);
 }
 
 /** Packed elements that came one byte an int32. */

@@ -1,7 +1,6 @@
 import { check } from '../gpu/errors.ts';
 import type { Node, ValueInfo } from '../graph/graph.ts';
-
-const CURE = 'is the file damaged?';
+import { DAMAGED } from './refusals.ts';
 
 /**
  * A graph's nodes in topological order: as they are where they have one already, else each as early as what it reads
@@ -18,7 +17,7 @@ export function sortNodes(
 ): Node[] {
   const made = new Set<string>(parameters.keys());
   const add = (name: string, by: string) => {
-    check(!made.has(name), `${graph}: a value must be made once`, `${name}, again by ${by}`, CURE);
+    check(!made.has(name), `${graph}: a value must be made once`, `${name}, again by ${by}`, DAMAGED);
     made.add(name);
   };
   for (const { name } of inputs) add(name, 'an input');
@@ -51,7 +50,7 @@ export function sortNodes(
     for (const reader of readers.get(order[at]) ?? []) if (--waitsFor[reader] === 0) order.push(reader);
   }
   const stuck = nodes.filter((_, i) => waitsFor[i] > 0).map(({ name, op }) => `${name} (${op})`);
-  check(stuck.length === 0, `${graph}: no value may depend on itself`, stuck, CURE);
+  check(stuck.length === 0, `${graph}: no value may depend on itself`, stuck, DAMAGED);
   return order.map((i) => nodes[i]);
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { interpretGraph } from '../../src/graph/interpret.ts';
 import { readOnnx } from '../../src/onnx/read-onnx.ts';
 import { writeOnnx } from '../../src/onnx/write-onnx.ts';
-import { bytes, float32, integer, text } from '../support/onnx-model.ts';
+import { bytes, float32, integer, join, text } from '../support/onnx-model.ts';
 import {
   attribute,
   floatAttribute,
@@ -74,6 +74,25 @@ describe('functions of the model', () => {
       [1, 2],
       [1, 2],
     ]);
+  });
+
+  test('called under one name, or under none, make values of their own', () => {
+    const calls = [named('c'), named('c'), named('Scaled_3'), join([])].map((name, i) =>
+      node('Scaled', [i === 0 ? 'x' : `v${i - 1}`, 'w'], [`v${i}`], inDomain('my'), name),
+    );
+    const taken = node('Neg', ['v3'], ['c/t']);
+    const parts = [...calls, taken, graph[1], x, output('c/t')];
+    const read = readOnnx(model(parts, scaled, ...imports));
+    expect(new Set(read.graph.nodes.map(({ name }) => name)).size).toBe(9);
+    // LeakyRelu of 0.01, plus 1, four times; then the sign.
+    const expected = [-2, 2].map((value) => {
+      let result = value;
+      for (let i = 0; i < 4; i++) result = (result < 0 ? 0.01 * result : result) + 1;
+      return -result;
+    });
+    for (const [i, value] of interpretGraph(read, { x: f32(-2, 2) })['c/t'].data.entries()) {
+      expect(value).toBeCloseTo(expected[i], 6);
+    }
   });
 
   test('that call themselves, or each other without end or measure, are refused', () => {

@@ -1,8 +1,7 @@
-import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { check } from '../gpu/errors.ts';
 import type { AttributeValue, OnnxTensor } from '../graph/ops/tensors.ts';
 import { ATTRIBUTE } from './proto/messages.ts';
-import { bytesField, type Chunk, integerField, textField } from './proto/write.ts';
+import { bytesField, type Chunk, floatFields, integerField, textField } from './proto/write.ts';
 import { tensorChunks } from './write-tensor.ts';
 
 /** Attributes of ONNX's operators and of com.microsoft's that hold a float, whatever their value. */
@@ -47,17 +46,6 @@ export function attributeChunks(label: string, op: string, name: string, value: 
     return [own, ...floatFields(7, floats), type('FLOATS')];
   }
   return [own, ...list.map((item) => integerField(8, int64Of(item as number))), type('INTS')];
-}
-
-/** Floats bit by bit: one that signals would be another as a number. */
-function floatFields(field: number, values: Float32Array): Chunk[] {
-  const bits = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  return Array.from(values, (_, i) =>
-    new BinaryWriter()
-      .tag(field, WireType.Bit32)
-      .raw(bits.subarray(4 * i, 4 * i + 4))
-      .finish(),
-  );
 }
 
 /** An integer in 64 bits; 2^63 is what a number makes of 2^63 - 1. */

@@ -1,8 +1,10 @@
 import { check } from '../gpu/errors.ts';
+import { whyUnknown } from '../graph/concrete.ts';
 import type { Graph, GraphModel, Node, ValueInfo } from '../graph/graph.ts';
 import { OPSETS } from '../graph/ops/operator.ts';
 import { outputInfos } from './output-infos.ts';
 import { bytesField, type Chunk, integerField, joined, lengthOf, textField } from './proto/write.ts';
+import { raiseOpset } from './raise-opset.ts';
 import { attributeChunks } from './write-attributes.ts';
 import { TYPE_NUMBERS, tensorChunks } from './write-tensor.ts';
 
@@ -10,7 +12,7 @@ import { TYPE_NUMBERS, tensorChunks } from './write-tensor.ts';
 export interface WriteOnnxOptions {
   /** How the model's values are written: `float` is the graph as it is. */
   format?: 'float';
-  /** The opset of ONNX's operators: the graph's own. */
+  /** The opset of ONNX's operators, the graph's own unless given; a newer one has its nodes in that one's terms. */
   opset?: number;
   /** The file's `metadata_props`. */
   metadata?: Readonly<Record<string, string>>;
@@ -40,7 +42,7 @@ const MOST_BYTES = 2 ** 31 - 1;
  *
  * @param model Its graph is written node by node, whatever the operators; 4-bit constants are packed two a byte.
  * @returns the file's bytes
- * @throws LloydError for an opset that is not the graph's, a tensor or attribute that ONNX has no place for, and a file
+ * @throws LloydError for an opset older than the graph's, or one that cannot say what a node means, a tensor or attribute that ONNX has no place for, and a file
  *   of 2 GiB or more
  * @example
  * const graph: Graph = {
@@ -54,22 +56,18 @@ const MOST_BYTES = 2 ** 31 - 1;
  * console.log(readOnnx(bytes).graph.nodes[0].op); // Relu
  */
 export function writeOnnx(
-  { graph, parameters }: GraphModel,
-  { format = 'float', opset = graph.opset, metadata = {} }: WriteOnnxOptions = {},
+  model: GraphModel,
+  { format = 'float', opset = model.graph.opset, metadata = {} }: WriteOnnxOptions = {},
 ): Uint8Array {
   check(format === 'float', "format must be 'float'", format);
-  check(
-    opset === graph.opset,
-    `${graph.name} follows opset ${graph.opset}, and its operators are written as they are`,
-    opset,
-    'leave opset out',
-  );
   check(
     Number.isInteger(opset) && opset >= OPSETS.oldest && opset <= OPSETS.newest,
     `opset must be an integer from ${OPSETS.oldest} to ${OPSETS.newest}`,
     opset,
   );
-  const infos = outputInfos({ graph, parameters });
+  const raised = raiseOpset(model, opset, (node) => whyUnknown(node, model.graph.opset) === null);
+  const { graph, parameters } = raised;
+  const infos = outputInfos(raised);
   const body: Chunk[] = [
     ...graph.nodes.flatMap((node) => bytesField(1, nodeChunks(node))),
     textField(2, graph.name),

@@ -1,3 +1,4 @@
+import * as ort from 'onnxruntime-node';
 import type { GraphModel, ValueInfo } from '../../src/graph/graph.ts';
 import { GraphWriter } from '../../src/graph/graph-writer.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
@@ -266,4 +267,24 @@ export function direct(): ModelCase {
     feeds: { [x]: floats(1, 2) },
     shapes: [[2]],
   };
+}
+
+/** A file's outputs by ONNX Runtime, nothing optimised. */
+export async function runOnOrt(
+  bytes: Uint8Array,
+  feeds: Record<string, OnnxTensor>,
+): Promise<Record<string, ort.Tensor>> {
+  const session = await ort.InferenceSession.create(bytes, {
+    executionProviders: ['cpu'],
+    graphOptimizationLevel: 'disabled',
+    logSeverityLevel: 4,
+    intraOpNumThreads: 1,
+  });
+  const inputs = Object.entries(feeds).map(([name, { dtype, dims, data }]) => [
+    name,
+    new ort.Tensor(dtype as 'float32', data as Float32Array, dims),
+  ]);
+  const outputs = await session.run(Object.fromEntries(inputs));
+  await session.release();
+  return outputs;
 }

@@ -1,0 +1,216 @@
+import { check } from '../gpu/errors.ts';
+import type { GraphModel, Node } from '../graph/graph.ts';
+import type { Attributes, OnnxTensor } from '../graph/ops/tensors.ts';
+import { int64Of } from './write-attributes.ts';
+
+/** TensorProto.DataType of it. */
+const FLOAT16 = 10;
+
+/** A node under a newer definition, and the nodes that it needs beside it. */
+type Raised = Partial<Omit<Node, 'name'>> | readonly Node[] | string;
+
+/** Makes names and constants that the new definitions need. */
+interface Maker {
+  integers(node: Node, what: string, values: unknown): string;
+  scalar(node: Node, what: string, value: unknown): string;
+  floats(node: Node, what: string, values: readonly number[]): string;
+  unique(name: string): string;
+}
+
+interface Change {
+  /** The first opset of the new definition. */
+  opset: number;
+  /** Whether a number becomes a tensor, whose dtype is taken to be float32. */
+  needsFloat32?: boolean;
+  raise(node: Node, make: Maker): Raised;
+}
+
+const without = (attributes: Attributes, ...names: string[]): Attributes =>
+  Object.fromEntries(Object.entries(attributes).filter(([name]) => !names.includes(name)));
+
+/** Lists of integers that were attributes and became inputs; those that are left out stay so. */
+const listsToInputs = (opset: number, ...names: string[]): Change => ({
+  opset,
+  raise: (node, make) => {
+    const { inputs, attributes } = node;
+    const lists = names.map((name) =>
+      attributes[name] === undefined ? null : make.integers(node, name, attributes[name]),
+    );
+    while (lists.at(-1) === null) lists.pop();
+    return { inputs: [...inputs, ...lists], attributes: without(attributes, ...names) };
+  },
+});
+
+/** Up to 12 all axes from the given one on are one: flattened, taken along the last, and given their shape again. */
+const softmax: Change = {
+  opset: 13,
+  raise: (node, make) => {
+    const { axis = 1 } = node.attributes;
+    if (axis === -1) return {};
+    const [input] = node.inputs;
+    const [flat, soft, shape] = ['flat', 'softmax', 'shape'].map((what) =>
+      make.unique(`${node.name}/${what}`),
+    );
+    const own = (op: string, inputs: Node['inputs'], output: string, attributes: Attributes = {}): Node => ({
+      op,
+      name: output,
+      inputs,
+      outputs: [output],
+      attributes,
+    });
+    return [
+      own('Flatten', [input], flat, { axis }),
+      own(node.op, [flat], soft, { axis: -1 }),
+      own('Shape', [input], shape),
+      { ...node, op: 'Reshape', inputs: [soft, shape], attributes: {} },
+    ];
+  },
+};
+
+/** Up to 10 a Resize has the grid of Upsample. */
+const resize: Change = {
+  opset: 11,
+  raise: (node, make) => ({
+    inputs: [node.inputs[0], make.floats(node, 'roi', []), node.inputs[1]],
+    attributes: { ...node.attributes, coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' },
+  }),
+};
+
+const reduce = listsToInputs(18, 'axes');
+const lists = listsToInputs(13, 'axes');
+/** Changes after which a node as it is would mean something else, or nothing; all others only added. */
+const CHANGES: Readonly<Record<string, readonly Change[]>> = {
+  Clip: [
+    {
+      opset: 11,
+      needsFloat32: true,
+      raise: (node, make) => {
+        const bounds = ['min', 'max'].map((name) => {
+          const value = node.attributes[name];
+          return value === undefined ? null : make.scalar(node, name, value);
+        });
+        return { inputs: [node.inputs[0], ...bounds], attributes: {} };
+      },
+    },
+  ],
+  Dropout: [
+    { opset: 10, raise: ({ outputs }) => (outputs[1] ? 'its mask has another dtype from there on' : {}) },
+    { opset: 12, raise: ({ attributes }) => ({ attributes: without(attributes, 'ratio') }) },
+  ],
+  Pad: [
+    {
+      opset: 11,
+      needsFloat32: true,
+      raise: (node, make) => ({
+        inputs: [
+          node.inputs[0],
+          make.integers(node, 'pads', node.attributes.pads),
+          make.scalar(node, 'value', node.attributes.value ?? 0),
+        ],
+        attributes: without(node.attributes, 'pads', 'value'),
+      }),
+    },
+  ],
+  Slice: [listsToInputs(10, 'starts', 'ends', 'axes')],
+  Split: [
+    listsToInputs(13, 'split'),
+    {
+      opset: 18,
+      raise: ({ inputs, outputs, attributes }) =>
+        inputs[1] ? {} : { attributes: { ...attributes, num_outputs: outputs.length } },
+    },
+  ],
+  Squeeze: [lists],
+  Unsqueeze: [lists],
+  ReduceSum: [lists],
+  ...Object.fromEntries(
+    ['L1', 'L2', 'LogSum', 'LogSumExp', 'Max', 'Mean', 'Min', 'Prod', 'SumSquare'].map((name) => [
+      `Reduce${name}`,
+      [reduce],
+    ]),
+  ),
+  Softmax: [softmax],
+  LogSoftmax: [softmax],
+  Upsample: [{ opset: 10, raise: () => ({ op: 'Resize' }) }],
+  Resize: [resize],
+  BatchNormalization: [
+    { opset: 14, raise: ({ outputs }) => (outputs.length > 1 ? 'its outputs for training are no more' : {}) },
+  ],
+  GroupNormalization: [{ opset: 21, raise: () => 'its scale and bias are a channel each from there on' }],
+};
+
+/**
+ * A model with its operators as a newer opset defines them: attributes that became inputs are constants, a Softmax over
+ * several axes is flattened, an Upsample is a Resize.
+ *
+ * @throws LloydError for an older opset, nodes whose meaning the newer one cannot say, and operators that it may define
+ *   otherwise (all of them, by name)
+ */
+export function raiseOpset(model: GraphModel, opset: number, isKnown: (node: Node) => boolean): GraphModel {
+  const { graph } = model;
+  check(
+    opset >= graph.opset,
+    `${graph.name} follows opset ${graph.opset}, and can be written for it or a newer one`,
+    opset,
+    'leave opset out',
+  );
+  if (opset === graph.opset) return model;
+  const parameters = new Map(model.parameters);
+  const make = makerFor(model, parameters);
+  const hasHalves =
+    [...graph.inputs, ...parameters.values()].some(({ dtype }) => dtype === 'float16') ||
+    graph.nodes.some(({ op, attributes }) => op === 'Cast' && attributes.to === FLOAT16);
+  const refused: string[] = [];
+  let nodes = [...graph.nodes];
+  for (let next = graph.opset + 1; next <= opset; next++) {
+    nodes = nodes.flatMap((node) => {
+      const change = node.domain ? undefined : CHANGES[node.op]?.find((each) => each.opset === next);
+      if (!change) return [node];
+      const isOpen = change.needsFloat32 && hasHalves;
+      const raised = isOpen ? 'which dtype its numbers have is not known here' : change.raise(node, make);
+      if (typeof raised === 'string') refused.push(`${node.name} (${node.op}): ${raised}`);
+      return Array.isArray(raised) ? raised : [{ ...node, ...(raised as Partial<Node>) }];
+    });
+  }
+  for (const node of graph.nodes) {
+    if (!node.domain && !isKnown(node))
+      refused.push(`${node.name} (${node.op}): what changed of it is not known here`);
+  }
+  check(
+    refused.length === 0,
+    `${graph.name}: opset ${opset} must be able to say what every node of opset ${graph.opset} means`,
+    refused,
+    'leave opset out',
+  );
+  return { graph: { ...graph, opset, nodes }, parameters };
+}
+
+function makerFor({ graph }: GraphModel, parameters: Map<string, OnnxTensor>): Maker {
+  const taken = new Set([
+    ...parameters.keys(),
+    ...graph.inputs.map(({ name }) => name),
+    ...graph.nodes.flatMap(({ name, outputs }) => [name, ...outputs]),
+  ]);
+  const unique = (name: string) => {
+    let own = name;
+    while (taken.has(own)) own = `${own}_`;
+    taken.add(own);
+    return own;
+  };
+  const keep = ({ name }: Node, what: string, tensor: OnnxTensor) => {
+    const own = unique(`${name}/${what}`);
+    parameters.set(own, tensor);
+    return own;
+  };
+  const floats = (node: Node, what: string, dims: number[], values: readonly number[]) =>
+    keep(node, what, { dtype: 'float32', dims, data: Float32Array.from(values) });
+  return {
+    unique,
+    integers: (node, what, values) => {
+      const data = BigInt64Array.from(Array.from(values as number[], int64Of));
+      return keep(node, what, { dtype: 'int64', dims: [data.length], data });
+    },
+    scalar: (node, what, value) => floats(node, what, [], [value as number]),
+    floats: (node, what, values) => floats(node, what, [values.length], values),
+  };
+}

@@ -1,7 +1,7 @@
 export type { Tensor } from '../gpu/tensor.ts';
 export type { ConcreteOptions } from '../graph/concrete.ts';
 export type { Dim, Graph, GraphModel, Node, ShapeOptions, ValueInfo } from '../graph/graph.ts';
-export type { Attributes, Inputs, Int64Tensor, OnnxTensor } from '../graph/ops/tensors.ts';
+export type { Attributes, Inputs, Int64Tensor, KeptAttribute, OnnxTensor } from '../graph/ops/tensors.ts';
 export type { RequantizeRule } from '../quantize/requantize.ts';
 export { type ConformanceOptions, type ConformanceRow, runConformance } from './conformance.ts';
 export {

@@ -42,8 +42,8 @@ const MOST_BYTES = 2 ** 31 - 1;
  *
  * @param model Its graph is written node by node, whatever the operators; 4-bit constants are packed two a byte.
  * @returns the file's bytes
- * @throws LloydError for an opset older than the graph's, or one that cannot say what a node means, a tensor or attribute that ONNX has no place for, and a file
- *   of 2 GiB or more
+ * @throws LloydError for an opset older than the graph's, or one that cannot say what a node means, a tensor or attribute
+ *   that ONNX has no place for, and a file of 2 GiB or more
  * @example
  * const graph: Graph = {
  *   name: 'relu',
@@ -57,15 +57,24 @@ const MOST_BYTES = 2 ** 31 - 1;
  */
 export function writeOnnx(
   model: GraphModel,
-  { format = 'float', opset = model.graph.opset, metadata = {} }: WriteOnnxOptions = {},
+  { format = 'float', opset = model?.graph?.opset, metadata = {} }: WriteOnnxOptions = {},
 ): Uint8Array {
-  check(format === 'float', "format must be 'float'", format);
+  const own = model?.graph;
   check(
-    Number.isInteger(opset) && opset >= OPSETS.oldest && opset <= OPSETS.newest,
-    `opset must be an integer from ${OPSETS.oldest} to ${OPSETS.newest}`,
-    opset,
+    Array.isArray(own?.nodes) && Array.isArray(own.inputs) && model.parameters instanceof Map,
+    'a model must be a graph of ONNX’s operators with its parameters',
+    model,
+    'use what readOnnx gives',
   );
-  const raised = raiseOpset(model, opset, (node) => whyUnknown(node, model.graph.opset) === null);
+  check(format === 'float', "format must be 'float'", format);
+  for (const each of [own.opset, opset]) {
+    check(
+      Number.isInteger(each) && each >= OPSETS.oldest && each <= OPSETS.newest,
+      `opset must be an integer from ${OPSETS.oldest} to ${OPSETS.newest}`,
+      each,
+    );
+  }
+  const raised = raiseOpset(model, opset, (node) => whyUnknown(node, own.opset) === null);
   const { graph, parameters } = raised;
   const infos = outputInfos(raised);
   const body: Chunk[] = [

@@ -160,6 +160,10 @@ describe('the file', () => {
     expect(() => writeOnnx(relu(), { opset: 13 })).toThrow(
       /relu follows opset 17.*or a newer one.*13; leave opset out/,
     );
+    expect(() => writeOnnx(relu(), { opset: 1e9 })).toThrow(/opset must be an integer from 9 to 23/);
+    for (const model of [null, {}, { graph: { nodes: [] } }, { ...relu(), parameters: {} }]) {
+      expect(() => writeOnnx(model as GraphModel)).toThrow(/a model must be a graph of ONNX/);
+    }
     expect(() => writeOnnx(relu(), { format: 'qdq' as 'float' })).toThrow(/format must be 'float'/);
     expect(() => writeOnnx(relu({ a: {} as number }))).toThrow(/y \(Relu\): a must be a number, a text/);
     const parameters = new Map([['w', of('float32', [3], new Float32Array(2))]]);

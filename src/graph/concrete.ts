@@ -173,7 +173,10 @@ function checkOperators(nodes: readonly Node[], { name, opset }: Graph): void {
 }
 
 /** The inputs with every symbol a number. */
-export function concreteInputs({ name, inputs }: Graph, { shapes = {}, batch, assume }: ConcreteOptions): Port[] {
+export function concreteInputs(
+  { name, inputs }: Graph,
+  { shapes = {}, batch, assume }: ConcreteOptions,
+): Port[] {
   const known = new Set(
     inputs.flatMap((input) => [input.name, ...input.shape.filter((d) => typeof d === 'string')]),
   );

@@ -67,7 +67,7 @@ function knownValues(model: GraphModel, options: ConcreteOptions): Map<string, V
   const { graph, parameters } = model;
   const values = new Map<string, Value>(parameters);
   const isOpen = ({ shape }: (typeof graph.inputs)[number]) => shape.some((dim) => typeof dim === 'string');
-  const given = options.shapes !== undefined || options.batch !== undefined;
+  const given = [options.shapes, options.batch, options.assume].some((option) => option !== undefined);
   const inputs = given ? graph.inputs : graph.inputs.filter((input) => !isOpen(input));
   for (const { name, dtype, shape } of concreteInputs({ ...graph, inputs }, options)) {
     values.set(name, { dtype, dims: shape });

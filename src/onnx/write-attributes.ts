@@ -15,6 +15,10 @@ const FLOAT_LISTS: ReadonlySet<string> = new Set(['activation_alpha', 'activatio
 /** The one operator that has an integer of such a name. */
 const isFloat = (op: string, name: string) => FLOATS.has(name) && !(name === 'seed' && op === 'Dropout');
 
+/** Whether 64 bits hold it; -0 is a float. */
+const isInteger = (value: number) =>
+  Number.isInteger(value) && !Object.is(value, -0) && Math.abs(value) <= 2 ** 63;
+
 /** An AttributeProto of an operator's attribute. */
 export function attributeChunks(label: string, op: string, name: string, value: AttributeValue): Chunk[] {
   if (typeof value === 'object' && 'kept' in value) return [value.bytes];
@@ -24,7 +28,7 @@ export function attributeChunks(label: string, op: string, name: string, value: 
   if (typeof value === 'number') {
     // A whole number that no float32 is was no float.
     const wasFloat = isFloat(op, name) && Object.is(Math.fround(value), value);
-    return wasFloat || !Number.isInteger(value)
+    return wasFloat || !isInteger(value)
       ? [own, ...floatFields(2, Float32Array.of(value)), type('FLOAT')]
       : [own, integerField(3, int64Of(value)), type('INT')];
   }
@@ -39,8 +43,7 @@ export function attributeChunks(label: string, op: string, name: string, value: 
     `${label} must be a number, a text, a tensor or a list of numbers or texts`,
     value,
   );
-  const isFloats =
-    FLOAT_LISTS.has(name) || list.some((item) => typeof item === 'number' && !Number.isInteger(item));
+  const isFloats = FLOAT_LISTS.has(name) || list.some((item) => typeof item === 'number' && !isInteger(item));
   if (value instanceof Float32Array || isFloats) {
     const floats = value instanceof Float32Array ? value : Float32Array.from(list as number[]);
     return [own, ...floatFields(7, floats), type('FLOATS')];

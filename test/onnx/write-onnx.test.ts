@@ -122,6 +122,8 @@ describe('the file', () => {
       scales: Float32Array.of(1, 2),
       names: ['a', 'ü'],
       alpha: 1,
+      large: Math.fround(1e30),
+      zero: -0,
       bits: {
         dtype: 'float32',
         dims: [2],

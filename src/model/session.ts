@@ -14,8 +14,9 @@ import { buildEngine, type Engine } from './engine.ts';
 import type { PlanEntry } from './executor.ts';
 import type { External } from './external.ts';
 import { fuseGraph } from './fuse.ts';
-import type { Model } from './graph.ts';
+import { isImageModel, type Model } from './graph.ts';
 import { checkFiniteImages, type Images } from './image-values.ts';
+import { importQdq } from './import-qdq.ts';
 import type { KernelChooser } from './lower.ts';
 import { lowerFused } from './lower-model.ts';
 import { isQuantized, type QuantizedModel } from './quantized-model.ts';
@@ -145,14 +146,15 @@ export interface CompileOptions {
  */
 export async function compile(
   runtime: Runtime,
-  model: Model | QuantizedModel,
+  given: Model | QuantizedModel,
   options: CompileOptions = {},
 ): Promise<Session> {
   checkRuntime(runtime);
   const { batch = 32, kernels, float16 = false, tune = false, shapes = {}, signal } = options;
   check(Number.isInteger(batch) && batch >= 1, 'batch must be a positive integer', batch);
   check(!(tune && float16), 'float16 is not tuned', 'both', 'leave one of them out');
-  checkNetwork(model);
+  checkNetwork(given);
+  const model = isQuantized(given) || isImageModel(given) ? given : importQdq(given);
   const network = isQuantized(model) ? model.model : model;
   const { graph } = toGraphModel(network);
   checkValues(network, isQuantized(model) ? model.layers : undefined, { batch, shapes });

@@ -101,7 +101,7 @@ function translate({ writer, model, rows }: Translation, node: ImageNode, inputs
       return keep(writer.node('Clip', name, [inputs[0], ...bounds]));
     }
     case 'add':
-      return keep(writer.node('Sum', name, alike));
+      return keep(writer.node(alike.length === 2 ? 'Add' : 'Sum', name, alike));
     case 'concat':
       return keep(writer.node('Concat', name, alike, { axis: 1 }));
     case 'maxPool':

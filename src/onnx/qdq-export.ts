@@ -142,7 +142,15 @@ export function qdqGraph(quantized: QuantizedModel): GraphModel {
     };
     if (layer.kind !== 'conv2d') {
       const own = node.inputs.map((name) => (isConstant(name) ? out.name(name!) : read(name, name!)));
-      out.nodes.push({ ...node, inputs: own });
+      if (layer.kind === 'add' && own.length > 2) {
+        // Added up as it runs: two at a time, each sum quantized.
+        let [sum] = own;
+        for (const [i, next] of own.slice(1, -1).entries()) {
+          const name = `${node.outputs[0]} partial ${own.length - 2 - i}`;
+          sum = read(out.add('Add', name, [sum, next]), name);
+        }
+        out.nodes.push({ ...node, op: 'Add', inputs: [sum, own.at(-1)!] });
+      } else out.nodes.push({ ...node, inputs: own });
       continue;
     }
     const input = qparams(layer.input);

@@ -2,16 +2,31 @@ import { check } from '../gpu/errors.ts';
 import { whyUnknown } from '../graph/concrete.ts';
 import type { Graph, GraphModel, Node, ValueInfo } from '../graph/graph.ts';
 import { OPSETS } from '../graph/ops/operator.ts';
+import { isImageModel, type Model } from '../model/graph.ts';
+import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
+import { toGraphModel } from '../model/translate.ts';
 import { outputInfos } from './output-infos.ts';
 import { bytesField, type Chunk, integerField, joined, lengthOf, textField } from './proto/write.ts';
+import { codebookGraph, qdqGraph } from './qdq-export.ts';
+import { qoperatorGraph } from './qoperator-export.ts';
 import { raiseOpset } from './raise-opset.ts';
 import { attributeChunks } from './write-attributes.ts';
 import { TYPE_NUMBERS, tensorChunks } from './write-tensor.ts';
 
+/** See {@link WriteOnnxOptions.format}. */
+export type OnnxFormat = 'float' | 'qdq' | 'qoperator' | 'codebook';
+
+const FORMATS: readonly OnnxFormat[] = ['float', 'qdq', 'qoperator', 'codebook'];
+
 /** Options of {@link writeOnnx}. */
 export interface WriteOnnxOptions {
-  /** How the model's values are written: `float` is the graph as it is. */
-  format?: 'float';
+  /**
+   * How the model's values are written. `float` is the graph as it is; of a linearly quantized model `qdq` puts
+   * QuantizeLinear and DequantizeLinear round what computes in integers, `qoperator` has operators on codes (QLinearConv,
+   * ...; some are ONNX Runtime's own, of com.microsoft); of one quantized by k-means `codebook` gathers weights from
+   * codebooks. Unless given: what the model is.
+   */
+  format?: OnnxFormat;
   /** The opset of ONNX's operators, the graph's own unless given; a newer one has its nodes in that one's terms. */
   opset?: number;
   /** The file's `metadata_props`. */
@@ -40,7 +55,8 @@ const MOST_BYTES = 2 ** 31 - 1;
  * Writes a model as an ONNX file, its constants as initializers. `readOnnx` reads the same model from it: names,
  * attributes and bits.
  *
- * @param model Its graph is written node by node, whatever the operators; 4-bit constants are packed two a byte.
+ * @param given a graph is written node by node, whatever the operators; 4-bit constants are packed two a byte. A
+ *   quantized model as its format says, opset 13 at least, 21 for weights of 4 bits.
  * @returns the file's bytes
  * @throws LloydError for an opset older than the graph's, or one that cannot say what a node means, a tensor or attribute
  *   that ONNX has no place for, and a file of 2 GiB or more
@@ -56,17 +72,23 @@ const MOST_BYTES = 2 ** 31 - 1;
  * console.log(readOnnx(bytes).graph.nodes[0].op); // Relu
  */
 export function writeOnnx(
-  model: GraphModel,
-  { format = 'float', opset = model?.graph?.opset, metadata = {} }: WriteOnnxOptions = {},
+  given: Model | QuantizedModel,
+  { format, opset: asked, metadata = {} }: WriteOnnxOptions = {},
 ): Uint8Array {
+  check(
+    format === undefined || FORMATS.includes(format),
+    `format must be one of ${FORMATS.join(', ')}`,
+    format,
+  );
+  const model = formatted(given, format);
   const own = model?.graph;
+  const opset = asked ?? own?.opset;
   check(
     Array.isArray(own?.nodes) && Array.isArray(own.inputs) && model.parameters instanceof Map,
     'a model must be a graph of ONNX’s operators with its parameters',
     model,
     'use what readOnnx gives',
   );
-  check(format === 'float', "format must be 'float'", format);
   for (const each of [own.opset, opset]) {
     check(
       Number.isInteger(each) && each >= OPSETS.oldest && each <= OPSETS.newest,
@@ -102,6 +124,30 @@ export function writeOnnx(
     'quantize it first',
   );
   return joined(file);
+}
+
+/** The graph that a format writes. */
+function formatted(model: Model | QuantizedModel, format: OnnxFormat | undefined): GraphModel {
+  if (!model || typeof model !== 'object' || !isQuantized(model)) {
+    check(
+      format === undefined || format === 'float',
+      `format ${format} takes a quantized model`,
+      'one that is not',
+      'quantizeModel makes one',
+    );
+    return model?.graph && isImageModel(model) ? toGraphModel(model) : (model as GraphModel);
+  }
+  const own = format ?? (model.method === 'linear' ? 'qdq' : 'codebook');
+  switch (own) {
+    case 'codebook':
+      return codebookGraph(model);
+    case 'qdq':
+      return qdqGraph(model);
+    case 'qoperator':
+      return qoperatorGraph(qdqGraph(model));
+    default:
+      return toGraphModel(model.model);
+  }
 }
 
 function nodeChunks({ op, domain = '', name, inputs, outputs, attributes }: Node): Chunk[] {

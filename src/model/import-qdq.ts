@@ -1,8 +1,8 @@
 import type { GraphModel, Node } from '../graph/graph.ts';
 import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import { fromWords, numbersOf } from '../graph/ops/value.ts';
-import { type ConvLayer, fuseAnyShape, hasWeights } from '../model/fuse.ts';
-import type { ActivationQparams, LinearLayer, QuantizedModel } from '../model/quantized-model.ts';
+import { type ConvLayer, type FusedGraph, fuseAnyShape, hasWeights } from './fuse.ts';
+import type { ActivationQparams, LinearLayer, QuantizedModel } from './quantized-model.ts';
 
 /** Weights that DequantizeLinear makes of constant codes. */
 interface CodedWeights {
@@ -25,7 +25,7 @@ export function importQdq(model: GraphModel): GraphModel | QuantizedModel {
   const parameters = new Map(model.parameters);
   const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
   const coded = new Map<string, CodedWeights>();
-  const activations = new Map<string, ActivationQparams>();
+  const grids = new Map<string, ActivationQparams>();
   const renamed = new Map<string, string>();
   const gone = new Set<Node>();
   for (const node of graph.nodes) {
@@ -44,7 +44,7 @@ export function importQdq(model: GraphModel): GraphModel | QuantizedModel {
     const own = gridOf(model, node);
     if (!grid || !own || grid.scale !== own.scale || grid.zeroPoint !== own.zeroPoint) continue;
     const value = renamed.get(quantizer!.inputs[0]!) ?? quantizer!.inputs[0]!;
-    activations.set(value, grid);
+    grids.set(value, grid);
     renamed.set(node.outputs[0], value);
     gone.add(node);
   }
@@ -68,7 +68,10 @@ export function importQdq(model: GraphModel): GraphModel | QuantizedModel {
     });
   }
   const float: GraphModel = { graph: { ...graph, nodes: needed(nodes, graph.outputs) }, parameters };
-  const layers = layersOf(float, coded, activations);
+  const fused = fuseAnyShape(float);
+  // Quantization goes by what a value is a view of.
+  const activations = new Map([...grids].map(([value, grid]) => [fused.root(value), grid]));
+  const layers = layersOf(fused, coded, activations);
   const { size } = layers;
   if (size === 0) return model;
   const bits = Math.max(...[...layers.values()].map((layer) => layer.bits));
@@ -114,12 +117,11 @@ function decoded({ codes, scale, axis }: CodedWeights): OnnxTensor {
 
 /** The layers whose weights are codes with a scale an output channel, and whose input is quantized. */
 function layersOf(
-  float: GraphModel,
+  fused: FusedGraph,
   coded: ReadonlyMap<string, CodedWeights>,
   activations: ReadonlyMap<string, ActivationQparams>,
 ): Map<string, LinearLayer> {
   const layers = new Map<string, LinearLayer>();
-  const fused = fuseAnyShape(float);
   for (const layer of fused.layers.filter(hasWeights)) {
     const weights = coded.get(layer.place!.parameter);
     if (!weights || weights.codes.dtype === 'int32' || !activations.has(layer.input)) continue;

@@ -64,8 +64,15 @@ export function perChannel(constant: Value, dims: readonly number[], axis: numbe
 }
 
 /** The bounds of a Relu or Clip whose bounds are constants; null of another. */
-export function boundsOf(graph: ConcreteGraph, { op, inputs }: Node): { low: number; high: number } | null {
+export function boundsOf(
+  graph: ConcreteGraph,
+  { op, inputs, attributes }: Node,
+): { low: number; high: number } | null {
   if (op === 'Relu') return { low: 0, high: Infinity };
+  if (op === 'Clip' && graph.opset < 11) {
+    const { min = -Infinity, max = Infinity } = attributes as { min?: number; max?: number };
+    return { low: min, high: max };
+  }
   const [low, high] = [inputs[1], inputs[2]].map((name) => (name ? floatData(graph, name)?.[0] : undefined));
   const unknown = [inputs[1], inputs[2]].some((name, i) => name && [low, high][i] === undefined);
   if (op !== 'Clip' || unknown || Number.isNaN(low) || Number.isNaN(high)) return null;

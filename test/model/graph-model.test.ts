@@ -175,6 +175,17 @@ describe('float', () => {
     await expectSame(transformer(), { tokens: floats([2, 5, 8]) });
   });
 
+  test('bounds that are attributes, as before opset 11', async () => {
+    const w = new GraphWriter('old', 9);
+    const x = w.input({ name: 'x', dtype: 'float32', shape: [2, 3, 5, 5] });
+    const c = w.node('Conv', 'c', [x, w.constant('w', floats([4, 3, 3, 3]))]);
+    const model = w.model([w.node('Clip', 'y', [c], { min: -0.5, max: 0.75 })]);
+    const { y } = await expectSame(model, { x: floats([2, 3, 5, 5]) });
+    expect([Math.min(...(y.data as Float32Array)), Math.max(...(y.data as Float32Array))]).toEqual([
+      -0.5, 0.75,
+    ]);
+  });
+
   test('symbols without a value are named', async () => {
     await expect(compile(gpu.runtime, channelsFirst())).rejects.toThrow(/height of image .*width of image/);
   });

@@ -1,399 +1,244 @@
 import { check, LloydError } from '../gpu/errors.ts';
-import type { Tensor } from '../gpu/tensor.ts';
-import { type ImageModel, type ImageNode, type ImageShape, inferShapes, nodeShape } from '../model/graph.ts';
-import {
-  denseWeights,
-  type FlatAffine,
-  filterWeights,
-  type Pads,
-  type Pair,
-  padsOf,
-  selection,
-  type TensorflowConv,
-  type TensorflowNorm,
-  type TfjsTensor,
-  valuesOf,
-} from './tensorflow.ts';
+import { located } from '../graph/concrete.ts';
+import type { Dim, GraphModel, Node } from '../graph/graph.ts';
+import { GraphWriter } from '../graph/graph-writer.ts';
+import { executeTwin } from '../graph/ops/execute-twin.ts';
+import { planOperator } from '../graph/ops/operators.ts';
+import { type Attributes, type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
+import { DTYPE_NUMBERS, fromWords, numbersOf, type OnnxDType } from '../graph/ops/value.ts';
+import { nameOutputs } from './name-outputs.ts';
 
-/** What a TensorFlow tensor is here: the node that computes it, and what is left for its reader to take over. */
+/** Reductions take their axes as an input, Resize takes axes, Gelu is there. */
+export const OPSET = 20;
+
+/** Size that a symbol stands for while a graph is read, where it is no batch: ranks don't depend on it. */
+const PROBE = 256;
+
+/** The most elements that are computed while a graph is read: shapes, axes, small constants. */
+const MOST_FOLDED = 4096;
+
+/** The end of a slice that goes to the end. */
+export const TO_THE_END = 2 ** 31 - 1;
+
+/** A tensor of the network under construction. */
 export interface Value {
-  node: string;
-  /** 4: images. 2: rows of features; of an image they follow one another pixel by pixel. */
-  rank: 2 | 4;
-  /** Zeros round it, by the layer of this name. */
-  padding?: { name: string; sides: Pads };
-  /** A softmax, which only the network's output may end in. */
-  softmax?: string;
-  /** A factor and a summand for every feature of a flattened image. */
-  affine?: FlatAffine & { name: string };
-  /** An upper bound of 6 that waits for the lower one of 0. */
-  capped?: string;
+  name: string;
+  dtype: OnnxDType;
+  /** Its sizes for one choice of the symbols; null where that choice fits none. */
+  dims: readonly number[] | null;
+  /** What it holds then, where that is known and small. */
+  data?: OnnxTensor['data'];
+  /** Whether dims and data are these whatever the symbols stand for. */
+  exact: boolean;
 }
 
-const NO_PADS: Pads = [0, 0, 0, 0];
-type Added<N = ImageNode> = N extends ImageNode ? Omit<N, 'name'> : never;
-
-/** A graph under construction, from whatever names TensorFlow's layers and nodes have. */
+/** A graph under construction that knows every value's dtype and, whatever its symbols, rank. */
 export class GraphBuilder {
-  readonly nodes: ImageNode[] = [];
-  readonly input: Value;
-  private readonly parameters = new Map<string, Tensor>();
-  private readonly shapes = new Map<string, ImageShape>();
-  /** Nodes that put out nothing below zero. */
-  private readonly positive = new Set<string>();
+  private readonly writer: GraphWriter;
+  /** What a tensor that is no node's last one is called if it becomes an output. */
+  private readonly titles = new Map<string, string>();
+  private readonly made = new Map<string, Value>();
 
-  /**
-   * @param shape of the input without its batch: an image's, or a row's
-   * @param taken names that layers or nodes will have, so that the input's is none of them
-   */
-  constructor(
-    private readonly name: string,
-    shape: readonly (number | null)[],
-    taken: ReadonlySet<string>,
-  ) {
+  constructor(private readonly name: string) {
+    this.writer = new GraphWriter(name, OPSET);
+  }
+
+  /** @param shape null where the size is the caller's: the first is the batch, others are called `<input>:<axis>` */
+  input(name: string, dtype: OnnxDType, shape: readonly (number | null)[]): Value {
+    const dims = shape.map((size, i): Dim => size ?? (i === 0 ? 'batch' : `${name}:${i}`));
+    const own = this.writer.input({ name, dtype, shape: dims });
+    const probed = dims.map((size) => (typeof size === 'number' ? size : size === 'batch' ? 1 : PROBE));
+    return { name: own, dtype, dims: probed, exact: dims.every((size) => typeof size === 'number') };
+  }
+
+  constant(name: string, tensor: OnnxTensor): Value {
+    const { dtype, dims, data } = tensor;
+    return { name: this.writer.constant(name, tensor), dtype, dims, data, exact: true };
+  }
+
+  floats(name: string, dims: readonly number[], data: Float32Array): Value {
+    return this.constant(name, { dtype: 'float32', dims, data });
+  }
+
+  /** A list of int64, as shapes and axes are. */
+  integers(name: string, values: readonly number[]): Value {
+    return this.constant(name, fromWords('int64', [values.length], values));
+  }
+
+  scalar(name: string, value: number, dtype: OnnxDType = 'float32'): Value {
+    return this.constant(name, fromWords(dtype, [], [value]));
+  }
+
+  /** Adds a node of one output. */
+  add(op: string, name: string, inputs: readonly (Value | null)[], attributes: Attributes = {}): Value {
+    return this.several(op, name, inputs, attributes, 1)[0];
+  }
+
+  /** Adds a node of `count` outputs. */
+  several(
+    op: string,
+    name: string,
+    inputs: readonly (Value | null)[],
+    attributes: Attributes,
+    count: number,
+  ): Value[] {
+    const made = inferred({ op, name, attributes }, inputs, count);
+    const read = inputs.map((value) => value?.name ?? null);
+    const names =
+      count === 1
+        ? [this.writer.node(op, name, read, attributes)]
+        : this.writer.several(op, name, read, attributes, count);
+    return names.map((own, i) => ({ name: own, ...made[i] }));
+  }
+
+  rank({ name, dims }: Value): number {
     check(
-      (shape.length === 3 || shape.length === 1) && shape.every((n) => n !== null && n > 0),
-      'the input must be images of fixed size, [batch, height, width, channels], or rows, [batch, features]',
-      `[batch, ${shape.join(', ')}]`,
+      dims,
+      `${name}: how many dimensions it has must follow from the inputs' shapes`,
+      'a shape that is not known before the network runs',
+      'give the inputs fixed shapes',
     );
-    const [height, width, channels] = (shape.length === 1 ? [1, 1, ...shape] : shape) as number[];
-    let node = 'input';
-    while (taken.has(node)) node += '#';
-    this.shapes.set(node, { height, width, channels });
-    this.input = { node, rank: shape.length === 1 ? 2 : 4 };
+    return dims.length;
   }
 
-  shapeOf({ node }: Value): ImageShape {
-    return this.shapes.get(node)!;
+  /** What a value holds whatever the symbols are, as numbers. */
+  known(value: Value): number[] | null {
+    return value.exact && value.data ? numbersOf({ ...value, dims: value.dims! }) : null;
   }
 
-  /** Whether a value is an image's pixels in a row. */
-  isFlat(value: Value): boolean {
-    const { height, width } = this.shapeOf(value);
-    return value.rank === 2 && height * width > 1;
-  }
-
-  /** The node whose output `reader` may read as it is: padding is done; what cannot be done is refused. */
-  plain(reader: string, value: Value): string {
-    const { softmax, affine, capped, padding } = value;
-    check(
-      softmax === undefined,
-      `${reader}: a softmax may only be the last of a network, where its logits are the output`,
-      softmax,
-      'cut the network before it',
-    );
-    check(
-      !affine,
-      `${reader}: of a flattened image only a dense layer takes a norm or constants for each pixel and channel`,
-      affine?.name,
-      'normalize before flattening',
-    );
-    check(capped === undefined, `${reader}: a minimum of 6 must be followed by a maximum of 0`, capped);
-    return padding ? this.padded(padding.name, value, padding.sides, [0, 0]).node : value.node;
-  }
-
-  /** As {@link plain}, of images. */
-  private image(reader: string, value: Value): string {
-    const { height, width, channels } = this.shapeOf(value);
-    check(
-      value.rank === 4,
-      `${reader}: it takes images`,
-      `rows of ${height * width * channels} features`,
-      'leave out what flattens them',
-    );
-    return this.plain(reader, value);
-  }
-
-  zeroPadding(name: string, value: Value, sides: Pads, channels: Pair = [0, 0]): Value {
-    const before = value.padding?.sides ?? NO_PADS;
-    const padding = { name, sides: before.map((n, i) => n + sides[i]) as unknown as Pads };
-    this.image(name, { ...value, padding: undefined });
-    if (channels.every((n) => n === 0)) return { ...value, padding };
-    return this.padded(name, value, padding.sides, channels);
-  }
-
-  /** Padding that no convolution takes over is a convolution of its own, whose weights pick channels. */
-  private padded(name: string, value: Value, pads: Pads, [before, after]: Pair): Value {
-    const { channels } = this.shapeOf(value);
-    const outChannels = before + channels + after;
-    const groups = outChannels === channels ? channels : 1;
-    const own = this.unique(name);
-    this.set(`${own}.weight`, selection(channels, before, after), [outChannels, channels / groups, 1, 1]);
-    return this.add(
-      own,
-      { op: 'conv2d', inputs: [value.node], kernel: [1, 1], outChannels, pads, groups },
-      4,
-    );
-  }
-
-  /** A sum or a concatenation along channels. */
-  join(op: 'add' | 'concat', name: string, values: readonly Value[]): Value {
-    const inputs = values.map((value) => this.plain(name, value));
-    const [{ rank }] = values;
-    check(
-      values.every((value) => value.rank === rank),
-      `${name}: what is joined must have one rank`,
-      values.map((value) => value.rank),
-    );
-    for (const value of values) {
-      // Flattened images would have to follow one another pixel by pixel, which no graph of images says.
-      check(
-        op === 'add' || !this.isFlat(value),
-        `${name}: images must be concatenated before they are flattened`,
-        `${value.node}, flattened from ${this.shapeOf(value).height} x ${this.shapeOf(value).width}`,
-        'concatenate along channels, then flatten',
-      );
+  cast(name: string, value: Value, dtype: OnnxDType): Value {
+    if (value.dtype === dtype) return value;
+    const known = this.known(value);
+    if (known && dtype !== 'bool') {
+      return this.constant(`${name}/${dtype}`, fromWords(dtype, value.dims!, known.map(wholeIf(dtype))));
     }
-    return this.add(name, { op, inputs }, rank);
+    const to = Number(Object.entries(DTYPE_NUMBERS).find(([, own]) => own === dtype)![0]);
+    return this.add('Cast', `${name}/${dtype}`, [value], { to });
   }
 
-  async convolution(name: string, value: Value, conv: TensorflowConv): Promise<Value> {
-    const { filter, bias, strides, dilations, depthwise } = conv;
-    // It takes zeros round its input over, beside those of its own.
-    const before = value.padding?.sides ?? NO_PADS;
-    const source = this.image(name, { ...value, padding: undefined });
-    const { height, width, channels } = this.shapeOf(value);
-    const [kernelHeight, kernelWidth, inner, outer] = filter.shape;
-    check(
-      filter.rank === 4 && inner === channels,
-      `${name}: its filter must have height, width and the input's ${channels} channels`,
-      `[${filter.shape}]`,
-    );
-    const kernel: Pair = [kernelHeight, kernelWidth];
-    const size: Pair = [height + before[0] + before[2], width + before[1] + before[3]];
-    const own = padsOf(size, kernel, strides, dilations, conv.padding, name);
-    const outChannels = depthwise ? inner * outer : outer;
-    const node = this.unique(name);
-    const weight = filterWeights((await filter.data()) as Float32Array, filter.shape, depthwise);
-    this.set(`${node}.weight`, weight, [outChannels, depthwise ? 1 : inner, ...kernel]);
-    if (bias) this.set(`${node}.bias`, await valuesOf(bias), [bias.size]);
-    const pads = before.map((n, i) => n + own[i]) as unknown as Pads;
-    const groups = depthwise ? inner : 1;
-    return this.add(
-      node,
-      { op: 'conv2d', inputs: [source], kernel, outChannels, strides, dilations, pads, groups },
-      4,
-    );
-  }
-
-  /** `kernel` is inputs x units; inputs that were an image are reordered from H x W x C to C x H x W. */
-  async dense(name: string, value: Value, kernel: TfjsTensor, bias?: TfjsTensor): Promise<Value> {
-    const { affine, ...rest } = value;
-    const source = this.plain(name, rest);
-    check(value.rank === 2, `${name}: it must follow what flattens or averages images`, 'images');
-    const { height, width, channels } = this.shapeOf(value);
-    const inputs = height * width * channels;
-    const [rows, units] = kernel.shape;
-    check(rows === inputs, `${name}: its kernel must have ${inputs} rows, one an input`, `${rows} rows`);
-    const offsets = bias ? await valuesOf(bias) : new Float32Array(units);
-    const shape = { area: height * width, channels, units };
-    const folded = denseWeights(await valuesOf(kernel), offsets, shape, affine);
-    const node = this.unique(name);
-    this.set(`${node}.weight`, folded.weight, [units, inputs]);
-    this.set(`${node}.bias`, folded.bias, [units]);
-    return this.add(node, { op: 'linear', inputs: [source], outFeatures: units }, 2);
-  }
-
-  /** Multiplies a factor and adds a summand an output channel into a convolution or dense layer. */
-  scaleOutputs(node: string, { scale, shift }: FlatAffine): void {
-    const [weight, bias] = ['weight', 'bias'].map((field) => this.parameters.get(`${node}.${field}`));
-    const row = weight!.data.length / scale.length;
-    const scaled = Float32Array.from(weight!.data, (w, i) => w * scale[Math.floor(i / row)]);
-    this.set(`${node}.weight`, scaled, [...weight!.dims]);
-    const moved = Float32Array.from(shift, (summand, c) => (bias?.data[c] ?? 0) * scale[c] + summand);
-    this.set(`${node}.bias`, moved, [shift.length]);
-  }
-
-  async batchNorm(name: string, value: Value, norm: TensorflowNorm): Promise<Value> {
-    const { gamma, beta, mean, variance, epsilon } = norm;
-    const features = this.features(value);
-    const read = async (tensor: TfjsTensor | undefined, missing: number) => {
-      if (!tensor) return new Float32Array(features).fill(missing);
-      check(
-        tensor.size === features,
-        `${name}: batch norm must have ${features} values`,
-        `[${tensor.shape}]`,
-      );
-      return valuesOf(tensor);
-    };
-    const [g, b, m, v] = [
-      await read(gamma, 1),
-      await read(beta, 0),
-      await read(mean, 0),
-      await read(variance, 1),
-    ];
-    if (this.isFlat(value)) {
-      const scale = Float64Array.from(g, (factor, i) => factor / Math.sqrt(v[i] + epsilon));
-      return this.affine(name, value, {
-        scale,
-        shift: Float64Array.from(b, (own, i) => own - m[i] * scale[i]),
-      });
+  /** The same elements with other dims, a constant without a node. */
+  reshape(name: string, value: Value, shape: readonly number[]): Value {
+    if (value.exact && value.data && !shape.some((size) => size < 0)) {
+      return this.constant(name, { dtype: value.dtype, dims: shape, data: value.data } as OnnxTensor);
     }
-    const source = this.plain(name, value);
-    const node = this.unique(name);
-    for (const [field, data] of Object.entries({ weight: g, bias: b, running_mean: m, running_var: v })) {
-      this.set(`${node}.${field}`, data, [features]);
-    }
-    return this.add(node, { op: 'batchNorm', inputs: [source], epsilon }, value.rank);
+    return this.add('Reshape', name, [value, this.integers(`${name}/shape`, shape)]);
   }
 
-  /** value * scale + shift, each a value a feature: a batch norm of statistics 0 and 1. */
-  affine(name: string, value: Value, { scale, shift }: FlatAffine): Value {
-    if (this.isFlat(value)) {
-      const { affine: before, ...rest } = value;
-      this.plain(name, rest);
-      if (!before) return { ...value, affine: { name, scale, shift } };
-      const folded = {
-        name,
-        scale: scale.map((factor, i) => factor * before.scale[i]),
-        shift: shift.map((summand, i) => scale[i] * before.shift[i] + summand),
-      };
-      return { ...value, affine: folded };
-    }
-    const source = this.plain(name, value);
-    const node = this.unique(name);
-    const count = scale.length;
-    this.set(`${node}.weight`, Float32Array.from(scale), [count]);
-    this.set(`${node}.bias`, Float32Array.from(shift), [count]);
-    this.set(`${node}.running_mean`, new Float32Array(count), [count]);
-    this.set(`${node}.running_var`, new Float32Array(count).fill(1), [count]);
-    return this.add(node, { op: 'batchNorm', inputs: [source], epsilon: 0 }, value.rank);
+  transpose(name: string, value: Value, perm: readonly number[]): Value {
+    return this.add('Transpose', name, [value], { perm: [...perm] });
   }
 
-  /** Features of a value: an image's channels, or what a row holds. */
-  features(value: Value): number {
-    const { height, width, channels } = this.shapeOf(value);
-    return value.rank === 2 ? height * width * channels : channels;
+  unsqueeze(name: string, value: Value, axes: readonly number[]): Value {
+    return this.add('Unsqueeze', name, [value, this.integers(`${name}/axes`, axes)]);
   }
 
-  pool(
-    op: 'maxPool' | 'averagePool',
+  squeeze(name: string, value: Value, axes: readonly number[]): Value {
+    return this.add('Squeeze', name, [value, this.integers(`${name}/axes`, axes)]);
+  }
+
+  slice(
     name: string,
     value: Value,
-    { kernel, strides, padding }: { kernel: Pair; strides: Pair; padding: string | Pads },
+    axes: readonly number[],
+    starts: readonly number[],
+    ends: readonly number[],
+    steps: readonly number[] = [],
   ): Value {
-    check(
-      op === 'maxPool' || typeof padding === 'string',
-      `${name}: an average pool pads 'same' or 'valid'`,
-      padding,
-    );
-    // A maximum leaves padding out, which is the same as zeros where nothing is below zero.
-    const sides = value.padding?.sides ?? NO_PADS;
-    const over =
-      op === 'maxPool' &&
-      padding === 'valid' &&
-      this.positive.has(value.node) &&
-      sides.every((n, i) => n < kernel[i % 2]);
-    const source = this.image(name, over ? { ...value, padding: undefined } : value);
-    const { height, width } = this.shapes.get(source)!;
-    const pads = over ? sides : padsOf([height, width], kernel, strides, [1, 1], padding, name);
-    return this.add(name, { op, inputs: [source], kernel, strides, pads }, 4);
+    const lists = { starts, ends, axes, ...(steps.some((step) => step !== 1) && { steps }) };
+    const inputs = Object.entries(lists).map(([key, list]) => this.integers(`${name}/${key}`, list));
+    return this.add('Slice', name, [value, ...inputs]);
   }
 
-  /** Over all pixels. */
-  globalPool(op: 'maxPool' | 'averagePool', name: string, value: Value, rank: 2 | 4): Value {
-    const inputs = [this.image(name, value)];
-    if (op === 'averagePool') return this.add(name, { op: 'globalAveragePool', inputs }, rank);
-    const { height, width } = this.shapes.get(inputs[0])!;
-    return this.add(name, { op, inputs, kernel: [height, width], strides: [height, width] }, rank);
-  }
-
-  /** To rows, or one pixel of features to an image and back; `target` leaves the batch out, -1 is what is left. */
-  reshape(name: string, value: Value, target: readonly number[]): Value {
-    const { softmax, affine, ...rest } = value;
-    const source = this.plain(name, rest);
-    const { height, width, channels } = this.shapes.get(source)!;
-    const count = height * width * channels;
-    const known = target.filter((n) => n >= 0).reduce((a, b) => a * b, 1);
-    const dims = target.map((n) => (n < 0 ? count / known : n));
-    const same = value.rank === 4 || height * width === 1;
-    check(
-      dims.reduce((a, b) => a * b, 1) === count &&
-        (dims.length === 1 || (same && `${dims}` === `${[height, width, channels]}`)),
-      `${name}: a reshape may only put an image's values in a row, or a row into one pixel`,
-      `[${target}] of ${height} x ${width} x ${channels}`,
-    );
-    const rank = dims.length === 1 ? 2 : 4;
-    const kept = { softmax, affine };
-    if (rank === value.rank || height * width === 1) return { node: source, rank, ...kept };
-    return { ...this.add(name, { op: 'flatten', inputs: [source] }, 2), ...kept };
-  }
-
-  /** An activation of that name in TensorFlow: of a layer, after which `node` is called, or by itself. */
-  activation(
+  reduce(
+    op: string,
     name: string,
     value: Value,
-    activation: string | null | undefined,
-    node = `${name}.${activation}`,
+    axes: Value | readonly number[] | null,
+    keepdims: boolean,
   ): Value {
-    if (!activation || activation === 'linear') return value;
-    if (activation === 'softmax') {
-      return { ...value, node: this.plain(name, value), padding: undefined, softmax: name };
-    }
-    if (activation !== 'relu' && activation !== 'relu6') {
-      throw new LloydError(
-        `${name}: an activation must be relu, relu6, linear or a final softmax`,
-        activation,
-        'replace it',
-      );
-    }
-    const inputs = [this.plain(name, value)];
-    return this.add(node, { op: activation, inputs }, value.rank);
+    const list = axes && ('name' in axes ? axes : this.integers(`${name}/axes`, axes));
+    return this.add(op, name, list ? [value, list] : [value], { keepdims: Number(keepdims) });
   }
 
-  /** max(value, 0) or min(value, 6) by themselves. */
-  clamp(name: string, value: Value, side: 'low' | 'high'): Value {
-    if (side === 'low' && value.capped !== undefined) {
-      return this.activation(name, { ...value, capped: undefined }, 'relu6', name);
-    }
-    if (this.positive.has(value.node))
-      return side === 'low' ? value : this.activation(name, value, 'relu6', name);
-    if (side === 'low') return this.activation(name, value, 'relu', name);
-    return { ...value, node: this.plain(name, value), padding: undefined, capped: name };
+  /** One size of a value, as a list of one int64. */
+  size(name: string, value: Value, axis: number): Value {
+    if (value.exact && value.dims) return this.integers(name, [value.dims[axis]]);
+    return this.add('Shape', name, [value], { start: axis, end: axis + 1 });
   }
 
-  model(output: Value): ImageModel {
-    // A final softmax is left out: the output are the logits.
-    const node = this.plain('the output', { ...output, softmax: undefined });
-    const graph = {
-      name: this.name,
-      input: { ...this.shapeOf(this.input), name: this.input.node },
-      nodes: this.nodes,
-      output: node,
-    };
-    check(
-      node !== this.input.node && this.nodes.some(({ op }) => op !== 'flatten'),
-      `${this.name}: a network must compute something`,
-      'its input as output',
+  /** A list of int64 from numbers and lists. */
+  list(name: string, parts: readonly (number | Value)[]): Value {
+    if (parts.every((part) => typeof part === 'number')) return this.integers(name, parts as number[]);
+    const values = parts.map((part, i) =>
+      typeof part === 'number' ? this.integers(`${name}/${i}`, [part]) : part,
     );
-    inferShapes(graph);
-    return { graph, parameters: this.parameters };
+    return this.add('Concat', name, values, { axis: 0 });
   }
 
-  private add(name: string, node: Added, rank: 2 | 4): Value {
-    const own = { ...node, name: this.unique(name) } as ImageNode;
-    this.shapes.set(
-      own.name,
-      nodeShape(
-        own,
-        own.inputs.map((input) => this.shapes.get(input)!),
-      ),
+  /** One value for everybody who asks for it by this key. */
+  once(key: string, make: () => Value): Value {
+    const value = this.made.get(key) ?? make();
+    this.made.set(key, value);
+    return value;
+  }
+
+  /** What an output is called that ends in this value. */
+  title(value: Value, name: string): void {
+    if (!this.titles.has(value.name)) this.titles.set(value.name, name);
+  }
+
+  model(outputs: readonly { name: string; value: Value }[], options: { logits?: boolean } = {}): GraphModel {
+    const model = this.writer.model([]);
+    const ends = outputs.map(({ name, value }) => ({ name, value: value.name }));
+    return nameOutputs(model, ends, { ...options, titles: this.titles, name: this.name });
+  }
+}
+
+const wholeIf = (dtype: OnnxDType) => (value: number) => (dtype === 'float32' ? value : Math.trunc(value));
+
+type Made = Omit<Value, 'name'>;
+
+/** What a node makes of these inputs. */
+function inferred(
+  { op, name, attributes }: { op: string; name: string; attributes: Attributes },
+  inputs: readonly (Value | null)[],
+  count: number,
+): Made[] {
+  const unknown = () =>
+    Array.from(
+      { length: count },
+      (): Made => ({ dtype: dtypeWithoutDims(op, inputs, attributes), dims: null, exact: false }),
     );
-    this.nodes.push(own);
-    const passes = !['conv2d', 'linear', 'batchNorm'].includes(own.op);
-    if (own.op === 'relu' || own.op === 'relu6') this.positive.add(own.name);
-    else if (passes && own.inputs.every((input) => this.positive.has(input))) this.positive.add(own.name);
-    return { node: own.name, rank };
+  if (inputs.some((value) => value && !value.dims)) return unknown();
+  const exact = inputs.every((value) => value === null || value.exact);
+  const read = inputs.map((value) => value && { ...value, dims: value.dims! });
+  try {
+    const node = { op, name } as Node;
+    const plan = located(node, () =>
+      planOperator({ operator: op, opset: OPSET, inputs: read, attributes, outputs: count }),
+    );
+    const small = [...plan.outputs, ...read].every((value) => !value || sizeOf(value.dims) <= MOST_FOLDED);
+    const folds = small && read.every((value) => value === null || value.data);
+    const run = folds && plan.outputs.some(({ data }) => !data) ? executeTwin(plan, read) : null;
+    return plan.outputs.map(({ dtype, dims, data, from }, i): Made => {
+      const held =
+        data ??
+        (from !== undefined ? read[from]!.data : run ? fromWords(dtype, dims, run[i].data).data : undefined);
+      return { dtype, dims, exact, ...(held && { data: held }) };
+    });
+  } catch (error) {
+    // Of symbols another size may fit; without any the network is wrong.
+    if (exact || !(error instanceof LloydError)) throw error;
+    return unknown();
   }
+}
 
-  /** A name that no node has yet: a layer may be used more than once. */
-  private unique(name: string): string {
-    let own = name;
-    for (let use = 2; this.shapes.has(own); use++) own = `${name}#${use}`;
-    return own;
-  }
+const TO_BOOL = ['Equal', 'Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual', 'And', 'Or', 'Not', 'IsNaN'];
+const TO_INT64 = ['Shape', 'Size', 'ArgMax', 'ArgMin'];
 
-  private set(name: string, data: Float32Array, dims: number[]): void {
-    this.parameters.set(name, { dtype: 'float32', dims, data });
-  }
+function dtypeWithoutDims(op: string, inputs: readonly (Value | null)[], attributes: Attributes): OnnxDType {
+  if (TO_BOOL.includes(op)) return 'bool';
+  if (TO_INT64.includes(op)) return 'int64';
+  if (op === 'Cast') return DTYPE_NUMBERS[attributes.to as number];
+  return inputs[op === 'Where' ? 1 : 0]!.dtype;
 }

@@ -1,76 +1,138 @@
 import { check } from '../gpu/errors.ts';
+import type { Dilated } from './dilation.ts';
+import { fusedActivation, fusionOf } from './graph-arithmetic.ts';
 import type { Value } from './graph-builder.ts';
-import { constantInput, middle, type Node, paddingOf, type Reader, read } from './graph-node.ts';
-import type { Pads, Pair, TfjsTensor } from './tensorflow.ts';
+import { float, paddingOf, type Reading, rawInteger, spatialOf, type Write } from './graph-node.ts';
+import { batchNorm, convolve, convolveTransposed, onChannelsFirst, pool, resize } from './image-nodes.ts';
 
-export async function convolution(reader: Reader, node: Node): Promise<Value | undefined> {
-  const { builder, batched } = reader;
-  const { name, op, inputs } = node;
-  const { bias, activation } = fusedOf(reader, node);
-  const conv = {
-    filter: constantInput(reader, node, 1),
-    bias,
-    strides: middle(name, node.attrParams.strides?.value),
-    dilations: middle(name, node.attrParams.dilations?.value ?? [1, 1, 1, 1]),
-    padding: paddingOf(node),
-    depthwise: /Depthwise/.test(op),
-  };
-  const before = batched.get(inputs[0].name);
-  const plain = [...conv.strides, ...conv.dilations].every((n) => n === 1) && conv.padding === 'valid';
-  if (before && !before.convolve && plain) {
-    const convolve = async (padding: Pads, dilations: Pair) =>
-      builder.activation(
-        name,
-        await builder.convolution(name, before.value, { ...conv, padding, dilations }),
-        activation,
-      );
-    batched.set(name, { ...before, convolve });
-    return undefined;
-  }
-  const made = await builder.convolution(name, read(reader, node, inputs[0]), conv);
-  return builder.activation(name, made, activation);
-}
-
-/** The start of a dilated convolution. */
-export async function spaceToBatch(reader: Reader, node: Node): Promise<undefined> {
-  const { name, inputs } = node;
-  const block = [...(await constantInput(reader, node, 1).data())];
-  const [top, bottom, left, right] = await constantInput(reader, node, 2).data();
-  check(block.length === 2, `${name}: height and width are what is made batches of`, block);
-  reader.batched.set(name, {
-    block: [block[0], block[1]],
-    pads: [top, left, bottom, right],
-    value: read(reader, node, inputs[0]),
+export function writeConvolution(r: Reading, dilated?: Dilated): Value {
+  const { b, name, node, channelsFirst } = r;
+  const { bias } = fusionOf(r);
+  const oneDimensional = node.op === 'Conv1D';
+  const windows = oneDimensional
+    ? { strides: [r.attribute('stride', 1)], dilations: [r.attribute('dilation', 1)] }
+    : {
+        strides: spatialOf(r, 'strides'),
+        dilations: spatialOf(r, 'dilations', Array(b.rank(r.input(1))).fill(1)),
+      };
+  const made = convolve(b, name, float(r, r.input(0)), {
+    ...windows,
+    padding: paddingOf(r),
+    ...(dilated && { dilations: dilated.block, padding: dilated.pads }),
+    filter: float(r, r.input(1)),
+    bias: bias === undefined ? undefined : r.input(bias),
+    depthwise: /Depthwise/.test(node.op),
+    channelsFirst,
   });
+  return fusedActivation(r, made);
 }
 
-/** The end of a dilated convolution: what it crops was padding. */
-export async function batchToSpace(reader: Reader, node: Node): Promise<Value> {
-  const { name, inputs } = node;
-  const before = reader.batched.get(inputs[0].name);
-  const block = await constantInput(reader, node, 1).data();
-  const [top, bottom, left, right] = await constantInput(reader, node, 2).data();
-  const crops = [top, left, bottom, right];
-  check(
-    before?.convolve && `${before.block}` === `${[...block]}`,
-    `${name}: it must undo a SpaceToBatchND after one convolution`,
-    before ? `blocks of ${[...block]} and ${before.block}` : inputs[0].op,
-  );
-  const pads = before.pads.map((pad, i) => pad - crops[i]) as unknown as Pads;
-  check(
-    pads.every((pad) => pad >= 0),
-    `${name}: it must crop no more than SpaceToBatchND has padded`,
-    crops,
-  );
-  return before.convolve(pads, before.block);
+const convolution: Write = (r) => writeConvolution(r);
+
+const transposedConvolution: Write = (r) => {
+  const { b, name, channelsFirst } = r;
+  const spatial = b.rank(r.input(1)) - 2;
+  const begin = channelsFirst ? 2 : 1;
+  const own = sizesOf(r, 0).slice(begin, begin + spatial);
+  const known = own.every((size) => size !== null) && own.length === spatial;
+  const size = known
+    ? (own as number[])
+    : b.slice(`${name}/size`, r.input(0), [0], [begin], [begin + spatial]);
+  return convolveTransposed(b, name, float(r, r.input(2)), {
+    filter: r.input(1),
+    strides: spatialOf(r, 'strides'),
+    padding: paddingOf(r),
+    size,
+    channelsFirst,
+  });
+};
+
+/** What is known of a list of sizes, which may be packed from some that are constant and some that are computed. */
+function sizesOf(r: Reading, index: number): (number | null)[] {
+  const whole = r.b.known(r.input(index));
+  if (whole) return whole;
+  const node = r.node.inputs[index];
+  if (node.op !== 'Pack') return [];
+  const parts = node.inputNames.filter((_, i) => node.inputs[i].op !== 'NoOp');
+  return parts.map((reference, i) => r.b.known(r.lookup(reference, node.inputs[i]))?.[0] ?? null);
 }
 
-export function fusedOf(reader: Reader, node: Node): { bias?: TfjsTensor; activation?: string } {
-  const fused = (node.attrParams.fusedOps?.value ?? []) as string[];
-  const names = fused.map((name) => name.toLowerCase());
-  if (names[0] !== 'biasadd') {
-    check(names[0] !== 'fusedbatchnorm', `${node.name}: batch norm must be a node of its own`, names[0]);
-    return { activation: names[0] };
-  }
-  return { bias: constantInput(reader, node, 2), activation: names[1] };
-}
+const pooled =
+  (op: 'MaxPool' | 'AveragePool'): Write =>
+  (r) =>
+    pool(r.b, op, r.name, float(r, r.input(0)), {
+      kernel: spatialOf(r, 'kernelSize'),
+      strides: spatialOf(r, 'strides'),
+      padding: paddingOf(r),
+      channelsFirst: r.channelsFirst,
+    });
+
+const norm: Write = (r) => {
+  const [gamma, beta, mean, variance] = [1, 2, 3, 4].map((index) => float(r, r.input(index)));
+  return batchNorm(r.b, r.name, r.input(0), {
+    ...{ gamma, beta, mean, variance },
+    epsilon: r.attribute('epsilon', 0.001),
+    axis: r.channelsFirst ? 1 : -1,
+  });
+};
+
+const resized =
+  (mode: 'nearest' | 'linear'): Write =>
+  (r) => {
+    const known = r.b.known(r.input(1));
+    check(!known || known.length === 2, 'its size must be height and width', known);
+    return resize(r.b, r.name, float(r, r.input(0)), {
+      mode,
+      alignCorners: r.attribute('alignCorners', false),
+      halfPixelCenters: r.attribute('halfPixelCenters', false),
+      size: known ?? r.input(1),
+    });
+  };
+
+const blocks =
+  (op: 'DepthToSpace' | 'SpaceToDepth'): Write =>
+  (r) => {
+    const blocksize = r.attribute<number | null>('blockSize', rawInteger(r.node, 'block_size'));
+    check(blocksize, 'its block size must be given', 'none');
+    return onChannelsFirst(r.b, r.name, r.input(0), r, (x) => r.b.add(op, r.name, [x], { blocksize }));
+  };
+
+/** x / (bias + alpha * the sum of squares of its neighbours along channels)^beta. */
+const localResponse: Write = (r) => {
+  const { b, name } = r;
+  const radius = r.attribute('radius', 5);
+  const x = float(r, r.input(0));
+  const rank = b.rank(x);
+  check(Number.isInteger(radius) && radius >= 0, 'its radius must be a whole number', radius);
+  const size = 2 * radius + 1;
+  const square = b.add('Mul', `${name}/square`, [x, x]);
+  const channels = b.size(`${name}/channels`, x, rank - 1);
+  const rows = b.list(`${name}/rows`, [-1, 1, channels]);
+  const flat = b.add('Reshape', `${name}/flat`, [square, rows]);
+  const mean = b.add('AveragePool', `${name}/mean`, [flat], {
+    ...{ kernel_shape: [size], pads: [radius, radius], count_include_pad: 1 },
+  });
+  const shape = b.add('Shape', `${name}/shape`, [x]);
+  const shaped = b.add('Reshape', `${name}/means`, [mean, shape]);
+  const scaled = b.add('Mul', `${name}/sums`, [
+    shaped,
+    b.scalar(`${name}/alpha`, r.attribute('alpha', 1) * size),
+  ]);
+  const moved = b.add('Add', `${name}/base`, [scaled, b.scalar(`${name}/bias`, r.attribute('bias', 1))]);
+  const power = b.add('Pow', `${name}/power`, [moved, b.scalar(`${name}/beta`, r.attribute('beta', 0.5))]);
+  return b.add('Div', name, [x, power]);
+};
+
+/** Convolutions, pools, norms and what resamples images. */
+export const imageNodes: Readonly<Record<string, Write>> = {
+  ...{ Conv1D: convolution, Conv2D: convolution, _FusedConv2D: convolution, Conv3D: convolution },
+  ...{ DepthwiseConv2d: convolution, DepthwiseConv2dNative: convolution },
+  FusedDepthwiseConv2dNative: convolution,
+  ...{ Conv2DBackpropInput: transposedConvolution, Conv2dTranspose: transposedConvolution },
+  ...{ MaxPool: pooled('MaxPool'), MaxPool3D: pooled('MaxPool') },
+  ...{ AvgPool: pooled('AveragePool'), AvgPool3D: pooled('AveragePool') },
+  ...{ FusedBatchNorm: norm, FusedBatchNormV2: norm, FusedBatchNormV3: norm },
+  ...{ ResizeBilinear: resized('linear'), ResizeNearestNeighbor: resized('nearest') },
+  ...{ DepthToSpace: blocks('DepthToSpace'), SpaceToDepth: blocks('SpaceToDepth') },
+  LRN: localResponse,
+};

@@ -1,265 +1,224 @@
-import { check, LloydError } from '../gpu/errors.ts';
-import type { ImageModel } from '../model/graph.ts';
-import { arithmetic, bound } from './graph-arithmetic.ts';
+import { check } from '../gpu/errors.ts';
+import type { GraphModel as Model } from '../graph/graph.ts';
+import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
+import { numbersOf } from '../graph/ops/value.ts';
+import { type Dilated, findDilated } from './dilation.ts';
+import { arithmeticNodes } from './graph-arithmetic.ts';
 import { GraphBuilder, type Value } from './graph-builder.ts';
-import { batchToSpace, convolution, fusedOf, spaceToBatch } from './graph-convolution.ts';
-import {
-  constantInput,
-  middle,
-  missing,
-  type Node,
-  paddingOf,
-  type Reader,
-  read,
-  scalar,
-} from './graph-node.ts';
-import type { TfjsTensor } from './tensorflow.ts';
+import { imageNodes, writeConvolution } from './graph-convolution.ts';
+import { moveNodes } from './graph-moves.ts';
+import { type Node, openReading, type Write } from './graph-node.ts';
+import { reduceNodes } from './graph-reduce.ts';
+import { Refusals } from './refusals.ts';
+import { dtypeOf, type ReadOptions, type TfjsTensor, tensorOf } from './tensorflow.ts';
 
 type GraphModel = import('@tensorflow/tfjs').GraphModel;
 
-const SUPPORTED =
-  'Add, AddN, AddV2, AvgPool, BatchToSpaceND, BiasAdd, ClipByValue of 0 and 6, ConcatV2, Conv2D, ' +
-  'DepthwiseConv2dNative, Div, FusedBatchNorm(V2, V3), FusedDepthwiseConv2dNative, Identity, MatMul, Max over pixels, ' +
-  'Maximum of 0, MaxPool, Mean over pixels, Minimum of 6, Mul, Pad, PadV2, RealDiv, Relu, Relu6, Reshape, Softmax, ' +
-  'SpaceToBatchND, Squeeze, StopGradient, Sub, _FusedConv2D, _FusedMatMul';
+const WRITERS: Readonly<Record<string, Write>> = {
+  ...arithmeticNodes,
+  ...imageNodes,
+  ...moveNodes,
+  ...reduceNodes,
+};
+
+/** Why operations have no counterpart; others are unknown. */
+const REASONS: readonly (readonly [RegExp, string])[] = [
+  [
+    /^(Stateless)?(If|While)$|^(Switch|Merge|Enter|Exit|NextIteration|LoopCond)$/,
+    'control flow depends on what the network is given',
+  ],
+  [/^(TensorArray|TensorList|EmptyTensorList)/, 'a list of tensors grows while the network runs'],
+  [/HashTable|LookupTable|InitializeTable/, 'tables are looked up on the CPU'],
+  [/String|Regex/, 'there are no strings on a GPU'],
+  [/^Ragged|^Sparse/, 'ragged and sparse tensors have sizes that depend on what they hold'],
+  [
+    /^NonMaxSuppression|^Where$|^Unique|^ListDiff$/,
+    'how many elements it has depends on what the network is given',
+  ],
+  [/^TopK/, 'elements are not sorted here'],
+  [/^Random|^Truncated|^Multinomial/, 'a network must compute the same each time'],
+  [/FFT|^Complex|^Real$|^Imag$/, 'there are no complex numbers here'],
+];
+
+/** Tensors by the names that a file's signature has for them. */
+type Signature = Record<string, { name?: unknown } | null>;
+
+interface Executor {
+  graph: { outputs: Node[]; inputs: Node[]; placeholders: Node[]; nodes: Record<string, Node> };
+  _signature?: { outputs?: Signature; inputs?: Signature };
+}
 
 /**
- * A TensorFlow graph model (`tf.loadGraphModel`) of a convolutional network as our graph with its parameters, ready
- * for `quantizeModel` and `compile`.
+ * A TensorFlow graph model (`tf.loadGraphModel`) as our graph with its parameters: any number of inputs and outputs, by
+ * tfjs's names and in its layouts. Sizes that the model leaves open are symbols: `batch` for a first dimension,
+ * `<input>:<axis>` for others.
  *
- * Weights are reordered as in {@link fromLayersModel}; sums, products and quotients with constants are multiplied into
- * the layer before, or become batch norms. A softmax at the end is left out: the output are the logits.
+ * Nodes keep their names; convolutions, pools and norms of images stand between Transposes, since ONNX's have channels
+ * first.
  *
- * @param model one input of fixed size, images (NHWC, float32) or rows; one output
- * @throws LloydError naming a node that has no counterpart, and its operation; or a softmax that is not last
+ * @param options `logits` leaves out a softmax that an output ends in
+ * @throws LloydError naming every node that has no counterpart, with its operation and the reason
  * @example
  * const model = await fromGraphModel(await tf.loadGraphModel('https://example.org/model.json'));
- * const quantized = await quantizeModel(runtime, model, { method: 'linear', bits: 8, calibration });
+ * model.graph.inputs; // [{ name: 'image', dtype: 'float32', shape: ['batch', 224, 224, 3] }]
  */
-export async function fromGraphModel(model: GraphModel): Promise<ImageModel> {
-  const { executor } = (model ?? {}) as unknown as {
-    executor?: { graph: { outputs: Node[]; placeholders: Node[] } };
-  };
+export async function fromGraphModel(model: GraphModel, options: ReadOptions = {}): Promise<Model> {
+  const { executor } = (model ?? {}) as unknown as { executor?: Executor };
   check(
     executor?.graph,
     'fromGraphModel takes what tf.loadGraphModel loads',
     model,
     'fromLayersModel takes a LayersModel',
   );
-  const { placeholders, outputs } = executor.graph;
-  check(
-    placeholders.length === 1 && outputs.length === 1,
-    'a network must have one input and one output',
-    `${placeholders.length} and ${outputs.length}`,
+  const outputs = outputsOf(executor);
+  const declared = new Set(signed(executor._signature?.inputs).map(nameOf));
+  const isInput = ({ op, name }: Node) =>
+    op === 'Placeholder' || (op === 'PlaceholderWithDefault' && declared.has(name));
+  const weight = (node: Node): TfjsTensor | undefined => model.weights[node.name]?.[0];
+  const order = inOrder(
+    outputs.map(({ node }) => node),
+    (node) => isInput(node) || weight(node) !== undefined,
   );
-  const [input] = placeholders;
-  const shape = model.inputs.find(({ name }) => name.split(':')[0] === input.name)?.shape ?? [];
-  const constant = (node: Node): TfjsTensor | undefined => {
-    const source = node.op === 'Identity' && node.inputs.length === 1 ? node.inputs[0] : node;
-    return model.weights[source.name]?.[0];
-  };
-  const order = inOrder(outputs[0], constant);
-  const builder = new GraphBuilder('graph-model', shape.slice(1), new Set(order.map(({ name }) => name)));
-  const reader: Reader = {
-    builder,
-    constant,
-    values: new Map([[input.name, builder.input]]),
-    products: new Set(),
-    batched: new Map(),
-  };
-  for (const node of order) await readNode(reader, node);
-  return builder.model(read(reader, outputs[0], outputs[0]));
+  const unnamed = order.find(({ name, op }) => typeof name !== 'string' || typeof op !== 'string');
+  check(!unnamed, 'every node must have a name and an operation', unnamed && [unnamed.name, unnamed.op]);
+  const refusals = new Refusals('graph-model', 'node');
+  const constants = new Map<Node, OnnxTensor>();
+  for (const node of order) {
+    const tensor = weight(node);
+    if (tensor)
+      await refusals.collectAsync(
+        node,
+        async () => void constants.set(node, await tensorOf(node.name, tensor)),
+      );
+  }
+  return read(order, {
+    outputs,
+    isInput,
+    constants,
+    refusals,
+    placeholders: executor.graph.placeholders,
+    options,
+  });
 }
 
-/** The nodes that the output depends on, each after its inputs; constants and the placeholder left out. */
-function inOrder(output: Node, constant: Reader['constant']): Node[] {
+interface Found {
+  outputs: { name: string; reference: string; node: Node }[];
+  placeholders: Node[];
+  isInput(node: Node): boolean;
+  constants: ReadonlyMap<Node, OnnxTensor>;
+  refusals: Refusals;
+  options: ReadOptions;
+}
+
+function read(order: readonly Node[], found: Found): Model {
+  const { outputs, isInput, constants, refusals, placeholders } = found;
+  const b = new GraphBuilder('graph-model');
+  const values = new Map<string, Value[]>();
+  const reached = new Set(order);
+  // In tfjs's order, whichever is read first.
+  for (const node of placeholders.filter((own) => isInput(own) && reached.has(own))) {
+    refusals.collect(node, () => values.set(node.name, [inputOf(b, node)]));
+  }
+  const lookup = (reference: string, node: Node): Value => {
+    const [name, index] = [nameOf(reference), indexOf(reference)];
+    const tensor = constants.get(node);
+    if (tensor && !values.has(name)) values.set(name, [b.constant(name, tensor)]);
+    const value = values.get(name)?.[index];
+    check(value, `it must have an input ${reference}`, `${values.get(name)?.length ?? 0} outputs of ${name}`);
+    return value;
+  };
+  const idle = dilatedOf(order, found);
+  for (const node of order) {
+    if (isInput(node) || constants.has(node)) continue;
+    const writer = Object.hasOwn(WRITERS, node.op) ? WRITERS[node.op] : null;
+    if (!writer) {
+      refusals.add(
+        node,
+        REASONS.find(([pattern]) => pattern.test(node.op))?.[1] ?? 'there is no such operation here',
+      );
+      continue;
+    }
+    if (node.inputs.some((input) => refusals.has(input))) {
+      refusals.skip(node);
+      continue;
+    }
+    refusals.collect(node, () => {
+      const reading = openReading(b, node, lookup);
+      const dilated = idle.convolutions.get(node);
+      const made = idle.idle.has(node)
+        ? reading.input(0)
+        : dilated
+          ? writeConvolution(reading, dilated)
+          : writer(reading);
+      const list = Array.isArray(made) ? made : [made];
+      for (const [i, value] of list.entries()) b.title(value, i === 0 ? node.name : `${node.name}:${i}`);
+      values.set(node.name, list);
+    });
+  }
+  refusals.check(order.length - constants.size);
+  const ends = outputs.map(({ name, reference, node }) => ({ name, value: lookup(reference, node) }));
+  return b.model(ends, found.options);
+}
+
+function dilatedOf(
+  order: readonly Node[],
+  { outputs, constants }: Found,
+): { convolutions: Map<Node, Dilated>; idle: Set<Node> } {
+  const constant = (node: Node | undefined): OnnxTensor | null => {
+    if (!node) return null;
+    return constants.get(node) ?? (node.op === 'Identity' ? constant(node.inputs[0]) : null);
+  };
+  return findDilated(order, new Set(outputs.map(({ node }) => node)), {
+    numbers: (node) => {
+      const tensor = constant(node);
+      return tensor && sizeOf(tensor.dims) <= 64 ? numbersOf(tensor) : null;
+    },
+    dims: (node) => constant(node)?.dims ?? null,
+  });
+}
+
+function inputOf(b: GraphBuilder, { name, attrParams }: Node): Value {
+  const shape = attrParams.shape?.value as number[] | undefined;
+  check(Array.isArray(shape), 'how many dimensions it has must be given', 'a shape of unknown rank');
+  const sizes = shape.map((size) => (size >= 0 ? size : null));
+  return b.input(name, dtypeOf(name, attrParams.dtype?.value), sizes);
+}
+
+const signed = (signature: Signature = {}): string[] =>
+  Object.values(signature ?? {}).flatMap((entry) => (typeof entry?.name === 'string' ? [entry.name] : []));
+
+const nameOf = (reference: string) => reference.split(':')[0];
+const indexOf = (reference: string) => (reference.includes(':') ? Number(reference.split(':').at(-1)) : 0);
+
+/** A signature says which outputs of which nodes are the network's; without one it's the nodes that nobody reads. */
+function outputsOf({ graph, _signature }: Executor): Found['outputs'] {
+  const named = signed(_signature?.outputs).flatMap((reference) => {
+    const node = graph.nodes[nameOf(reference)];
+    return node ? [{ name: reference.replace(/:0$/, ''), reference, node }] : [];
+  });
+  if (named.length > 0) return named;
+  return graph.outputs.map((node) => ({ name: node.name, reference: node.name, node }));
+}
+
+/** The nodes that outputs depend on, each after its inputs. */
+function inOrder(outputs: readonly Node[], isLeaf: (node: Node) => boolean): Node[] {
   const order: Node[] = [];
   const seen = new Set<Node>();
-  const stack: { node: Node; next: number }[] = [{ node: output, next: 0 }];
-  seen.add(output);
-  while (stack.length > 0) {
-    const top = stack.at(-1)!;
-    const input = readsOf(top.node)[top.next++];
-    if (input && !seen.has(input)) {
-      seen.add(input);
-      stack.push({ node: input, next: 0 });
-    } else if (!input) {
-      stack.pop();
-      if (!constant(top.node) && top.node.op !== 'Placeholder') order.push(top.node);
+  for (const output of outputs) {
+    if (seen.has(output)) continue;
+    seen.add(output);
+    const stack: { node: Node; next: number }[] = [{ node: output, next: 0 }];
+    while (stack.length > 0) {
+      const top = stack.at(-1)!;
+      const input = isLeaf(top.node) ? undefined : top.node.inputs[top.next++];
+      if (!input) {
+        stack.pop();
+        order.push(top.node);
+      } else if (!seen.has(input) && input.op !== 'NoOp') {
+        seen.add(input);
+        stack.push({ node: input, next: 0 });
+      }
     }
   }
   return order;
-}
-
-/** Shapes of reshapes may be computed; what is computed there is not of the network. */
-const readsOf = ({ op, inputs }: Node) => (op === 'Reshape' ? inputs.slice(0, 1) : inputs);
-
-async function readNode(reader: Reader, node: Node): Promise<void> {
-  for (const [i, from] of node.inputNames.entries()) {
-    check(
-      !/:[1-9]\d*$/.test(from) || reader.constant(node.inputs[i]),
-      `${node.name}: only a node's first output may be read`,
-      from,
-    );
-  }
-  const value = await addNode(reader, node);
-  if (!value) return;
-  reader.values.set(node.name, value);
-  const made = reader.builder.nodes.at(-1);
-  const isProduct = made?.name === value.node && (made.op === 'conv2d' || made.op === 'linear');
-  if (isProduct && /Conv|MatMul|BatchToSpace/.test(node.op)) reader.products.add(node.name);
-}
-
-async function addNode(reader: Reader, node: Node): Promise<Value | undefined> {
-  const { builder, constant } = reader;
-  const { name, op, inputs } = node;
-  const attribute = <T>(key: string) => node.attrParams[key]?.value as T;
-  const format = attribute<string | undefined>('dataFormat');
-  check(!format || format.toUpperCase() === 'NHWC', `${name}: data must be NHWC`, format);
-  const value = () => read(reader, node, inputs[0]);
-  switch (op) {
-    case 'Conv2D':
-    case '_FusedConv2D':
-    case 'DepthwiseConv2dNative':
-    case 'FusedDepthwiseConv2dNative':
-      return convolution(reader, node);
-    case 'MatMul':
-    case '_FusedMatMul': {
-      check(!attribute<boolean>('transposeA'), `${name}: its input must not be transposed`, 'transpose_a');
-      const { bias, activation } = fusedOf(reader, node);
-      const matrix = constantInput(reader, node, 1);
-      const transposed = attribute<boolean>('transposeB') === true;
-      const kernel = transposed ? matrix.transpose() : matrix;
-      const dense = await builder.dense(name, value(), kernel, bias);
-      if (transposed) kernel.dispose();
-      return builder.activation(name, dense, activation);
-    }
-    case 'Add':
-    case 'AddV2':
-    case 'BiasAdd':
-    case 'Div':
-    case 'Mul':
-    case 'RealDiv':
-    case 'Sub':
-      return arithmetic(reader, node);
-    case 'AddN':
-      return builder.join(
-        'add',
-        name,
-        inputs.map((each) => read(reader, node, each)),
-      );
-    case 'ClipByValue':
-    case 'Maximum':
-    case 'Minimum':
-      return bound(reader, node);
-    case 'FusedBatchNorm':
-    case 'FusedBatchNormV2':
-    case 'FusedBatchNormV3': {
-      const [gamma, beta, mean, variance] = [1, 2, 3, 4].map((index) => constantInput(reader, node, index));
-      const epsilon = attribute<number>('epsilon');
-      return builder.batchNorm(name, value(), { gamma, beta, mean, variance, epsilon });
-    }
-    case 'Relu':
-    case 'Relu6':
-    case 'Softmax':
-      return builder.activation(name, value(), op.toLowerCase(), name);
-    case 'MaxPool':
-    case 'AvgPool':
-      return builder.pool(op === 'MaxPool' ? 'maxPool' : 'averagePool', name, value(), {
-        kernel: middle(name, attribute('kernelSize')),
-        strides: middle(name, attribute('strides')),
-        padding: paddingOf(node),
-      });
-    case 'Max':
-    case 'Mean': {
-      const axes = [...(await constantInput(reader, node, 1).data())].map((axis) =>
-        axis < 0 ? axis + 4 : axis,
-      );
-      check(
-        `${axes.sort()}` === '1,2',
-        `${name}: a ${op.toLowerCase()} must be over height and width`,
-        `axes ${axes}`,
-      );
-      const rank = attribute<boolean>('keepDims') ? 4 : 2;
-      return builder.globalPool(op === 'Max' ? 'maxPool' : 'averagePool', name, value(), rank);
-    }
-    case 'ConcatV2': {
-      const axis = inputs.at(-1)!;
-      const [index] = await (constant(axis) ?? missing(node, 'axis')).data();
-      const values = inputs.slice(0, -1).map((each) => read(reader, node, each));
-      check(
-        index === values[0].rank - 1 || index === -1,
-        `${name}: images are concatenated along channels`,
-        `axis ${index}`,
-      );
-      return builder.join('concat', name, values);
-    }
-    case 'Pad':
-    case 'PadV2': {
-      const fill =
-        op === 'PadV2' ? await scalar(constantInput(reader, node, 2)) : attribute<number>('constantValue');
-      check(!fill, `${name}: padding must be with zeros`, fill);
-      const [first, last, top, bottom, left, right, ...channels] = await constantInput(
-        reader,
-        node,
-        1,
-      ).data();
-      check(!first && !last, `${name}: only height, width and channels may be padded`, 'the batch');
-      return builder.zeroPadding(
-        name,
-        value(),
-        [top, left, bottom, right],
-        [channels[0] ?? 0, channels[1] ?? 0],
-      );
-    }
-    case 'SpaceToBatchND':
-      return spaceToBatch(reader, node);
-    case 'BatchToSpaceND':
-      return batchToSpace(reader, node);
-    case 'Reshape':
-      return builder.reshape(name, value(), await targetOf(reader, node));
-    case 'Squeeze': {
-      const axes = [...(attribute<number[]>('axis') ?? [])]
-        .map((axis) => (axis < 0 ? axis + 4 : axis))
-        .sort();
-      check(`${axes}` === '1,2', `${name}: height and width are what is squeezed`, `axes ${axes}`);
-      return builder.reshape(name, value(), [builder.features(value())]);
-    }
-    case 'Identity':
-    case 'StopGradient':
-      if (reader.batched.has(inputs[0].name)) reader.batched.set(name, reader.batched.get(inputs[0].name)!);
-      return reader.batched.has(name) ? undefined : value();
-  }
-  throw new LloydError(
-    `${name}: a node must be one of ${SUPPORTED}`,
-    op,
-    'convert another part of the network',
-  );
-}
-
-/** What a reshape leaves of an image, without the batch. */
-async function targetOf({ constant }: Reader, node: Node): Promise<number[]> {
-  const shape = node.inputs[1];
-  const known = shape && constant(shape);
-  if (known) return [...(await known.data())].slice(1);
-  // A shape computed from the batch's size: what is not constant in it is that.
-  if (shape?.op === 'Pack') {
-    const sizes = await Promise.all(
-      shape.inputs.map(async (size) => constant(size) && scalar(constant(size)!)),
-    );
-    const target = sizes.slice(1);
-    check(
-      target.every((size) => size !== undefined),
-      `${node.name}: a reshape may compute only the batch's size`,
-      shape.name,
-    );
-    return target as number[];
-  }
-  // A matrix product reads rows, so that it can only be those.
-  check(
-    node.children.length > 0 && node.children.every((child) => /MatMul/.test(child.op)),
-    `${node.name}: a reshape's shape must be constant`,
-    shape?.op,
-  );
-  return [-1];
 }

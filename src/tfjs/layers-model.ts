@@ -1,15 +1,18 @@
-import { check, LloydError } from '../gpu/errors.ts';
-import type { ImageModel } from '../model/graph.ts';
+import { check } from '../gpu/errors.ts';
+import type { GraphModel } from '../graph/graph.ts';
+import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { GraphBuilder, type Value } from './graph-builder.ts';
-import type { Pair } from './tensorflow.ts';
+import { LAYER_REASONS, LAYERS } from './layer-kinds.ts';
+import { Refusals } from './refusals.ts';
+import { dtypeOf, type ReadOptions, tensorOf } from './tensorflow.ts';
 
 type LayersModel = import('@tensorflow/tfjs').LayersModel;
 type Layer = LayersModel['layers'][number];
-type Config = Record<string, unknown>;
 
 /** A layer's output for one of its uses, as tfjs keeps it (tfjs-layers 4.22). */
 interface Symbolic {
   id: number;
+  dtype: string;
   shape: (number | null)[];
   sourceLayer: Layer;
   nodeIndex: number;
@@ -23,25 +26,25 @@ interface Container {
   outputs: readonly Symbolic[];
 }
 
-const SUPPORTED =
-  'Activation, Add, AlphaDropout, AveragePooling2D, BatchNormalization, Concatenate, Conv2D, Dense, ' +
-  'DepthwiseConv2D, Dropout, Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling2D, GlobalMaxPooling2D, ' +
-  'InputLayer, MaxPooling2D, models, ReLU, Rescaling, Reshape, SeparableConv2D, Softmax, ZeroPadding2D';
+interface Use {
+  inputTensors: Symbolic[];
+  outputTensors: Symbolic[];
+}
 
 /**
- * A tfjs convolutional network as our graph with its parameters, ready for `quantizeModel` and `compile`.
+ * A tfjs layers model as our graph with its parameters: any number of inputs and outputs, called as their layers are, in
+ * tfjs's layouts. Sizes that the model leaves open are symbols: `batch` for the first, `<input>:<axis>` for others.
  *
- * Weights are reordered from HWIO to OIHW, a dense layer's rows from H x W x C to C x H x W. Models that are layers are
- * taken apart, their layers named `model/layer`; a layer used again is there again, as `layer#2`. Dropout and noise are
- * left out, and so is a softmax at the end: the output are the logits, whose largest is the same class.
+ * Models that are layers are taken apart, their layers named `model/layer`; a layer used again is there again, as
+ * `layer#2`, with the same weights. Dropout and noise are left out.
  *
- * @param model one input of fixed size, images (NHWC, float32) or rows; one output
- * @throws LloydError naming a layer that has no counterpart, and its class; or a softmax that is not last
+ * @param options `logits` leaves out a softmax that an output ends in
+ * @throws LloydError naming every layer that has no counterpart, with its class and the reason
  * @example
  * const model = await fromLayersModel(await tf.loadLayersModel('https://example.org/model.json'));
- * const quantized = await quantizeModel(runtime, model, { method: 'kmeans', bits: 4 });
+ * model.graph.outputs; // ['predictions']
  */
-export async function fromLayersModel(model: LayersModel): Promise<ImageModel> {
+export async function fromLayersModel(model: LayersModel, options: ReadOptions = {}): Promise<GraphModel> {
   const container = model as unknown as Container;
   check(
     isContainer(container),
@@ -49,15 +52,23 @@ export async function fromLayersModel(model: LayersModel): Promise<ImageModel> {
     model,
     'fromGraphModel takes what tf.loadGraphModel loads',
   );
-  const { inputs, outputs } = container;
-  check(
-    inputs.length === 1 && outputs.length === 1,
-    'a network must have one input and one output',
-    `${inputs.length} and ${outputs.length}`,
+  const { name, inputs, outputs } = container;
+  const b = new GraphBuilder(name);
+  const refusals = new Refusals(name, 'layer');
+  const given = inputs.map(({ sourceLayer, shape, dtype }) =>
+    b.input(sourceLayer.name, dtypeOf(sourceLayer.name, dtype), shape),
   );
-  const builder = new GraphBuilder(container.name, inputs[0].shape.slice(1), namesOf(container));
-  const [output] = await readModel(builder, container, [builder.input], '');
-  return builder.model(output);
+  const reader = new LayerReader(b, refusals);
+  const made = await reader.readModel(container, given, '');
+  refusals.check(reader.count);
+  const named = new Set<string>();
+  const ends = outputs.map(({ sourceLayer }, i) => {
+    let own = sourceLayer.name;
+    for (let use = 2; named.has(own); use++) own = `${sourceLayer.name}#${use}`;
+    named.add(own);
+    return { name: own, value: made[i]! };
+  });
+  return b.model(ends, options);
 }
 
 const isContainer = (layer: unknown): layer is Container => {
@@ -65,191 +76,122 @@ const isContainer = (layer: unknown): layer is Container => {
   return [layers, inputs, outputs].every(Array.isArray);
 };
 
-/** What nodes may be called: input layers become none. */
-function namesOf({ layers }: Container): Set<string> {
-  return new Set(layers.filter((layer) => layer.getClassName() !== 'InputLayer').map(({ name }) => name));
-}
+/** Reads models and layers; what is refused has no value. */
+class LayerReader {
+  count = 0;
+  private readonly names = new Set<string>();
+  private readonly weights = new Map<Layer, Value[]>();
 
-/** Adds what a model's outputs depend on, each after its inputs; a layer once for every use. */
-async function readModel(
-  builder: GraphBuilder,
-  { name, inputs, outputs }: Container,
-  given: readonly Value[],
-  prefix: string,
-): Promise<Value[]> {
-  const values = new Map(inputs.map(({ id }, i) => [id, given[i]]));
-  const stack = [...outputs];
-  while (stack.length > 0) {
-    const { id, sourceLayer: layer, nodeIndex } = stack.at(-1)!;
-    if (values.has(id)) {
+  constructor(
+    private readonly b: GraphBuilder,
+    private readonly refusals: Refusals,
+  ) {}
+
+  /** Adds what a model's outputs depend on, each after its inputs; a layer once for every use. */
+  async readModel(
+    { name, inputs, outputs }: Container,
+    given: readonly (Value | null)[],
+    prefix: string,
+  ): Promise<(Value | null)[]> {
+    const values = new Map(inputs.map(({ id }, i) => [id, given[i]]));
+    const stack = [...outputs];
+    while (stack.length > 0) {
+      const { id, sourceLayer: layer, nodeIndex } = stack.at(-1)!;
+      if (values.has(id)) {
+        stack.pop();
+        continue;
+      }
+      const uses = (layer as unknown as { inboundNodes: Use[] }).inboundNodes;
+      const { inputTensors, outputTensors } = uses[nodeIndex];
+      check(
+        inputTensors.length > 0,
+        `${name}: all that a model computes must come from its inputs`,
+        layer.name,
+      );
+      const open = inputTensors.filter((tensor) => !values.has(tensor.id));
+      if (open.length > 0) {
+        stack.push(...open.reverse());
+        continue;
+      }
       stack.pop();
-      continue;
+      const made = await this.readLayer(
+        layer,
+        `${prefix}${layer.name}`,
+        inputTensors.map((tensor) => values.get(tensor.id)!),
+      );
+      for (const [i, tensor] of outputTensors.entries()) values.set(tensor.id, made[i] ?? null);
     }
-    const uses = (layer as unknown as { inboundNodes: Use[] }).inboundNodes;
-    const { inputTensors, outputTensors } = uses[nodeIndex];
-    check(
-      inputTensors.length > 0,
-      `${name}: all that a model computes must come from its inputs`,
-      layer.name,
-    );
-    const open = inputTensors.filter((tensor) => !values.has(tensor.id));
-    if (open.length > 0) {
-      stack.push(...open.reverse());
-      continue;
-    }
-    stack.pop();
-    const read = inputTensors.map((tensor) => values.get(tensor.id)!);
-    const own = `${prefix}${layer.name}`;
-    const made = isContainer(layer)
-      ? await readModel(builder, layer, read, `${own}/`)
-      : [await addLayer(builder, layer, own, read)];
-    for (const [i, tensor] of outputTensors.entries()) values.set(tensor.id, made[i]);
+    return outputs.map(({ id }) => values.get(id)!);
   }
-  return outputs.map(({ id }) => values.get(id)!);
-}
 
-interface Use {
-  inputTensors: Symbolic[];
-  outputTensors: Symbolic[];
-}
-
-async function addLayer(builder: GraphBuilder, layer: Layer, name: string, inputs: Value[]): Promise<Value> {
-  const kind = layer.getClassName();
-  const config = layer.getConfig() as Config;
-  const [value] = inputs;
-  const { rank } = value;
-  check(
-    config.dataFormat === undefined || config.dataFormat === null || config.dataFormat === 'channelsLast',
-    `${name}: data must be channels last`,
-    config.dataFormat as string,
-  );
-  const isLast = (axis: unknown) => axis === undefined || axis === -1 || axis === rank - 1;
-  switch (kind) {
-    case 'Conv2D':
-    case 'DepthwiseConv2D':
-    case 'SeparableConv2D':
-      return convolution(builder, layer, name, value, config);
-    case 'Dense': {
-      const [kernel, bias] = layer.getWeights();
-      const activation = config.activation as string;
-      if (rank === 2)
-        return builder.activation(name, await builder.dense(name, value, kernel, bias), activation);
-      const filter = kernel.reshape([1, 1, ...kernel.shape]);
-      const point = { strides: [1, 1], dilations: [1, 1], padding: 'valid', depthwise: false } as const;
-      const dense = await builder.convolution(name, value, { filter, bias, ...point });
-      filter.dispose();
-      return builder.activation(name, dense, activation);
+  private async readLayer(layer: Layer, path: string, inputs: (Value | null)[]): Promise<(Value | null)[]> {
+    if (isContainer(layer)) return this.readModel(layer, inputs, `${path}/`);
+    const kind = layer.getClassName();
+    const name = this.unique(path);
+    this.count++;
+    const named = { name, op: kind };
+    const ready = inputs.every((value) => value !== null);
+    if (kind === 'TimeDistributed' && ready) return this.readEachStep(layer, name, inputs as Value[]);
+    const write = Object.hasOwn(LAYERS, kind) ? LAYERS[kind] : null;
+    if (!write) {
+      const reason = LAYER_REASONS.find(([pattern]) => pattern.test(kind))?.[1];
+      this.refusals.add(named, reason ?? 'there is no such layer here');
+      return [null];
     }
-    case 'BatchNormalization': {
-      const axis = [config.axis as number | number[]].flat()[0];
-      check(isLast(axis), `${name}: batch norm must be along channels`, `axis ${axis}`);
-      const values = layer.getWeights();
-      const gamma = config.scale === false ? undefined : values.shift();
-      const beta = config.center === false ? undefined : values.shift();
-      const [mean, variance] = values;
-      return builder.batchNorm(name, value, {
-        gamma,
-        beta,
-        mean,
-        variance,
-        epsilon: config.epsilon as number,
-      });
-    }
-    case 'Activation':
-      return builder.activation(name, value, config.activation as string);
-    case 'Softmax':
-      check(isLast(config.axis), `${name}: a softmax must be along the last axis`, `axis ${config.axis}`);
-      return builder.activation(name, value, 'softmax');
-    case 'ReLU': {
-      const limit = config.maxValue as number | null | undefined;
-      const open = limit === null || limit === undefined;
-      check(open || limit === 6, `${name}: ReLU's maximum must be none or 6`, limit);
-      check(
-        !config.negativeSlope && !config.threshold,
-        `${name}: ReLU must be plain`,
-        'a slope or threshold',
-      );
-      return builder.activation(name, value, open ? 'relu' : 'relu6', name);
-    }
-    case 'MaxPooling2D':
-    case 'AveragePooling2D': {
-      const kernel = config.poolSize as Pair;
-      const strides = (config.strides ?? kernel) as Pair;
-      const op = kind === 'MaxPooling2D' ? 'maxPool' : 'averagePool';
-      return builder.pool(op, name, value, { kernel, strides, padding: config.padding as string });
-    }
-    case 'GlobalAveragePooling2D':
-      return builder.globalPool('averagePool', name, value, 2);
-    case 'GlobalMaxPooling2D':
-      return builder.globalPool('maxPool', name, value, 2);
-    case 'Add':
-      return builder.join('add', name, inputs);
-    case 'Concatenate':
-      check(
-        isLast(config.axis),
-        `${name}: images are concatenated along their channels`,
-        `axis ${config.axis}`,
-      );
-      return builder.join('concat', name, inputs);
-    case 'Flatten':
-      return builder.reshape(name, value, [-1]);
-    case 'Reshape':
-      return builder.reshape(
-        name,
-        value,
-        (config.targetShape as (number | null)[]).map((n) => n ?? -1),
-      );
-    case 'Rescaling': {
-      const features = builder.features(value);
-      const scale = new Float64Array(features).fill(config.scale as number);
-      return builder.affine(name, value, { scale, shift: scale.map(() => (config.offset as number) ?? 0) });
-    }
-    case 'AlphaDropout':
-    case 'Dropout':
-    case 'GaussianDropout':
-    case 'GaussianNoise':
-      return value;
-    case 'ZeroPadding2D': {
-      const [[top, bottom], [left, right]] = config.padding as number[][];
-      return builder.zeroPadding(name, value, [top, left, bottom, right]);
-    }
-  }
-  throw new LloydError(
-    `${name}: a layer must be one of ${SUPPORTED}`,
-    kind,
-    'replace it, or build the graph by hand',
-  );
-}
-
-/** A convolution, a depthwise one, or one after the other as a separable layer has them. */
-async function convolution(
-  builder: GraphBuilder,
-  layer: Layer,
-  name: string,
-  value: Value,
-  config: Config,
-): Promise<Value> {
-  const kind = layer.getClassName();
-  const weights = layer.getWeights();
-  const geometry = {
-    strides: config.strides as Pair,
-    dilations: (config.dilationRate ?? [1, 1]) as Pair,
-    padding: config.padding as string,
-  };
-  let made: Value;
-  if (kind === 'SeparableConv2D') {
-    const [depthwise, filter, bias] = weights;
-    const point = { strides: [1, 1], dilations: [1, 1], padding: 'valid' } as const;
-    made = await builder.convolution(`${name}/depthwise`, value, {
-      filter: depthwise,
-      ...geometry,
-      depthwise: true,
+    if (!ready) return [null];
+    let made: Value | null = null;
+    await this.refusals.collectAsync(named, async () => {
+      const { b } = this;
+      const weights = await this.weightsOf(layer, name);
+      const config = layer.getConfig() as Record<string, unknown>;
+      made = write({ b, name, config, inputs: inputs as Value[], weights });
+      b.title(made, name);
     });
-    made = await builder.convolution(name, made, { filter, bias, ...point, depthwise: false });
-  } else {
-    const [filter, bias] = weights;
-    const depthwise = kind === 'DepthwiseConv2D';
-    made = await builder.convolution(name, value, { filter, bias, ...geometry, depthwise });
+    return [made];
   }
-  return builder.activation(name, made, config.activation as string);
+
+  /** A layer on every step of a sequence: steps are more batches. */
+  private async readEachStep(layer: Layer, name: string, [x]: readonly Value[]): Promise<(Value | null)[]> {
+    const { b } = this;
+    const inner = (layer as unknown as { layer: Layer }).layer;
+    const sizes = (key: string, value: Value, from: number) =>
+      Array.from({ length: b.rank(value) - from }, (_, i) =>
+        b.size(`${name}/${key}/${i + from}`, value, i + from),
+      );
+    const steps = b.list(`${name}/steps`, [-1, ...sizes('in', x, 2)]);
+    const flat = b.add('Reshape', `${name}/flat`, [x, steps]);
+    const [made] = await this.readLayer(inner, `${name}/${inner.name}`, [flat]);
+    if (made === null) return [null];
+    const shape = b.list(`${name}/shape`, [...sizes('in', x, 0).slice(0, 2), ...sizes('out', made, 1)]);
+    return [b.add('Reshape', name, [made, shape])];
+  }
+
+  private async weightsOf(layer: Layer, name: string): Promise<Value[]> {
+    const known = this.weights.get(layer);
+    if (known) return known;
+    const tensors: OnnxTensor[] = [];
+    for (const tensor of layer.getWeights()) tensors.push(await tensorOf(name, tensor));
+    const made = tensors.map((tensor, i) => {
+      const own = layer.weights[i].originalName.split('/').at(-1)!;
+      // A convolution's kernel is not yet in our order.
+      const isOurs = own !== 'kernel' || layer.getClassName() === 'Dense';
+      return this.b.constant(`${name}.${(isOurs && PARAMETERS[own]) || own}`, tensor);
+    });
+    this.weights.set(layer, made);
+    return made;
+  }
+
+  /** A layer may be used more than once. */
+  private unique(name: string): string {
+    let own = name;
+    for (let use = 2; this.names.has(own); use++) own = `${name}#${use}`;
+    this.names.add(own);
+    return own;
+  }
 }
+
+/** Keras's names of weights as ours. */
+const PARAMETERS: Readonly<Record<string, string>> = {
+  ...{ kernel: 'weight', gamma: 'weight', beta: 'bias', alpha: 'slope', embeddings: 'weight' },
+  ...{ moving_mean: 'running_mean', moving_variance: 'running_var' },
+};

@@ -1,114 +1,57 @@
-import { check } from '../gpu/errors.ts';
+import { LloydError } from '../gpu/errors.ts';
+import type { OnnxTensor } from '../graph/ops/tensors.ts';
 
 export type TfjsTensor = import('@tensorflow/tfjs').Tensor;
-export type Pair = readonly [number, number];
-/** Top, left, bottom, right. */
-export type Pads = readonly [number, number, number, number];
 
-/** A convolution as TensorFlow has it: the filter is HWIO, or H x W x I x multiplier of a depthwise one. */
-export interface TensorflowConv {
-  filter: TfjsTensor;
-  bias?: TfjsTensor;
-  strides: Pair;
-  dilations: Pair;
-  /** `same`, `valid`, or what is padded on each side. */
-  padding: string | Pads;
-  depthwise: boolean;
+/** How the readers leave a network. */
+export interface ReadOptions {
+  /** Leaves out a softmax that an output ends in: the output are its logits, called as the node that computes them. */
+  logits?: boolean;
 }
 
-/** TensorFlow's batch norm, along the last axis. */
-export interface TensorflowNorm {
-  gamma?: TfjsTensor;
-  beta?: TfjsTensor;
-  mean: TfjsTensor;
-  variance: TfjsTensor;
-  epsilon: number;
+/** What tfjs calls a dtype, as ONNX does; tfjs holds 64-bit and narrower integers as int32 already. */
+export function dtypeOf(name: string, dtype: unknown): 'float32' | 'int32' | 'bool' {
+  if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype;
+  throw new LloydError(`${name}: its dtype must be float32, int32 or bool`, dtype ?? 'none');
 }
 
-/** value * scale + shift, each with an entry a feature. */
-export interface FlatAffine {
-  scale: Float64Array;
-  shift: Float64Array;
-}
-
-/** A filter from HWIO to OIHW, or from H x W x I x multiplier to that of as many groups. */
-export function filterWeights(
-  hwio: Float32Array,
-  shape: readonly number[],
-  depthwise: boolean,
-): Float32Array {
-  const [height, width, inner, outer] = shape;
-  const perGroup = depthwise ? 1 : inner;
-  const weight = new Float32Array(hwio.length);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      for (let i = 0; i < inner; i++) {
-        for (let o = 0; o < outer; o++) {
-          const [row, column] = depthwise ? [i * outer + o, 0] : [o, i];
-          weight[((row * perGroup + column) * height + y) * width + x] =
-            hwio[((y * width + x) * inner + i) * outer + o];
-        }
-      }
-    }
-  }
-  return weight;
+/** A tensor of tfjs as ONNX has it. */
+export async function tensorOf(name: string, tensor: TfjsTensor): Promise<OnnxTensor> {
+  const dtype = dtypeOf(name, tensor.dtype);
+  const data = (await tensor.data()) as Float32Array | Int32Array | Uint8Array;
+  const own = { float32: Float32Array, int32: Int32Array, bool: Uint8Array }[dtype];
+  return { dtype, dims: [...tensor.shape], data: data instanceof own ? data : own.from(data) };
 }
 
 /**
- * A dense kernel from (pixels x channels) x units to units x (channels x pixels), with the factors and summands of its
- * inputs multiplied in.
+ * A filter's weights from TensorFlow's order to ONNX's, over any number of spatial dimensions: from spatial x inputs x
+ * outputs to outputs x inputs x spatial; of a depthwise one from spatial x inputs x multiplier to that of as many groups.
  */
-export function denseWeights(
-  rows: Float32Array,
-  bias: Float32Array,
-  { area, channels, units }: { area: number; channels: number; units: number },
-  affine?: FlatAffine,
-): { weight: Float32Array; bias: Float32Array } {
-  const weight = new Float32Array(rows.length);
-  const offsets = Float64Array.from(bias);
-  for (let o = 0; o < units; o++) {
-    for (let p = 0; p < area; p++) {
-      for (let c = 0; c < channels; c++) {
-        const input = p * channels + c;
-        const own = rows[input * units + o];
-        weight[(o * channels + c) * area + p] = affine ? own * affine.scale[input] : own;
-        if (affine) offsets[o] += own * affine.shift[input];
+export function filterWeights(
+  weights: Float32Array,
+  shape: readonly number[],
+  depthwise: boolean,
+): { data: Float32Array; dims: number[] } {
+  const spatial = shape.slice(0, -2);
+  const [inner, outer] = shape.slice(-2);
+  const places = spatial.reduce((product, size) => product * size, 1);
+  const data = new Float32Array(weights.length);
+  for (let p = 0; p < places; p++) {
+    for (let i = 0; i < inner; i++) {
+      for (let o = 0; o < outer; o++) {
+        const row = depthwise ? i * outer + o : o * inner + i;
+        data[row * places + p] = weights[(p * inner + i) * outer + o];
       }
     }
   }
-  return { weight, bias: Float32Array.from(offsets) };
+  return { data, dims: depthwise ? [inner * outer, 1, ...spatial] : [outer, inner, ...spatial] };
 }
 
-/** 1x1 weights that put channels after `before` channels of zeros; without any, one a group. */
-export function selection(channels: number, before: number, after: number): Float32Array {
-  if (before === 0 && after === 0) return new Float32Array(channels).fill(1);
-  const weight = new Float32Array((before + channels + after) * channels);
-  for (let c = 0; c < channels; c++) weight[(before + c) * channels + c] = 1;
-  return weight;
-}
-
-/** TensorFlow's padding of an image of `size`: `same` puts the odd pixel after. */
-export function padsOf(
-  size: Pair,
-  kernel: Pair,
-  strides: Pair,
-  dilations: Pair,
-  padding: string | Pads,
-  name: string,
-): Pads {
-  if (typeof padding !== 'string') return padding;
-  if (padding === 'valid') return [0, 0, 0, 0];
-  check(padding === 'same', `${name}: padding must be 'same' or 'valid'`, padding);
-  const [[top, bottom], [left, right]] = size.map((pixels, axis) => {
-    const span = (kernel[axis] - 1) * dilations[axis] + 1;
-    const total = Math.max((Math.ceil(pixels / strides[axis]) - 1) * strides[axis] + span - pixels, 0);
-    return [Math.floor(total / 2), Math.ceil(total / 2)];
-  });
-  return [top, left, bottom, right];
-}
-
-/** A tensor's values as floats, whatever it holds. */
-export async function valuesOf(tensor: TfjsTensor): Promise<Float32Array> {
-  const data = await tensor.data();
-  return data instanceof Float32Array ? data : Float32Array.from(data as Int32Array);
+/** A matrix with rows and columns exchanged. */
+export function transposed(data: Float32Array, [rows, columns]: readonly number[]): Float32Array {
+  const result = new Float32Array(data.length);
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) result[c * rows + r] = data[r * columns + c];
+  }
+  return result;
 }

@@ -1,14 +1,13 @@
-// Graphs as converters write them, against tfjs on the CPU: right, or refused by the node's name.
+// Graphs as converters write them, against tfjs on the CPU.
 import * as tf from '@tensorflow/tfjs';
-import { compile } from 'lloyd';
 import { fromGraphModel } from 'lloyd/tfjs';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { LloydError } from '../../src/gpu/errors.ts';
 import { graphDef } from '../support/graph-def.ts';
+import { compile, sessions } from '../support/graph-sessions.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
+import { graphAsTfjs } from '../support/tfjs-witness.ts';
 import { furthest } from './networks.ts';
 
-const gpu = useRuntime();
 type Builder = ReturnType<typeof graphDef>;
 type Attributes = Parameters<Builder['node']>[3];
 
@@ -188,56 +187,57 @@ const graphs: Record<string, (t: Tools) => string> = {
     ),
 };
 
-async function outputs(build: (t: Tools) => string, shape: number[], input = 'image') {
+interface Case {
+  build: (t: Tools) => string;
+  shape: number[];
+  input?: string;
+}
+const cases: Record<string, Case> = {
+  ...Object.fromEntries(
+    Object.entries(graphs).map(([name, build]) => [name, { build, shape: [1, 6, 6, 3] }]),
+  ),
+  'a placeholder named input': {
+    build: ({ first, head }) => head(first()),
+    shape: [1, 6, 6, 3],
+    input: 'input',
+  },
+  'an output of every pixel': { build: ({ first }) => first(), shape: [1, 6, 6, 3] },
+  'channels first, transposed': {
+    build: ({ g, input, integers, plain, mean }) => {
+      const t = g.node('Transpose', 't', [input, integers('p', [0, 2, 3, 1])]);
+      return mean(
+        g.node('Transpose', 't2', [plain('c', t, [3, 3, 4]), integers('p2', [0, 3, 1, 2])]),
+        [2, 3],
+      );
+    },
+    shape: [1, 3, 6, 6],
+  },
+};
+
+function load({ build, shape, input = 'image' }: Case) {
   const g = graphDef(input, shape);
   build(tools(g, input));
-  const graph = await g.load({ tf } as never);
-  const random = seeded(4);
-  const x = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random.next());
-  const want = (graph.predict(tf.tensor(x, shape)) as tf.Tensor).dataSync() as Float32Array;
-  const session = await compile(gpu.runtime, await fromGraphModel(graph), { batch: 1 });
-  try {
-    return { want, got: (await session.run(x)) as Float32Array };
-  } finally {
-    session.destroy();
-  }
+  return g.load({ tf });
 }
 
-describe('right', () => {
-  test('a placeholder named input', async () => {
-    const { want, got } = await outputs(({ first, head }) => head(first()), [1, 6, 6, 3], 'input');
-    expect(furthest(got, want)).toBeLessThan(1e-4);
-  });
-  test('an output of every pixel', async () => {
-    const { want, got } = await outputs(({ first }) => first(), [1, 6, 6, 3]);
-    expect([got.length, furthest(got, want) < 1e-4]).toEqual([144, true]);
-  });
-  test('a depthwise convolution and a bias by AddV2', async () => {
-    const { want, got } = await outputs(graphs['a depthwise convolution and a bias by AddV2'], [1, 6, 6, 3]);
-    expect(furthest(got, want)).toBeLessThan(1e-4);
+describe('computed as tfjs does', () => {
+  test.each(Object.keys(cases))('%s', async (name) => {
+    await graphAsTfjs(await load(cases[name]));
   });
 });
 
-describe('right, or refused', () => {
-  const expectRightOrRefused = async (build: (t: Tools) => string, shape: number[]) => {
-    try {
-      const { want, got } = await outputs(build, shape);
-      expect(furthest(got, want)).toBeLessThan(1e-4);
-    } catch (error) {
-      if (!(error instanceof LloydError)) throw error;
-      console.log(`refused: ${error.message.slice(0, 120)}`);
-    }
-  };
-  test.each(Object.keys(graphs))('%s', (name) => expectRightOrRefused(graphs[name], [1, 6, 6, 3]));
-  test('channels first, transposed', () =>
-    expectRightOrRefused(
-      ({ g, input, integers, plain, mean }) => {
-        const t = g.node('Transpose', 't', [input, integers('p', [0, 2, 3, 1])]);
-        return mean(
-          g.node('Transpose', 't2', [plain('c', t, [3, 3, 4]), integers('p2', [0, 3, 1, 2])]),
-          [2, 3],
-        );
-      },
-      [1, 3, 6, 6],
-    ));
+sessions('computed as tfjs does, in sessions', () => {
+  const gpu = useRuntime();
+  test.each(Object.keys(cases))('%s', async (name) => {
+    const { shape } = cases[name];
+    const graph = await load(cases[name]);
+    const random = seeded(4);
+    const x = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random.next());
+    const want = (graph.predict(tf.tensor(x, shape)) as tf.Tensor).dataSync() as Float32Array;
+    const session = await compile(gpu.runtime, await fromGraphModel(graph), { batch: 1 });
+    const got = (await session.run(x)) as Float32Array;
+    session.destroy();
+    expect(got.length).toBe(want.length);
+    expect(furthest(got, want)).toBeLessThan(1e-4);
+  });
 });

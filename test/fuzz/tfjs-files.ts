@@ -1,7 +1,8 @@
 // Inputs for the readers of tfjs models: topologies as JSON, changed; what tfjs itself refuses is passed over.
 import * as tf from '@tensorflow/tfjs';
-import type { ImageModel } from '../../src/model/graph.ts';
-import { inferShapes } from '../../src/model/graph.ts';
+import { LloydError } from '../../src/gpu/errors.ts';
+import { concreteGraph } from '../../src/graph/concrete.ts';
+import type { GraphModel } from '../../src/graph/graph.ts';
 import { fromGraphModel } from '../../src/tfjs/graph-model.ts';
 import { fromLayersModel } from '../../src/tfjs/layers-model.ts';
 import { graphDef } from '../support/graph-def.ts';
@@ -88,12 +89,13 @@ function loadGraph(artifacts: { weightData: number[] }) {
   return tf.loadGraphModel(tf.io.fromMemory({ ...artifacts, weightData } as never) as never);
 }
 
-/** A network that was read must at least have shapes. */
-function networkBroken(model: ImageModel): string | undefined {
+/** A network that was read must have shapes, or say what is wrong with them: the batch is not known before. */
+function networkBroken(model: GraphModel): string | undefined {
   try {
-    inferShapes(model.graph);
+    concreteGraph(model, { batch: 1 });
   } catch (error) {
-    return `a graph without shapes: ${(error as Error).message.slice(0, 80)}`;
+    if (!(error instanceof LloydError))
+      return `${(error as Error).name}: ${(error as Error).message.slice(0, 80)}`;
   }
   return undefined;
 }

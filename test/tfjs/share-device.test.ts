@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { LloydError } from '../../src/gpu/errors.ts';
-import { compile } from '../../src/model/session.ts';
 import { bufferToTensor, fromLayersModel, shareDevice, tensorToBuffer } from '../../src/tfjs/index.ts';
+import { compile, sessions } from '../support/graph-sessions.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
@@ -39,7 +39,7 @@ describe('one device for tfjs and us', () => {
   });
 });
 
-describe('fromLayersModel', () => {
+sessions('sessions of layers models on the shared device', () => {
   test('a network of convolutions, pools and dense layers computes what tfjs computes', async () => {
     const { runtime } = gpu;
     const { tf } = await shareDevice(runtime);
@@ -90,7 +90,9 @@ describe('fromLayersModel', () => {
     expect(scale).toBeGreaterThan(0.1);
     for (const [i, value] of want.entries()) expect(Math.abs(got[i] - value)).toBeLessThan(1e-5 * scale);
   });
+});
 
+describe('fromLayersModel of tensors on the GPU', () => {
   test('a sequential network that ends in softmax gives its logits', async () => {
     const { tf } = await shareDevice(gpu.runtime);
     const network = tf.sequential({
@@ -100,8 +102,12 @@ describe('fromLayersModel', () => {
         tf.layers.dense({ units: 3, activation: 'softmax' }),
       ],
     });
-    const model = await fromLayersModel(network);
-    expect(model.graph.nodes.map(({ op }) => op)).toEqual(['conv2d', 'globalAveragePool', 'linear']);
+    const { graph, parameters } = await fromLayersModel(network, { logits: true });
+    const ops = graph.nodes.map(({ op }) => op);
+    expect(ops).toEqual(['Transpose', 'Conv', 'Transpose', 'ReduceMean', 'MatMul', 'Add']);
+    const kernel = network.layers.at(-1)!.getWeights()[0];
+    const { inputs } = graph.nodes.find(({ op }) => op === 'MatMul')!;
+    expect(parameters.get(inputs[1]!)!.data).toEqual(await kernel.data());
   });
 
   test('a residual network becomes a graph with its add', async () => {
@@ -111,14 +117,16 @@ describe('fromLayersModel', () => {
     const sum = tf.layers.add({ name: 'sum' }).apply([image, conv] as never);
     const network = tf.model({ inputs: image, outputs: sum as never });
     const { graph } = await fromLayersModel(network);
-    expect(graph.nodes.at(-1)).toMatchObject({ op: 'add', name: 'sum', inputs: ['input', 'conv'] });
+    const [input] = graph.inputs;
+    expect(graph.nodes.at(-1)).toMatchObject({ op: 'Add', name: 'sum', outputs: ['sum'] });
+    expect(graph.nodes.at(-1)!.inputs).toEqual([input.name, 'conv/nhwc']);
   });
 
   test('names a layer that has no counterpart', async () => {
     const { tf } = await shareDevice(gpu.runtime);
     const network = tf.sequential({
-      layers: [tf.layers.upSampling2d({ inputShape: [6, 6, 1], name: 'grow' })],
+      layers: [tf.layers.gru({ inputShape: [6, 1], units: 2, name: 'kept' })],
     });
-    await expect(fromLayersModel(network)).rejects.toThrow(/grow: a layer must be one of .*UpSampling2D/);
+    await expect(fromLayersModel(network)).rejects.toThrow(/kept \(GRU\): a recurrent layer/);
   });
 });

@@ -1,7 +1,7 @@
 import { check } from '../gpu/errors.ts';
 import { activate, clip, leakyRelu } from './activations.ts';
 import type { Value } from './graph-builder.ts';
-import { float, ofOneType, type Reading, refuse, scalarOf, type Write } from './graph-node.ts';
+import { float, ofOneType, type Reading, rawFloat, refuse, scalarOf, type Write } from './graph-node.ts';
 import { transposed } from './tensorflow.ts';
 
 /** One operator of one float tensor. */
@@ -23,7 +23,11 @@ const activation: Write = (r) => activate(r.b, r.name, float(r, r.input(0)), r.n
 /** Down to whole numbers, of integers too: ONNX's quotients of those are cut towards zero. */
 function floorDivided(r: Reading, [x, y]: readonly Value[]): Value {
   const { b, name } = r;
-  if (x.dtype === 'float32') return b.add('Floor', name, [b.add('Div', `${name}/quotient`, [x, y])]);
+  if (x.dtype === 'float32') {
+    // tfjs has whole quotients of floats as int32, too.
+    const floor = b.add('Floor', name, [b.add('Div', `${name}/quotient`, [x, y])]);
+    return b.cast(name, floor, 'int32');
+  }
   const rest = b.add('Mod', `${name}/rest`, [x, y]);
   return b.add('Div', name, [b.add('Sub', `${name}/whole`, [x, rest]), y]);
 }
@@ -50,7 +54,7 @@ const bounded =
     const at = values.findIndex((value) => scalarOf(r, value) !== null);
     const other = values[1 - at];
     const limit = at < 0 ? null : scalarOf(r, values[at]);
-    if (limit === null || other?.dtype !== 'float32' || values[at].dims!.length > (other.dims?.length ?? 0)) {
+    if (limit === null || other?.dtype !== 'float32' || values[at].rank! > (other.rank ?? 0)) {
       return r.b.add(op, r.name, values);
     }
     return op === 'Max' ? clip(r.b, r.name, other, limit) : clip(r.b, r.name, other, undefined, limit);
@@ -163,7 +167,12 @@ export function fusedActivation(r: Reading, value: Value): Value {
   const { activation, slope } = fusionOf(r);
   const name = `${r.name}/${activation}`;
   if (slope !== undefined) return r.b.add('PRelu', name, [value, r.input(slope)]);
-  if (activation === 'leakyrelu') return leakyRelu(r.attribute('leakyreluAlpha', 0.2))(r.b, name, value);
+  if (activation === 'leakyrelu')
+    return leakyRelu(r.attribute('leakyreluAlpha', rawFloat(r.node, 'leakyrelu_alpha') ?? 0.2))(
+      r.b,
+      name,
+      value,
+    );
   return activate(r.b, name, value, activation);
 }
 
@@ -220,7 +229,13 @@ export const arithmeticNodes: Readonly<Record<string, Write>> = {
     const [sine, cosine] = ['Sin', 'Cos'].map((op) => r.b.add(op, `${r.name}/${op.toLowerCase()}`, [x]));
     return r.b.add('Div', r.name, [sine, cosine]);
   },
-  ...{ Relu: activation, Relu6: activation, Elu: activation, Selu: activation, Sigmoid: activation },
+  ...{
+    Relu: unary('Relu', { integers: true }),
+    Relu6: activation,
+    Elu: activation,
+    Selu: activation,
+    Sigmoid: activation,
+  },
   ...{ Tanh: activation, Softplus: activation, Softsign: activation, Softmax: activation },
   LogSoftmax: activation,
   LeakyRelu: (r) => leakyRelu(r.attribute('alpha', 0.2))(r.b, r.name, float(r, r.input(0))),

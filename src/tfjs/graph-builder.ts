@@ -1,36 +1,18 @@
-import { check, LloydError } from '../gpu/errors.ts';
-import { located } from '../graph/concrete.ts';
-import type { Dim, GraphModel, Node } from '../graph/graph.ts';
+import { check } from '../gpu/errors.ts';
+import type { Dim, GraphModel } from '../graph/graph.ts';
 import { GraphWriter } from '../graph/graph-writer.ts';
-import { executeTwin } from '../graph/ops/execute-twin.ts';
-import { planOperator } from '../graph/ops/operators.ts';
-import { type Attributes, type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
+import type { Attributes, OnnxTensor } from '../graph/ops/tensors.ts';
 import { DTYPE_NUMBERS, fromWords, numbersOf, type OnnxDType } from '../graph/ops/value.ts';
+import { infer, OPSET, type Value } from './infer.ts';
 import { nameOutputs } from './name-outputs.ts';
 
-/** Reductions take their axes as an input, Resize takes axes, Gelu is there. */
-export const OPSET = 20;
+/** Size that a symbol stands for while a graph is read, where it is no batch. */
+const PROBE = 128;
 
-/** Size that a symbol stands for while a graph is read, where it is no batch: ranks don't depend on it. */
-const PROBE = 256;
-
-/** The most elements that are computed while a graph is read: shapes, axes, small constants. */
-const MOST_FOLDED = 4096;
+export type { Value } from './infer.ts';
 
 /** The end of a slice that goes to the end. */
 export const TO_THE_END = 2 ** 31 - 1;
-
-/** A tensor of the network under construction. */
-export interface Value {
-  name: string;
-  dtype: OnnxDType;
-  /** Its sizes for one choice of the symbols; null where that choice fits none. */
-  dims: readonly number[] | null;
-  /** What it holds then, where that is known and small. */
-  data?: OnnxTensor['data'];
-  /** Whether dims and data are these whatever the symbols stand for. */
-  exact: boolean;
-}
 
 /** A graph under construction that knows every value's dtype and, whatever its symbols, rank. */
 export class GraphBuilder {
@@ -48,12 +30,14 @@ export class GraphBuilder {
     const dims = shape.map((size, i): Dim => size ?? (i === 0 ? 'batch' : `${name}:${i}`));
     const own = this.writer.input({ name, dtype, shape: dims });
     const probed = dims.map((size) => (typeof size === 'number' ? size : size === 'batch' ? 1 : PROBE));
-    return { name: own, dtype, dims: probed, exact: dims.every((size) => typeof size === 'number') };
+    const exact = dims.every((size) => typeof size === 'number');
+    return { name: own, dtype, rank: dims.length, dims: probed, exact };
   }
 
   constant(name: string, tensor: OnnxTensor): Value {
     const { dtype, dims, data } = tensor;
-    return { name: this.writer.constant(name, tensor), dtype, dims, data, exact: true };
+    const rank = dims.length;
+    return { name: this.writer.constant(name, tensor), dtype, rank, dims, data, exact: true };
   }
 
   floats(name: string, dims: readonly number[], data: Float32Array): Value {
@@ -82,7 +66,7 @@ export class GraphBuilder {
     attributes: Attributes,
     count: number,
   ): Value[] {
-    const made = inferred({ op, name, attributes }, inputs, count);
+    const made = infer({ op, name, attributes }, inputs, count);
     const read = inputs.map((value) => value?.name ?? null);
     const names =
       count === 1
@@ -91,14 +75,14 @@ export class GraphBuilder {
     return names.map((own, i) => ({ name: own, ...made[i] }));
   }
 
-  rank({ name, dims }: Value): number {
+  rank({ name, rank }: Value): number {
     check(
-      dims,
+      rank !== null,
       `${name}: how many dimensions it has must follow from the inputs' shapes`,
       'a shape that is not known before the network runs',
       'give the inputs fixed shapes',
     );
-    return dims.length;
+    return rank;
   }
 
   /** What a value holds whatever the symbols are, as numbers. */
@@ -195,50 +179,3 @@ export class GraphBuilder {
 }
 
 const wholeIf = (dtype: OnnxDType) => (value: number) => (dtype === 'float32' ? value : Math.trunc(value));
-
-type Made = Omit<Value, 'name'>;
-
-/** What a node makes of these inputs. */
-function inferred(
-  { op, name, attributes }: { op: string; name: string; attributes: Attributes },
-  inputs: readonly (Value | null)[],
-  count: number,
-): Made[] {
-  const unknown = () =>
-    Array.from(
-      { length: count },
-      (): Made => ({ dtype: dtypeWithoutDims(op, inputs, attributes), dims: null, exact: false }),
-    );
-  if (inputs.some((value) => value && !value.dims)) return unknown();
-  const exact = inputs.every((value) => value === null || value.exact);
-  const read = inputs.map((value) => value && { ...value, dims: value.dims! });
-  try {
-    const node = { op, name } as Node;
-    const plan = located(node, () =>
-      planOperator({ operator: op, opset: OPSET, inputs: read, attributes, outputs: count }),
-    );
-    const small = [...plan.outputs, ...read].every((value) => !value || sizeOf(value.dims) <= MOST_FOLDED);
-    const folds = small && read.every((value) => value === null || value.data);
-    const run = folds && plan.outputs.some(({ data }) => !data) ? executeTwin(plan, read) : null;
-    return plan.outputs.map(({ dtype, dims, data, from }, i): Made => {
-      const held =
-        data ??
-        (from !== undefined ? read[from]!.data : run ? fromWords(dtype, dims, run[i].data).data : undefined);
-      return { dtype, dims, exact, ...(held && { data: held }) };
-    });
-  } catch (error) {
-    // Of symbols another size may fit; without any the network is wrong.
-    if (exact || !(error instanceof LloydError)) throw error;
-    return unknown();
-  }
-}
-
-const TO_BOOL = ['Equal', 'Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual', 'And', 'Or', 'Not', 'IsNaN'];
-const TO_INT64 = ['Shape', 'Size', 'ArgMax', 'ArgMin'];
-
-function dtypeWithoutDims(op: string, inputs: readonly (Value | null)[], attributes: Attributes): OnnxDType {
-  if (TO_BOOL.includes(op)) return 'bool';
-  if (TO_INT64.includes(op)) return 'int64';
-  if (op === 'Cast') return DTYPE_NUMBERS[attributes.to as number];
-  return inputs[op === 'Where' ? 1 : 0]!.dtype;
-}

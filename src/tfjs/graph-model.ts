@@ -10,7 +10,7 @@ import { moveNodes } from './graph-moves.ts';
 import { type Node, openReading, type Write } from './graph-node.ts';
 import { reduceNodes } from './graph-reduce.ts';
 import { Refusals } from './refusals.ts';
-import { dtypeOf, type ReadOptions, type TfjsTensor, tensorOf } from './tensorflow.ts';
+import { dtypeOf, type GraphReadOptions, type TfjsTensor, tensorOf } from './tensorflow.ts';
 
 type GraphModel = import('@tensorflow/tfjs').GraphModel;
 
@@ -56,13 +56,14 @@ interface Executor {
  * Nodes keep their names; convolutions, pools and norms of images stand between Transposes, since ONNX's have channels
  * first.
  *
- * @param options `logits` leaves out a softmax that an output ends in
+ * @param options `logits` leaves out a softmax that an output ends in; `outputs` names tensors to end in instead of the
+ *   model's, so that what comes after them (a loop, a sorting) need have no counterpart
  * @throws LloydError naming every node that has no counterpart, with its operation and the reason
  * @example
  * const model = await fromGraphModel(await tf.loadGraphModel('https://example.org/model.json'));
  * model.graph.inputs; // [{ name: 'image', dtype: 'float32', shape: ['batch', 224, 224, 3] }]
  */
-export async function fromGraphModel(model: GraphModel, options: ReadOptions = {}): Promise<Model> {
+export async function fromGraphModel(model: GraphModel, options: GraphReadOptions = {}): Promise<Model> {
   const { executor } = (model ?? {}) as unknown as { executor?: Executor };
   check(
     executor?.graph,
@@ -70,7 +71,7 @@ export async function fromGraphModel(model: GraphModel, options: ReadOptions = {
     model,
     'fromLayersModel takes a LayersModel',
   );
-  const outputs = outputsOf(executor);
+  const outputs = options.outputs ? chosen(executor, options.outputs) : outputsOf(executor);
   const declared = new Set(signed(executor._signature?.inputs).map(nameOf));
   const isInput = ({ op, name }: Node) =>
     op === 'Placeholder' || (op === 'PlaceholderWithDefault' && declared.has(name));
@@ -81,7 +82,11 @@ export async function fromGraphModel(model: GraphModel, options: ReadOptions = {
   );
   const unnamed = order.find(({ name, op }) => typeof name !== 'string' || typeof op !== 'string');
   check(!unnamed, 'every node must have a name and an operation', unnamed && [unnamed.name, unnamed.op]);
-  const refusals = new Refusals('graph-model', 'node');
+  const refusals = new Refusals(
+    'graph-model',
+    'node',
+    'name tensors before them as outputs, or replace them',
+  );
   const constants = new Map<Node, OnnxTensor>();
   for (const node of order) {
     const tensor = weight(node);
@@ -107,7 +112,7 @@ interface Found {
   isInput(node: Node): boolean;
   constants: ReadonlyMap<Node, OnnxTensor>;
   refusals: Refusals;
-  options: ReadOptions;
+  options: GraphReadOptions;
 }
 
 function read(order: readonly Node[], found: Found): Model {
@@ -127,6 +132,7 @@ function read(order: readonly Node[], found: Found): Model {
     check(value, `it must have an input ${reference}`, `${values.get(name)?.length ?? 0} outputs of ${name}`);
     return value;
   };
+  const isRead = (node: Node) => values.has(node.name) || constants.has(node);
   const idle = dilatedOf(order, found);
   for (const node of order) {
     if (isInput(node) || constants.has(node)) continue;
@@ -138,7 +144,8 @@ function read(order: readonly Node[], found: Found): Model {
       );
       continue;
     }
-    if (node.inputs.some((input) => refusals.has(input))) {
+    // In a loop a node's inputs may come after it.
+    if (node.inputs.some((input) => refusals.has(input) || (reached.has(input) && !isRead(input)))) {
       refusals.skip(node);
       continue;
     }
@@ -198,6 +205,20 @@ function outputsOf({ graph, _signature }: Executor): Found['outputs'] {
   });
   if (named.length > 0) return named;
   return graph.outputs.map((node) => ({ name: node.name, reference: node.name, node }));
+}
+
+/** Tensors of the network that somebody asks for. */
+function chosen({ graph }: Executor, references: readonly string[]): Found['outputs'] {
+  check(
+    Array.isArray(references) && references.length > 0 && references.every((own) => typeof own === 'string'),
+    'outputs must be names of tensors: node or node:1',
+    references,
+  );
+  return references.map((reference) => {
+    const node = Object.hasOwn(graph.nodes, nameOf(reference)) ? graph.nodes[nameOf(reference)] : undefined;
+    check(node, 'an output must be a node of the model', reference);
+    return { name: reference, reference, node };
+  });
 }
 
 /** The nodes that outputs depend on, each after its inputs. */

@@ -1,4 +1,6 @@
 import { check } from '../gpu/errors.ts';
+import { stridesOf } from '../graph/ops/layout.ts';
+import { sizeOf } from '../graph/ops/tensors.ts';
 import { fromWords } from '../graph/ops/value.ts';
 import { TO_THE_END, type Value } from './graph-builder.ts';
 import { ofOneType, type Reading, rawInteger, type Write } from './graph-node.ts';
@@ -22,11 +24,11 @@ const pack: Write = (r) => {
   const count = r.node.inputs.filter(({ op }) => op !== 'NoOp').length;
   const axis = r.attribute('axis', 0);
   const values = ofOneType(r, r.inputs(0, count));
-  const rank = values[0].dims?.length;
+  const { rank } = values[0];
   const whole = values.map((value, i) => {
     const own = `${name}/${i}`;
     // tfjs takes [1] beside a scalar.
-    const alike = rank === 0 && value.dims?.length ? b.reshape(`${own}/scalar`, value, []) : value;
+    const alike = rank === 0 && value.rank !== 0 ? b.reshape(`${own}/scalar`, value, []) : value;
     if (alike.exact && alike.data && axis >= 0) {
       return b.reshape(`${own}/packed`, alike, alike.dims!.toSpliced(axis, 0, 1));
     }
@@ -146,6 +148,52 @@ const gather =
     return r.b.add('Gather', r.name, [r.input(0), r.b.cast(`${r.name}/at`, r.input(1), 'int32')], { axis });
   };
 
+/** Elements by lists of positions: of all the dimensions that a list is about one is made, and one position. */
+const gatherNd: Write = (r) => {
+  const { b, name } = r;
+  const [x, at] = [r.input(0), b.cast(`${name}/at`, r.input(1), 'int32')];
+  const depth = at.dims?.at(-1);
+  check(depth, 'how long its lists of positions are must be known', depth ?? 'a computed shape');
+  const rank = b.rank(x);
+  check(depth <= rank, `its lists of positions must not be longer than ${rank}`, depth);
+  const sizes = Array.from({ length: rank }, (_, axis) => b.size(`${name}/size/${axis}`, x, axis));
+  const flat = b.add('Reshape', `${name}/flat`, [x, b.list(`${name}/rows`, [-1, ...sizes.slice(depth)])]);
+  const one = b.integers(`${name}/one`, [1]);
+  const strides: Value[] = [one];
+  for (let axis = depth - 1; axis > 0; axis--) {
+    strides.unshift(b.add('Mul', `${name}/stride/${axis}`, [strides[0], sizes[axis]]));
+  }
+  const steps = b.cast(`${name}/steps`, b.list(`${name}/strides`, strides), 'int32');
+  const places = b.reduce(
+    'ReduceSum',
+    `${name}/places`,
+    b.add('Mul', `${name}/moved`, [at, steps]),
+    [-1],
+    false,
+  );
+  return b.add('Gather', name, [flat, places], { axis: 0 });
+};
+
+/** What is spread over zeros, or another number, at constant positions: of it and that number every element is gathered. */
+const sparseToDense: Write = (r) => {
+  const { b, name } = r;
+  const [indices, dims] = [r.numbers(0, 'positions'), r.numbers(1, 'shape')];
+  const [values, fallback] = ofOneType(r, r.inputs(2, 2));
+  const count = indices.length / dims.length;
+  const strides = stridesOf(dims);
+  const sources = new Int32Array(sizeOf(dims)).fill(count);
+  for (let i = 0; i < count; i++) {
+    const place = strides.reduce((sum, stride, axis) => sum + stride * indices[i * dims.length + axis], 0);
+    check(place >= 0 && place < sources.length, `its positions must lie in [${dims}]`, place);
+    sources[place] = i;
+  }
+  const given = b.add('Expand', `${name}/given`, [values, b.integers(`${name}/count`, [count])]);
+  const last = b.reshape(`${name}/last`, fallback, [1]);
+  const all = b.add('Concat', `${name}/all`, [given, last], { axis: 0 });
+  const from = b.constant(`${name}/from`, { dtype: 'int32', dims, data: sources });
+  return b.add('Gather', name, [all, from], { axis: 0 });
+};
+
 const reverse: Write = (r) => {
   const given = r.numbers(1, 'axes');
   const flags = r.node.op === 'Reverse';
@@ -255,6 +303,7 @@ export const moveNodes: Readonly<Record<string, Write>> = {
   ...{ ConcatV2: concat(false), Concat: concat(true), Pack: pack, Unpack: unpack },
   ...{ Split: split, SplitV: splitV, Slice: slice, Pad: padded, PadV2: padded, MirrorPad: padded },
   ...{ Reshape: reshape, Transpose: transpose, Gather: gather(false), GatherV2: gather(true) },
+  ...{ GatherNd: gatherNd, SparseToDense: sparseToDense },
   ...{ Reverse: reverse, ReverseV2: reverse, OneHot: oneHot },
   Squeeze: (r) => {
     const axes = r.attribute<number[]>('axis', []);

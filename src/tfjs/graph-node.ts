@@ -12,7 +12,7 @@ export interface Node {
   attrParams: Record<string, { value?: unknown } | undefined>;
   rawAttrs?: Record<
     string,
-    { i?: string | number; list?: { i?: (string | number)[] }; s?: unknown } | undefined
+    { i?: string | number; f?: number; list?: { i?: (string | number)[] }; s?: unknown } | undefined
   >;
 }
 
@@ -73,6 +73,11 @@ function rawText(node: Node, key: string): string | null {
   const text = node.rawAttrs?.[key]?.s;
   if (typeof text === 'string') return atob(text);
   return text ? String.fromCharCode(...(text as Uint8Array)) : null;
+}
+
+/** A float that tfjs's own table of attributes leaves out for some operations. */
+export function rawFloat(node: Node, key: string): number | null {
+  return node.rawAttrs?.[key]?.f ?? null;
 }
 
 /** An integer that tfjs's own table of attributes leaves out. */

@@ -54,7 +54,7 @@ export async function fromLayersModel(model: LayersModel, options: ReadOptions =
   );
   const { name, inputs, outputs } = container;
   const b = new GraphBuilder(name);
-  const refusals = new Refusals(name, 'layer');
+  const refusals = new Refusals(name, 'layer', 'make a model that ends before them, or replace them');
   const given = inputs.map(({ sourceLayer, shape, dtype }) =>
     b.input(sourceLayer.name, dtypeOf(sourceLayer.name, dtype), shape),
   );

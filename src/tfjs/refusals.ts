@@ -15,6 +15,7 @@ export class Refusals {
   constructor(
     private readonly network: string,
     private readonly what: 'node' | 'layer',
+    private readonly cure: string,
   ) {}
 
   has(node: object): boolean {
@@ -64,7 +65,7 @@ export class Refusals {
     throw new LloydError(
       `${network}: every ${what} must have a counterpart; ${reasons.length} of ${total} have none: ${reasons.join('; ')}`,
       undefined,
-      'cut the network before them, or replace them',
+      this.cure,
     );
   }
 }

@@ -9,6 +9,12 @@ export interface ReadOptions {
   logits?: boolean;
 }
 
+/** How a graph model is left. */
+export interface GraphReadOptions extends ReadOptions {
+  /** Tensors to end in, `node` or `node:1`, in place of the model's outputs: what only those need is read. */
+  outputs?: readonly string[];
+}
+
 /** What tfjs calls a dtype, as ONNX does; tfjs holds 64-bit and narrower integers as int32 already. */
 export function dtypeOf(name: string, dtype: unknown): 'float32' | 'int32' | 'bool' {
   if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype;

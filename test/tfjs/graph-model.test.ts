@@ -350,6 +350,21 @@ describe('names, inputs and outputs', () => {
     expect(model.graph.outputs).toEqual(['halves:1']);
   });
 
+  test('tensors to end in, before what has no counterpart', async () => {
+    const g = graphDef('image', [-1, 8]);
+    g.node('Split', 'halves', [g.constant('axis', [], Int32Array.of(1)), 'image'], { num_split: 2 });
+    const r = g.node('Relu', 'r', ['halves:1']);
+    g.node('TopKV2', 'best', [r, g.constant('k', [], Int32Array.of(3))]);
+    const model = await g.load({ tf });
+    await expect(fromGraphModel(model)).rejects.toThrow(/TopKV2.*name tensors before them as outputs/);
+    const { graph } = await fromGraphModel(model, { outputs: ['r', 'halves:1', 'halves'] });
+    expect(graph.outputs).toEqual(['r', 'halves:1', 'halves']);
+    expect(graph.nodes.map(({ op }) => op)).toEqual(['Split', 'Relu']);
+    await expect(fromGraphModel(model, { outputs: ['none'] })).rejects.toThrow(/must be a node of the model/);
+    await expect(fromGraphModel(model, { outputs: [] })).rejects.toThrow(/outputs must be names of tensors/);
+    await expect(fromGraphModel(model, { outputs: ['halves:2'] })).rejects.toThrow(LloydError);
+  });
+
   test('inputs that no output depends on are none', async () => {
     const g = graphDef('image', [-1, 4]);
     const other = g.input('other', [-1, 7]);

@@ -142,11 +142,41 @@ const transpose: Write = (r) => r.b.transpose(r.name, r.input(0), r.numbers(1, '
 const gather =
   (axisIsGiven: boolean): Write =>
   (r) => {
-    const batchDims = r.attribute('batchDims', 0);
-    check(batchDims === 0, 'its batch dimensions must be 0', batchDims);
+    const { b, name } = r;
+    const [x, at] = [r.input(0), b.cast(`${name}/at`, r.input(1), 'int32')];
     const axis = axisIsGiven && r.has(2) ? r.number(2, 'axis') : 0;
-    return r.b.add('Gather', r.name, [r.input(0), r.b.cast(`${r.name}/at`, r.input(1), 'int32')], { axis });
+    const batches = r.attribute('batchDims', 0);
+    if (batches === 0) return b.add('Gather', name, [x, at], { axis });
+    const rank = b.rank(x);
+    check(
+      axis === batches || axis === batches - rank,
+      'it must gather along the first axis behind its batch dimensions',
+      { axis, batchDims: batches },
+    );
+    return gatherInBatches(r, x, at, batches);
   };
+
+/** Positions that begin anew in every batch, as positions in all of them one after the other. */
+function gatherInBatches({ b, name }: Reading, x: Value, at: Value, batches: number): Value {
+  const sizes = Array.from({ length: b.rank(x) }, (_, axis) => b.size(`${name}/size/${axis}`, x, axis));
+  const shape = (key: string, parts: (number | Value)[]) => b.list(`${name}/${key}`, parts);
+  const flat = b.add('Reshape', `${name}/flat`, [x, shape('rows', [-1, ...sizes.slice(batches + 1)])]);
+  const count = sizes
+    .slice(0, batches)
+    .reduce(
+      (all, size, i) => b.add('Mul', `${name}/count/${i}`, [all, size]),
+      b.integers(`${name}/one`, [1]),
+    );
+  const scalars = [b.scalar(`${name}/zero`, 0, 'int64'), b.squeeze(`${name}/end`, count, [0])];
+  const batch = b.add('Range', `${name}/batch`, [...scalars, b.scalar(`${name}/step`, 1, 'int64')]);
+  const starts = b.add('Mul', `${name}/starts`, [batch, sizes[batches]]);
+  const ones = Array.from({ length: b.rank(at) - batches }, () => 1);
+  const spread = b.add('Reshape', `${name}/spread`, [
+    b.cast(`${name}/starts`, starts, 'int32'),
+    shape('batches', [...sizes.slice(0, batches), ...ones]),
+  ]);
+  return b.add('Gather', name, [flat, b.add('Add', `${name}/places`, [at, spread])], { axis: 0 });
+}
 
 /** Elements by lists of positions: of all the dimensions that a list is about one is made, and one position. */
 const gatherNd: Write = (r) => {

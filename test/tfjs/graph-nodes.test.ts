@@ -395,6 +395,31 @@ describe('moves', () => {
       ];
     });
   });
+  test('GatherV2 in batches', async () => {
+    await check(({ node, x, int, g }) => {
+      const at = g.input('at', [-1, 5], 'DT_INT32');
+      const more = g.input('more', [-1, 3, 2], 'DT_INT32');
+      return [
+        node(
+          'GatherV2',
+          [node('Pad', [x, g.constant('p', [4, 2], Int32Array.of(0, 0, 0, 1, 0, 0, 0, 0))]), at, int(1)],
+          {
+            batch_dims: 1,
+          },
+        ),
+        node('GatherV2', [x, more, int(2)], { batch_dims: 2 }),
+      ];
+    });
+  });
+  test('Select of the first version takes one condition a row', async () => {
+    const t = tools([2, 3]);
+    t.node('Select', [t.g.input('rows', [2], 'DT_BOOL'), t.x, t.node('Neg', [t.x])]);
+    const model = await fromGraphModel(await t.g.load({ tf }));
+    const x = { dtype: 'float32', dims: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) } as const;
+    const picked = { dtype: 'bool', dims: [2], data: Uint8Array.of(0, 1) } as const;
+    const got = interpretGraph(model, { x, rows: picked });
+    expect(got[model.graph.outputs[0]].data).toEqual(Float32Array.of(-1, -2, -3, 4, 5, 6));
+  });
   test('SparseToDense of constant positions', async () => {
     await check(({ node, x, ints, float }) => [
       node('SparseToDense', [
@@ -664,6 +689,55 @@ describe('images', () => {
       ({ node, x }) => node('DepthToSpace', [x], { block_size: 2, data_format: 'NHWC' }),
       [-1, 3, 2, 12],
     );
+  });
+  test('SpaceToDepth undoes DepthToSpace', async () => {
+    const t = tools([-1, 3, 2, 8]);
+    const deep = t.node('DepthToSpace', [t.x], { block_size: 2, data_format: 'NHWC' });
+    t.node('SpaceToDepth', [deep], { block_size: 2, data_format: 'NHWC' });
+    const model = await fromGraphModel(await t.g.load({ tf }));
+    const data = random.floats(96, 1);
+    const got = interpretGraph(model, { x: { dtype: 'float32', dims: [2, 3, 2, 8], data } });
+    expect(got[model.graph.outputs[0]]).toMatchObject({ dims: [2, 3, 2, 8], data });
+  });
+  test('channels first are what channels last are, transposed', async () => {
+    const made = ['NHWC', 'NCHW'].map(async (data_format) => {
+      const order = (list: number[]) => (data_format === 'NHWC' ? list : [0, 3, 1, 2].map((at) => list[at]));
+      const own = (stride: number) => ({ strides: order([1, stride, stride, 1]), data_format });
+      const t = tools(order([-1, 6, 5, 2]));
+      const { g } = t;
+      const constant = (name: string, dims: number[]) =>
+        g.constant(name, dims, seeded(dims.length + dims.at(-1)!).floats(sizeOf(dims), 0.5));
+      let x = g.node('Conv2D', 'c', ['x', constant('w', [3, 2, 2, 4])], {
+        ...own(2),
+        padding: 'EXPLICIT',
+        explicit_paddings: order([0, 2, 4, 6]).flatMap((at) => [0, 0, 1, 2, 0, 1, 0, 0].slice(at, at + 2)),
+        dilations: [1, 1, 1, 1],
+      });
+      x = g.node('BiasAdd', 'b', [x, constant('bias', [4])], { data_format });
+      x = g.node(
+        'FusedBatchNormV3',
+        'n',
+        [x, 's', 'o', 'm', 'v'].map((name, i) => (i === 0 ? name : constant(name, [4]))),
+        {
+          epsilon: { float: 3 },
+          data_format,
+        },
+      );
+      x = g.node('DepthToSpace', 'd', [x], { block_size: 2, data_format });
+      x = g.node('AvgPool', 'a', [x], { ...own(2), ksize: order([1, 3, 2, 1]), padding: 'SAME' });
+      return fromGraphModel(await g.load({ tf }));
+    });
+    const [last, first] = await Promise.all(made);
+    const x = tf.tensor4d(random.floats(120, 1), [2, 6, 5, 2]);
+    const run = (model: typeof last, own: tf.Tensor) => {
+      const input = { dtype: 'float32', dims: own.shape, data: own.dataSync() as Float32Array } as const;
+      const { dims, data } = interpretGraph(model, { x: input }).a;
+      return tf.tensor(data as Float32Array, [...dims]);
+    };
+    const [want, got] = [run(last, x), run(first, x.transpose([0, 3, 1, 2]))];
+    expect([...got.transpose([0, 2, 3, 1]).dataSync()]).toEqual([...want.dataSync()]);
+    expect(operatorsOf(last).filter((op) => op === 'Transpose')).toHaveLength(8);
+    expect(operatorsOf(first)).not.toContain('Transpose');
   });
   test('LRN', async () => {
     await check(

@@ -27,3 +27,4 @@ export {
   type TfjsWebgpuModule,
   tensorToBuffer,
 } from './share-device.ts';
+export type { GraphReadOptions, ReadOptions } from './tensorflow.ts';

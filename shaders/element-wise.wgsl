@@ -64,6 +64,7 @@ fn unary(x: f32) -> f32 {
     case 27u: { return sin_of(x, 0); }
     case 28u: { return sin_of(x, 1); } // cos
     case 29u: { return x * sigmoid_of(x * p); } // swish
+    case 30u: { return atan_of(x); }
     default: { return x; }
   }
 }

@@ -150,6 +150,24 @@ fn pow_of(x: f32, y: f32) -> f32 {
   return select(result, -result, odd);
 }
 
+// Up to tan(pi / 8) a polynomial; beyond it the angle is less than pi / 4 or pi / 2 by one that is so small.
+fn atan_of(x: f32) -> f32 {
+  let size = abs(x);
+  var r = size;
+  var turned = 0.0;
+  if (size > 2.41421356) {
+    r = -1.0 / size;
+    turned = 1.57079633;
+    if (is_infinite(x)) { r = 0.0; }
+  } else if (size > 0.41421356) {
+    r = (size - 1.0) / (size + 1.0);
+    turned = 0.78539816;
+  }
+  let z = r * r;
+  let p = (((8.05374449538e-2 * z - 1.38776856032e-1) * z + 1.99777106478e-1) * z - 3.33329491539e-1) * z * r + r;
+  return select(turned + p, -turned - p, x < 0.0);
+}
+
 // The sine of x + quarters * pi / 2.
 fn sin_of(x: f32, quarters: i32) -> f32 {
   if (is_nan(x) || is_infinite(x)) { return from_bits(0x7fc00000u); }

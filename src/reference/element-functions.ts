@@ -63,6 +63,7 @@ export const unaryFunctions: Readonly<Record<number, (x: number, p: number, q: n
   26: Math.sign,
   27: Math.sin,
   28: Math.cos,
+  30: Math.atan,
   29: (x, p) => x * sigmoid(x * p),
 };
 

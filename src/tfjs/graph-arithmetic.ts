@@ -120,6 +120,26 @@ const hyperbolic =
     return b.add('Mul', name, [b.add(op, `${name}/both`, [up, down]), b.scalar(`${name}/half`, 0.5)]);
   };
 
+/** The angle of a point: of its smaller coordinate by its larger one, mirrored into the right eighth of a turn. */
+const angle: Write = (r) => {
+  const { b, name } = r;
+  const [y, x] = r.inputs(0, 2).map((value, i) => b.cast(`${name}/${i}`, value, 'float32'));
+  const [height, width] = [y, x].map((value, i) => b.add('Abs', `${name}/size/${i}`, [value]));
+  const zero = b.scalar(`${name}/zero`, 0);
+  const longer = b.add('Max', `${name}/longer`, [height, width]);
+  const slope = b.add('Div', `${name}/slope`, [b.add('Min', `${name}/shorter`, [height, width]), longer]);
+  const none = b.add('Equal', `${name}/none`, [longer, zero]);
+  let turn = b.add('Atan', `${name}/eighth`, [b.add('Where', `${name}/ratio`, [none, zero, slope])]);
+  const mirrored = (key: string, condition: Value, from: number) => {
+    const other = b.add('Sub', `${name}/${key}/other`, [b.scalar(`${name}/${key}/whole`, from), turn]);
+    turn = b.add('Where', `${name}/${key}`, [condition, other, turn]);
+  };
+  mirrored('steep', b.add('Greater', `${name}/is-steep`, [height, width]), Math.PI / 2);
+  mirrored('left', b.add('Less', `${name}/is-left`, [x, zero]), Math.PI);
+  mirrored('below', b.add('Less', `${name}/is-below`, [y, zero]), 0);
+  return turn;
+};
+
 const againstInfinity =
   (op: 'Equal' | 'Less'): Write =>
   (r) => {
@@ -220,7 +240,7 @@ export const arithmeticNodes: Readonly<Record<string, Write>> = {
   ...{ Sign: unary('Sign', { integers: true }), LogicalNot: unary('Not', { integers: true }) },
   ...{ Exp: unary('Exp'), Log: unary('Log'), Sqrt: unary('Sqrt'), Reciprocal: unary('Reciprocal') },
   ...{ Floor: unary('Floor'), Ceil: unary('Ceil'), Round: unary('Round'), Sin: unary('Sin') },
-  ...{ Cos: unary('Cos'), Erf: unary('Erf'), IsNan: unary('IsNaN') },
+  ...{ Atan: unary('Atan'), Atan2: angle, Cos: unary('Cos'), Erf: unary('Erf'), IsNan: unary('IsNaN') },
   ...{ IsInf: againstInfinity('Equal'), IsFinite: againstInfinity('Less') },
   ...{ Log1p: withOne('Add', 'Log', 'before'), Expm1: withOne('Sub', 'Exp', 'after') },
   ...{ Sinh: hyperbolic('Sub'), Cosh: hyperbolic('Add') },

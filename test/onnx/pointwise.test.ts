@@ -35,6 +35,7 @@ const UNARY: [OperatorName, Attributes?][] = [
   ['Selu', { alpha: 1.5, gamma: 0.5 }],
   ['ThresholdedRelu', { alpha: 0.5 }],
   ['Gelu', { approximate: 'tanh' }],
+  ['Atan'],
 ];
 
 describe('against ONNX Runtime', () => {

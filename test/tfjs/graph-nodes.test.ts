@@ -43,7 +43,7 @@ async function check(build: Build, shape?: number[], sizes: Sizes = {}) {
 
 describe('functions of each element', () => {
   const any =
-    'Abs Neg Exp Floor Ceil Round Sign Sin Cos Tan Sinh Cosh Erf Tanh Sigmoid Softplus Relu Relu6 Elu Selu';
+    'Abs Neg Exp Floor Ceil Round Sign Sin Cos Tan Atan Sinh Cosh Erf Tanh Sigmoid Softplus Relu Relu6 Elu Selu';
   test.each(`${any} Square Softmax LogSoftmax Expm1 Identity`.split(' '))('%s', async (op) => {
     await check(({ node, x }) => node(op, [x]), undefined, { draw: (own) => own.next() * 8 - 4 });
   });
@@ -124,6 +124,9 @@ describe('functions of two', () => {
         ];
       });
     }
+  });
+  test('Atan2 in every eighth of a turn', async () => {
+    await check(({ node, x, y }) => node('Atan2', [x, y()]), [4, 40], { draw: (own) => own.integer(-4, 4) });
   });
   test('DivNoNan by zero is zero', async () => {
     await check(({ node, x, y }) => node('DivNoNan', [x, node('Floor', [y()])]));

@@ -226,6 +226,7 @@ export const pointwiseOperators = {
   Sqrt: unary('sqrt'),
   Sin: unary('sin', { since: 7 }),
   Cos: unary('cos', { since: 7 }),
+  Atan: unary('atan', { since: 7 }),
   Abs: unary('abs', { dtypes: NUMBERS }),
   Neg: unary('neg', { dtypes: [...FLOATS, ...SIGNED] }),
   Sign: unary('sign', { since: 9, dtypes: NUMBERS }),

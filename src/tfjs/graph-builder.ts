@@ -141,7 +141,10 @@ export class GraphBuilder {
     keepdims: boolean,
   ): Value {
     const list = axes && ('name' in axes ? axes : this.integers(`${name}/axes`, axes));
-    return this.add(op, name, list ? [value, list] : [value], { keepdims: Number(keepdims) });
+    // Over an image's pixels it is a pool, which keeps them as one.
+    const pools = !keepdims && value.rank === 4 && Array.isArray(axes) && isSpatial(axes);
+    const made = this.add(op, name, list ? [value, list] : [value], { keepdims: Number(keepdims || pools) });
+    return pools ? this.squeeze(`${name}/squeezed`, made, axes) : made;
   }
 
   /** One size of a value, as a list of one int64. */
@@ -177,5 +180,9 @@ export class GraphBuilder {
     return nameOutputs(model, ends, { ...options, titles: this.titles, name: this.name });
   }
 }
+
+/** Height and width, wherever channels are. */
+const isSpatial = (axes: readonly number[]) =>
+  ['1,2', '2,3'].includes(`${axes.map((axis) => (axis < 0 ? axis + 4 : axis)).sort()}`);
 
 const wholeIf = (dtype: OnnxDType) => (value: number) => (dtype === 'float32' ? value : Math.trunc(value));

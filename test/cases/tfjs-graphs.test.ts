@@ -1,9 +1,9 @@
 // Graphs as converters write them, against tfjs on the CPU.
 import * as tf from '@tensorflow/tfjs';
+import { compile } from 'lloyd';
 import { fromGraphModel } from 'lloyd/tfjs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { graphDef } from '../support/graph-def.ts';
-import { compile, sessions } from '../support/graph-sessions.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 import { graphAsTfjs } from '../support/tfjs-witness.ts';
 import { furthest } from './networks.ts';
@@ -226,7 +226,7 @@ describe('computed as tfjs does', () => {
   });
 });
 
-sessions('computed as tfjs does, in sessions', () => {
+describe('computed as tfjs does, in sessions', () => {
   const gpu = useRuntime();
   test.each(Object.keys(cases))('%s', async (name) => {
     const { shape } = cases[name];
@@ -235,7 +235,9 @@ sessions('computed as tfjs does, in sessions', () => {
     const x = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random.next());
     const want = (graph.predict(tf.tensor(x, shape)) as tf.Tensor).dataSync() as Float32Array;
     const session = await compile(gpu.runtime, await fromGraphModel(graph), { batch: 1 });
-    const got = (await session.run(x)) as Float32Array;
+    const [input, output] = [session.inputs[0].name, session.outputs[0].name];
+    const outputs = await session.run({ [input]: { dtype: 'float32', dims: shape, data: x } });
+    const got = outputs[output].data as Float32Array;
     session.destroy();
     expect(got.length).toBe(want.length);
     expect(furthest(got, want)).toBeLessThan(1e-4);

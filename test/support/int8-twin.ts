@@ -1,5 +1,5 @@
 import { type ConvLayer, fuseGraph, type PlainLayer } from '../../src/model/fuse.ts';
-import { imageModel } from '../../src/model/graph.ts';
+import type { Model } from '../../src/model/graph.ts';
 import type { ActivationQparams, QuantizedModel } from '../../src/model/quantized-model.ts';
 import { addInt8Reference } from '../../src/reference/add-int8.ts';
 import { averagePool2dInt8 } from '../../src/reference/average-pool2d-int8.ts';
@@ -13,9 +13,9 @@ import { requantizeReference, roundHalfEven } from '../../src/reference/requanti
 /** The logits of an integer-only model, layer by layer by the CPU twins of its kernels. */
 export function int8Logits(quantized: QuantizedModel, images: Uint8Array | Float32Array): Float32Array {
   const { model, activations, requantize } = quantized;
-  const { input } = imageModel(model, 'a twin').graph;
+  const input = imageInput(model);
   const layers = fuseGraph(model).layers.filter((layer) => layer.kind !== 'operator');
-  const batch = images.length / (input.height * input.width * input.channels);
+  const batch = images.length / input.size;
   const floats = images instanceof Float32Array ? images : Float32Array.from(images, (pixel) => pixel / 255);
   const { scale: step, zeroPoint } = activations.get(input.name)!;
   const layout = { axisSize: 1, axisStride: floats.length };
@@ -49,6 +49,16 @@ export function int8Logits(quantized: QuantizedModel, images: Uint8Array | Float
   }
   const y = activations.get(last.output)!;
   return Float32Array.from(codes.get(last.output)!, (code) => Math.fround((code - y.zeroPoint) * y.scale));
+}
+
+/** A network's one input: its name, and how many values an image has. */
+function imageInput(model: Model): { name: string; size: number } {
+  if ('inputs' in model.graph) {
+    const [{ name, shape }] = model.graph.inputs;
+    return { name, size: shape.slice(1).reduce((size: number, dim) => size * Number(dim), 1) };
+  }
+  const { name, height, width, channels } = model.graph.input;
+  return { name, size: height * width * channels };
 }
 
 type Output = ActivationQparams & { low: number; high: number };

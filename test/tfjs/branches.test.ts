@@ -2,8 +2,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { logitSqnrDb } from '../../src/model/metrics.ts';
+import { quantizeModel } from '../../src/model/precision.ts';
+import { compile } from '../../src/model/session.ts';
 import { fromLayersModel } from '../../src/tfjs/index.ts';
-import { compile, quantizeModel, sessions } from '../support/graph-sessions.ts';
 import { int8Logits } from '../support/int8-twin.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 import { layersAsTfjs } from '../support/tfjs-witness.ts';
@@ -100,7 +101,7 @@ describe('what tfjs computes', () => {
   });
 });
 
-sessions('sessions of networks that branch', () => {
+describe('sessions of networks that branch', () => {
   const gpu = useRuntime();
   for (const [name, build] of Object.entries(networks)) {
     test(name, async () => {

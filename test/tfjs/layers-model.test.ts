@@ -4,9 +4,10 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { LloydError } from '../../src/gpu/errors.ts';
 import { interpretGraph } from '../../src/graph/interpret.ts';
 import { logitSqnrDb } from '../../src/model/metrics.ts';
+import { quantizeModel } from '../../src/model/precision.ts';
+import { compile } from '../../src/model/session.ts';
 import { fromGraphModel, fromLayersModel } from '../../src/tfjs/index.ts';
 import { furthest } from '../cases/networks.ts';
-import { compile, quantizeModel, sessions } from '../support/graph-sessions.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 import { layersAsTfjs, operatorsOf } from '../support/tfjs-witness.ts';
 
@@ -527,7 +528,7 @@ describe('what has no counterpart is one clear error', () => {
   });
 });
 
-sessions('sessions of layers models', () => {
+describe('sessions of layers models', () => {
   const gpu = useRuntime();
   const IMAGES = 5;
 
@@ -537,7 +538,11 @@ sessions('sessions of layers models', () => {
     const want = (model.predict(tf.tensor(x, [IMAGES, ...dims])) as tf.Tensor).dataSync() as Float32Array;
     const ours = await fromLayersModel(model);
     const session = await compile(gpu.runtime, ours, { batch: 2 });
-    const got = await session.run(x);
+    // Images come channels last, whatever the network's order.
+    const [input, output] = [session.inputs[0].name, session.outputs[0].name];
+    const named = { [input]: { dtype: 'float32', dims: [IMAGES, ...dims], data: x } } as const;
+    const first = model.layers.some((layer) => layer.getConfig().dataFormat === 'channelsFirst');
+    const got = first ? ((await session.run(named))[output].data as Float32Array) : await session.run(x);
     session.destroy();
     expect(got).toHaveLength(want.length);
     expect(Math.hypot(...want)).toBeGreaterThan(0.05);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { LloydError } from '../../src/gpu/errors.ts';
+import { compile } from '../../src/model/session.ts';
 import { bufferToTensor, fromLayersModel, shareDevice, tensorToBuffer } from '../../src/tfjs/index.ts';
-import { compile, sessions } from '../support/graph-sessions.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
@@ -39,7 +39,7 @@ describe('one device for tfjs and us', () => {
   });
 });
 
-sessions('sessions of layers models on the shared device', () => {
+describe('sessions of layers models on the shared device', () => {
   test('a network of convolutions, pools and dense layers computes what tfjs computes', async () => {
     const { runtime } = gpu;
     const { tf } = await shareDevice(runtime);
@@ -104,7 +104,7 @@ describe('fromLayersModel of tensors on the GPU', () => {
     });
     const { graph, parameters } = await fromLayersModel(network, { logits: true });
     const ops = graph.nodes.map(({ op }) => op);
-    expect(ops).toEqual(['Transpose', 'Conv', 'Transpose', 'ReduceMean', 'MatMul', 'Add']);
+    expect(ops).toEqual(['Transpose', 'Conv', 'Transpose', 'ReduceMean', 'Squeeze', 'MatMul', 'Add']);
     const kernel = network.layers.at(-1)!.getWeights()[0];
     const { inputs } = graph.nodes.find(({ op }) => op === 'MatMul')!;
     expect(parameters.get(inputs[1]!)!.data).toEqual(await kernel.data());

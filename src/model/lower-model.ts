@@ -192,7 +192,8 @@ function lowerInput(
     dims.length >= 2 &&
     dims.length <= 4 &&
     axis > 0 &&
-    (dims.length === 4 || axis === dims.length - 1);
+    // Channels are first or last of what is handed in; another order is a copy.
+    (axis === dims.length - 1 || (dims.length === 4 && axis === 1));
   if (!isImage || dims.includes(0)) {
     const port = placement.define(name, plain(dims));
     return { name, dtype, dims, port, images: null };

@@ -1,11 +1,13 @@
 // What the readers of tfjs make, on the host's twins, against tfjs itself on its CPU backend.
 import * as tf from '@tensorflow/tfjs';
 import { expect } from 'vitest';
+import type { Runtime } from '../../src/gpu/runtime.ts';
 import { concreteGraph } from '../../src/graph/concrete.ts';
 import type { GraphModel } from '../../src/graph/graph.ts';
 import { interpretGraph } from '../../src/graph/interpret.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { numbersOf } from '../../src/graph/ops/value.ts';
+import { compile } from '../../src/model/session.ts';
 import { fromGraphModel, fromLayersModel } from '../../src/tfjs/index.ts';
 import { seeded } from './runtime.ts';
 
@@ -17,6 +19,8 @@ export interface Sizes {
   /** Draws an input's values, 0 to 1 unless given. */
   draw?: (random: Random) => number;
   logits?: boolean;
+  /** Where a session of it runs, too, and is held to the host's twins. */
+  runtime?: Runtime;
 }
 
 /** Inputs by name: tfjs's tensors and ours. */
@@ -35,11 +39,37 @@ function drawn(model: GraphModel, { shapes = {}, seed = 4, draw = (r) => r.next(
   });
 }
 
+/** A network of these alone computes nothing, which sessions refuse. */
+const VIEWS = ['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose'];
+
+async function inSession(
+  runtime: Runtime,
+  model: GraphModel,
+  inputs: ReturnType<typeof drawn>,
+  twins: Record<string, OnnxTensor>,
+): Promise<void> {
+  const shapes = Object.fromEntries(inputs.map(({ name, ours }) => [name, ours.dims]));
+  const session = await compile(runtime, model, { shapes });
+  const got = await session.run(Object.fromEntries(inputs.map(({ name, ours }) => [name, ours])));
+  session.destroy();
+  for (const name of model.graph.outputs) {
+    expect([name, got[name].dtype, got[name].dims]).toEqual([name, twins[name].dtype, twins[name].dims]);
+    const [own, other] = [numbersOf(got[name]), numbersOf(twins[name])];
+    const scale = Math.max(...other.map(Math.abs).filter(Number.isFinite), 1e-30);
+    const at = own.findIndex((x, i) => !Object.is(x, other[i]) && !(Math.abs(x - other[i]) / scale < 1e-4));
+    expect(at < 0 ? null : [name, at, own[at], other[at]]).toBe(null);
+  }
+}
+
 /** Holds every output to tfjs's: shape, dtype, values within 1e-4 of the largest. */
 async function compared(model: GraphModel, theirs: (inputs: tf.NamedTensorMap) => tf.Tensor[], sizes: Sizes) {
   const inputs = drawn(model, sizes);
   const want = theirs(Object.fromEntries(inputs.map(({ name, theirs: own }) => [name, own])));
   const got = interpretGraph(model, Object.fromEntries(inputs.map(({ name, ours }) => [name, ours])));
+  const computes = concreteGraph(model, {
+    shapes: Object.fromEntries(inputs.map(({ name, ours }) => [name, ours.dims])),
+  }).nodes.some(({ op }) => !VIEWS.includes(op));
+  if (sizes.runtime && computes) await inSession(sizes.runtime, model, inputs, got);
   const outputs = model.graph.outputs.map((name) => got[name]);
   expect(outputs.map(({ dims }) => dims)).toEqual(want.map(({ shape }) => shape));
   expect(outputs.map(({ dtype }) => (dtype === 'int64' ? 'int32' : dtype))).toEqual(want.map((t) => t.dtype));

@@ -1,12 +1,14 @@
-// Every TensorFlow operation that the reader takes, a graph each, held to what tfjs computes of it on its CPU backend.
+// Every TensorFlow operation that the reader takes, a graph each, held to what tfjs computes of it on its CPU backend, by the
+// host's twins and in sessions.
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { interpretGraph } from '../../src/graph/interpret.ts';
 import { fromGraphModel } from '../../src/tfjs/index.ts';
 import { graphDef } from '../support/graph-def.ts';
-import { seeded } from '../support/runtime.ts';
+import { seeded, useRuntime } from '../support/runtime.ts';
 import { graphAsTfjs, operatorsOf, type Sizes } from '../support/tfjs-witness.ts';
 
+const gpu = useRuntime();
 const random = seeded(19);
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -38,7 +40,11 @@ type Build = (t: Tools) => unknown;
 async function check(build: Build, shape?: number[], sizes: Sizes = {}) {
   const t = tools(shape);
   build(t);
-  return graphAsTfjs(await t.g.load({ tf }), { draw: (own) => own.next() * 2 - 1, ...sizes });
+  return graphAsTfjs(await t.g.load({ tf }), {
+    draw: (own) => own.next() * 2 - 1,
+    runtime: gpu.runtime,
+    ...sizes,
+  });
 }
 
 describe('functions of each element', () => {

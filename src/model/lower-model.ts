@@ -135,7 +135,7 @@ export async function lowerFused(
 export function integerLayers({ layers, root }: FusedGraph, quantized: QuantizedModel | null): Set<Layer> {
   if (quantized?.method !== 'linear') return new Set();
   const known = (name: string) => quantized.activations.has(root(name));
-  return new Set(
+  const integers = new Set(
     layers.filter((layer) => {
       if (layer.kind === 'operator') return false;
       if (layer.kind === 'conv2d')
@@ -143,6 +143,13 @@ export function integerLayers({ layers, root }: FusedGraph, quantized: Quantized
       return layer.inputs.every(known) && known(layer.output);
     }),
   );
+  if (quantized.requantize === 'lab') return integers;
+  // A mean that no integer layer reads would only lose by being rounded to a code.
+  const read = new Set([...integers].flatMap((layer) => layerSources(layer).map(root)));
+  for (const layer of integers) {
+    if (layer.kind === 'averagePool' && !read.has(root(layer.output))) integers.delete(layer);
+  }
+  return integers;
 }
 
 /** The values that lie in int8, by the names that their quantization goes by; inputs are not among them. */

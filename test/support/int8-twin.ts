@@ -1,10 +1,12 @@
-import { type ConvLayer, fuseGraph, type PlainLayer } from '../../src/model/fuse.ts';
+import { type ConvLayer, fuseGraph, layerInputs, type PlainLayer } from '../../src/model/fuse.ts';
 import type { Model } from '../../src/model/graph.ts';
 import type { ActivationQparams, QuantizedModel } from '../../src/model/quantized-model.ts';
 import { addInt8Reference } from '../../src/reference/add-int8.ts';
+import { averagePool2d } from '../../src/reference/average-pool2d.ts';
 import { averagePool2dInt8 } from '../../src/reference/average-pool2d-int8.ts';
 import { rescaleReference } from '../../src/reference/concat-int8.ts';
 import { conv2dAccumulators } from '../../src/reference/conv2d-int8.ts';
+import { maxPool2d } from '../../src/reference/max-pool2d.ts';
 import { maxPool2dInt8 } from '../../src/reference/max-pool2d-int8.ts';
 import type { AveragePoolShape } from '../../src/reference/pool-windows.ts';
 import { quantizeLinear } from '../../src/reference/quantize-linear.ts';
@@ -23,18 +25,27 @@ export function int8Logits(quantized: QuantizedModel, images: Uint8Array | Float
     [input.name, Int8Array.from(quantizeLinear(floats, [step], [zeroPoint], layout, -128, 127))],
   ]);
   const last = layers.at(-1)!;
+  // A mean that comes last is of floats, and so is what nobody but it reads.
+  const mean = last.kind === 'averagePool' && requantize !== 'lab' ? last : null;
+  const readers = (name: string) => layers.filter((layer) => layerInputs(layer).includes(name)).length;
+  const isFloat = (layer: ConvLayer) =>
+    requantize !== 'lab' &&
+    (layer === last || (mean !== null && layer.output === mean.inputs[0] && readers(layer.output) === 1));
+  const values = new Map<string, Float32Array>();
   for (const layer of layers) {
     const y = { ...activations.get(layer.output)!, ...bounds(layer, activations.get(layer.output)!) };
     if (layer.kind === 'conv2d') {
       const x = activations.get(layer.input)!;
       const { accumulators, scales } = convolve(quantized, layer, codes.get(layer.input)!, batch);
       const channels = scales.length;
-      if (layer === last && requantize !== 'lab') {
+      if (isFloat(layer)) {
         const scale = scales.map((s) => Math.fround(Math.fround(x.scale) * s));
         const { low, high } = layer;
-        return Float32Array.from(accumulators, (a, i) =>
+        const all = Float32Array.from(accumulators, (a, i) =>
           Math.min(high, Math.max(low, Math.fround(Math.fround(a) * scale[i % channels]))),
         );
+        values.set(layer.output, layer.pool ? maxPool2d(all, fusedPool(layer, batch)) : all);
+        continue;
       }
       const result = Int8Array.from(accumulators, (a, i) =>
         requantizeReference(requantize, a, {
@@ -45,8 +56,17 @@ export function int8Logits(quantized: QuantizedModel, images: Uint8Array | Float
         }),
       );
       codes.set(layer.output, layer.pool ? maxPool2dInt8(result, fusedPool(layer, batch)) : result);
+    } else if (layer === mean) {
+      const [name] = layer.inputs;
+      const x = activations.get(name)!;
+      const floats =
+        values.get(name) ??
+        Float32Array.from(codes.get(name)!, (code) => Math.fround((code - x.zeroPoint) * x.scale));
+      values.set(layer.output, averagePool2d(floats, averageShape(layer, batch)));
     } else codes.set(layer.output, plain(quantized, layer, y, codes, batch));
   }
+  const whole = values.get(last.output);
+  if (whole) return whole;
   const y = activations.get(last.output)!;
   return Float32Array.from(codes.get(last.output)!, (code) => Math.fround((code - y.zeroPoint) * y.scale));
 }
@@ -126,18 +146,22 @@ function plain(
     }
     return Int8Array.from(result);
   }
+  const shape = averageShape(layer, batch);
+  if (layer.kind === 'maxPool') return maxPool2dInt8(inputs[0], shape);
+  const rounding = requantize === 'lab' ? 'truncate' : 'half-to-even';
+  return averagePool2dInt8(inputs[0], shape, qparams[0].zeroPoint, rounding);
+}
+
+function averageShape(layer: PlainLayer, batch: number): AveragePoolShape {
   const [top, left, bottom, right] = layer.pads;
-  const shape: AveragePoolShape = {
+  return {
     ...poolSizes(layer.inputShapes[0], layer.outputShape, layer.kernel, layer.strides, batch),
     padTop: top,
     padLeft: left,
     padBottom: bottom,
     padRight: right,
-    includePad: false,
+    includePad: layer.includePad,
   };
-  if (layer.kind === 'maxPool') return maxPool2dInt8(inputs[0], shape);
-  const rounding = requantize === 'lab' ? 'truncate' : 'half-to-even';
-  return averagePool2dInt8(inputs[0], shape, qparams[0].zeroPoint, rounding);
 }
 
 function fusedPool(layer: ConvLayer, batch: number) {

@@ -248,5 +248,7 @@ function tensorOf(output: LoweredOutput, range: ArrayBuffer): OnnxTensor {
 /** Values of an input that takes no images, as they lie in an array, a word each. */
 function wordsOf({ dtype }: LoweredInput, values: Images): Given {
   const type = wordTypeOf(dtype);
-  return type === 'f32' ? Float32Array.from(values) : WORDS[type].from(values);
+  if (type !== 'f32') return WORDS[type].from(values);
+  // Bytes are pixels, which stand for 0 to 1.
+  return values instanceof Float32Array ? values : Float32Array.from(values, (pixel) => pixel / 255);
 }

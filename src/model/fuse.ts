@@ -119,6 +119,8 @@ export interface FusedGraph {
   root(value: string): string;
   /** Which dimension of a value holds channels, where that is known. */
   axes: ReadonlyMap<string, number>;
+  /** Values that the network itself brings into another order: an input among them is no image that it takes as such. */
+  turned: ReadonlySet<string>;
 }
 
 /** True for the layers whose weights a precision plan is about. */
@@ -140,7 +142,8 @@ export const VIEWS = ['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose',
  *   shape or dtype than the graph's.
  */
 export function fuseGraph(model: Model, options: ConcreteOptions = {}): FusedGraph {
-  const read = concreteGraph(toGraphModel(model), { batch: 1, ...options });
+  const given = toGraphModel(model);
+  const read = concreteGraph(given, { batch: 1, ...options });
   const graph = simplify(sinkTransposes(simplify(read)));
   const values = new Map(graph.values);
   const axes = channelAxes(graph);
@@ -183,7 +186,10 @@ export function fuseGraph(model: Model, options: ConcreteOptions = {}): FusedGra
     for (const layer of located(node, () => createLayers(frame, node, varying, views, roots))) place(layer);
   }
   check(layers.length > 0, `${graph.name}: a network must compute something`, 'its input as output');
-  return { graph: { ...graph, values }, layers, views, root, axes };
+  const turned = new Set(
+    given.graph.nodes.flatMap(({ op, inputs }) => (op === 'Transpose' && inputs[0] ? [inputs[0]] : [])),
+  );
+  return { graph: { ...graph, values }, layers, views, root, axes, turned };
 }
 
 /** The values that a layer reads, in the shapes that they are read in. */

@@ -186,7 +186,7 @@ function readers({ layers, root, graph }: FusedGraph, integers: ReadonlySet<Laye
 }
 
 function lowerInput(
-  { graph, axes }: FusedGraph,
+  { graph, axes, turned }: FusedGraph,
   name: string,
   placement: Placement,
   read: Readers,
@@ -200,7 +200,7 @@ function lowerInput(
     dims.length <= 4 &&
     axis > 0 &&
     // Channels are first or last of what is handed in; another order is a copy.
-    (axis === dims.length - 1 || (dims.length === 4 && axis === 1));
+    (axis === dims.length - 1 || (dims.length === 4 && axis === 1 && !turned.has(name)));
   if (!isImage || dims.includes(0)) {
     const port = placement.define(name, plain(dims));
     return { name, dtype, dims, port, images: null };

@@ -191,6 +191,41 @@ describe('float', () => {
   });
 });
 
+describe('images', () => {
+  const filter = floats([2, 3, 1, 1]);
+  const network = (turned: boolean): GraphModel => {
+    const w = new GraphWriter('order', 17);
+    const x = w.input({ name: 'image', dtype: 'float32', shape: ['batch', 3, 2, 2] });
+    const own = turned ? w.node('Transpose', 'back', [w.node('Transpose', 'to', [x], NHWC)], NCHW) : x;
+    return w.model([w.node('Conv', 'y', [own, w.constant('w', filter)])]);
+  };
+
+  test.each([false, true])('are channels last, unless a network turns them itself (%s)', async (turned) => {
+    const model = network(turned);
+    const image = floats([2, 3, 2, 2]);
+    const nhwc = Float32Array.from({ length: 24 }, (_, i) => {
+      const [n, pixel, c] = [Math.floor(i / 12), Math.floor(i / 3) % 4, i % 3];
+      return image.data[(n * 3 + c) * 4 + pixel] as number;
+    });
+    const session = await compile(gpu.runtime, model, { batch: 2 });
+    const flat = await session.run(turned ? (image.data as Float32Array) : nhwc);
+    const { y } = await session.run({ image });
+    session.destroy();
+    expect(flat).toEqual(y.data);
+    expect(apart(y, interpretGraph(model, { image }).y)).toBeLessThan(1e-6);
+  });
+
+  test('of bytes are pixels for any input', async () => {
+    const w = new GraphWriter('pixels', 17);
+    const x = w.input({ name: 'x', dtype: 'float32', shape: ['batch', 2, 3, 2, 2] });
+    const model = w.model([w.node('Relu', 'y', [x])]);
+    const session = await compile(gpu.runtime, model, { batch: 1 });
+    const pixels = Uint8Array.from({ length: 24 }, (_, i) => i * 10);
+    expect(await session.run(pixels)).toEqual(Float32Array.from(pixels, (p) => p / 255));
+    session.destroy();
+  });
+});
+
 describe('quantized', () => {
   const model = channelsLast();
   const image = floats([8, 9, 7, 3], 0.5);

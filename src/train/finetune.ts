@@ -4,6 +4,7 @@ import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import { type ImageModel, imageModel } from '../model/graph.ts';
 import type { ActivationQparams, QuantizedModel } from '../model/quantized-model.ts';
 import { type Folded, foldModel } from './fold.ts';
+import { quantizedImageForm } from './image-form.ts';
 import { runSteps, type TrainingData, type TrainOptions, type TrainResult } from './train.ts';
 import { createTrainer, type Trainer } from './trainer.ts';
 import type { QuantizedTraining } from './weights.ts';
@@ -39,6 +40,9 @@ export interface FinetuneOptions extends TrainOptions {
  * scale and shift are trained in float and whose statistics are kept. `learnedStep` trains the weights' step sizes
  * (Esser et al., LSQ, 2020).
  *
+ * A network of ONNX's operators becomes `{ graph: { input, nodes, output }, parameters }` where it consists of what can
+ * be trained; a softmax at its end is left out.
+ *
  * @returns the fine-tuned model, ready for `compile` and `writeModelFile`, the checkpoint, and the log
  * @throws what `train` throws
  * @example
@@ -57,12 +61,13 @@ export async function finetune(
 
 async function finetuneSteps(
   runtime: Runtime,
-  quantized: QuantizedModel,
+  given: QuantizedModel,
   data: TrainingData,
   options: FinetuneOptions,
 ): Promise<TrainResult<QuantizedModel>> {
   const { centroids = 'mean', reassignEvery = 0, learnedStep = false, observe = 0, reestimate = 0 } = options;
-  checkFinetuning(quantized, { centroids, reassignEvery, observe, reestimate });
+  checkFinetuning(given, { centroids, reassignEvery, observe, reestimate });
+  const quantized = quantizedImageForm(given);
   const { trainer, start, folded } = await createFinetuner(runtime, quantized, options);
   const linear = quantized.method === 'linear';
   const current = async (): Promise<QuantizedModel> => {

@@ -1,8 +1,9 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
-import type { ImageModel } from '../model/graph.ts';
+import type { ImageModel, Model } from '../model/graph.ts';
 import type { Teacher } from './builder.ts';
+import { imageForm } from './image-form.ts';
 import { rateAt, type Schedule } from './schedule.ts';
 import { createTrainer, type Trainer } from './trainer.ts';
 
@@ -108,12 +109,13 @@ export class DivergedError extends LloydError {
  */
 export async function train(
   runtime: Runtime,
-  model: ImageModel,
+  given: Model,
   data: TrainingData,
   options: TrainOptions = {},
 ): Promise<TrainResult<ImageModel>> {
   checkRuntime(runtime);
   const settings = { rate: 0.1, weightDecay: 5e-4, labelSmoothing: 0.1, nesterov: true, ...options };
+  const { model } = imageForm(given);
   return guardOf(runtime.device).operation(async () => {
     const trainer = await createTrainer(runtime, model, settings);
     try {

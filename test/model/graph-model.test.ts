@@ -1,14 +1,15 @@
-// Networks in ONNX's operators through compile and run, held to the host's evaluation of every node.
+// Networks in ONNX's operators through compile and run, held to their definition in float64.
 import { describe, expect, test } from 'vitest';
 import type { GraphModel } from '../../src/graph/graph.ts';
 import { GraphWriter } from '../../src/graph/graph-writer.ts';
-import { interpretGraph } from '../../src/graph/interpret.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { readModelFile, writeModelFile } from '../../src/model/file.ts';
 import type { Model } from '../../src/model/graph.ts';
 import { quantizeModel } from '../../src/model/precision.ts';
 import { type QuantizedModel } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
+import { interpretReference } from '../../src/reference/interpreter/interpret.ts';
+import type { Value } from '../../src/reference/interpreter/value.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
@@ -122,10 +123,10 @@ function transformer(): GraphModel {
   return w.model([w.node('Gelu', 'out', [sum]), out]);
 }
 
-function apart(got: OnnxTensor, want: OnnxTensor): number {
+function apart(got: OnnxTensor, want: Value): number {
   expect(got.dtype).toBe(want.dtype);
   expect(got.dims).toEqual(want.dims);
-  const values = Array.from(want.data as ArrayLike<number>, Number);
+  const values = [...want.data];
   const largest = Math.max(1e-3, ...values.map(Math.abs));
   return Math.max(0, ...values.map((value, i) => Math.abs(Number(got.data[i]) - value))) / largest;
 }
@@ -139,7 +140,7 @@ async function expectSame(
   const session = await compile(gpu.runtime, network, { shapes });
   try {
     const got = await session.run(inputs);
-    const want = interpretGraph(model, inputs);
+    const want = interpretReference(model, inputs);
     expect(Object.keys(got)).toEqual(Object.keys(want));
     expect(session.outputs.map(({ name }) => name)).toEqual(Object.keys(want));
     for (const [name, tensor] of Object.entries(want))
@@ -162,7 +163,7 @@ describe('float', () => {
     const session = await compile(gpu.runtime, model, { shapes: { batch: 1, height: 8, width: 6 } });
     const larger = { image: floats([2, 3, 4, 10]), offset: floats([2, 1]) };
     const got = await session.run(larger);
-    for (const [name, tensor] of Object.entries(interpretGraph(model, larger)))
+    for (const [name, tensor] of Object.entries(interpretReference(model, larger)))
       expect(apart(got[name], tensor), name).toBeLessThan(1e-5);
     await expect(session.run({ ...larger, offset: floats([3, 1]) })).rejects.toThrow(
       /offset must have the shape/,
@@ -212,7 +213,7 @@ describe('images', () => {
     const { y } = await session.run({ image });
     session.destroy();
     expect(flat).toEqual(y.data);
-    expect(apart(y, interpretGraph(model, { image }).y)).toBeLessThan(1e-6);
+    expect(apart(y, interpretReference(model, { image }).y)).toBeLessThan(1e-6);
   });
 
   test('of bytes are pixels for any input', async () => {
@@ -236,7 +237,7 @@ describe('quantized', () => {
     const session = await compile(gpu.runtime, quantized, { shapes: { batch: 8 } });
     const got = await session.run({ image });
     session.destroy();
-    expect(apart(got.c, interpretGraph(model, { image }).c)).toBeLessThan(0.05);
+    expect(apart(got.c, interpretReference(model, { image }).c)).toBeLessThan(0.05);
     const read = readModelFile(writeModelFile(quantized)) as QuantizedModel;
     const again = await compile(gpu.runtime, read, { shapes: { batch: 8 } });
     expect(await again.run({ image })).toEqual(got);
@@ -263,7 +264,7 @@ describe('quantized', () => {
     ).toMatch(/conv2d-int8/);
     const got = await session.run({ image });
     session.destroy();
-    expect(apart(got.c, interpretGraph(model, { image }).c)).toBeLessThan(0.1);
+    expect(apart(got.c, interpretReference(model, { image }).c)).toBeLessThan(0.1);
     const read = readModelFile(writeModelFile(quantized));
     const again = await compile(gpu.runtime, read, { shapes: { batch: 8 } });
     expect(await again.run({ image })).toEqual(got);

@@ -9,13 +9,13 @@ export function givenOf(input: LoweredInput, tensor: OnnxTensor): Given {
   if (!images) return toWords(input.name, tensor) as Given;
   const data = tensor.data as Float32Array;
   if (images.axis === dims.length - 1) return data;
-  const [batch, channels] = dims;
-  const pixels = sizeOf(dims.slice(2));
+  const channels = dims[images.axis];
+  const [outer, inner] = [dims.slice(0, images.axis), dims.slice(images.axis + 1)].map(sizeOf);
   const result = new Float32Array(data.length);
-  for (let n = 0; n < batch; n++) {
+  for (let o = 0; o < outer; o++) {
     for (let c = 0; c < channels; c++) {
-      const from = (n * channels + c) * pixels;
-      for (let p = 0; p < pixels; p++) result[(n * pixels + p) * channels + c] = data[from + p];
+      const from = (o * channels + c) * inner;
+      for (let p = 0; p < inner; p++) result[(o * inner + p) * channels + c] = data[from + p];
     }
   }
   return result;

@@ -1,0 +1,36 @@
+// Small graphs that random ones were reduced to, held to their definition in float64.
+import { expect, test } from 'vitest';
+import type { GraphModel } from '../../src/graph/graph.ts';
+import { GraphWriter } from '../../src/graph/graph-writer.ts';
+import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
+import { compile } from '../../src/model/session.ts';
+import { interpretReference } from '../../src/reference/interpreter/interpret.ts';
+import { randomTensor } from '../support/planned.ts';
+import { seeded, useRuntime } from '../support/runtime.ts';
+
+const gpu = useRuntime();
+const random = seeded(5);
+const floats = (...dims: number[]) => randomTensor(random, 'float32', dims, 1);
+const graph = (opset = 17) => new GraphWriter('reduced', opset);
+const input = (w: GraphWriter, name: string, ...shape: number[]) =>
+  w.input({ name, dtype: 'float32', shape });
+
+/** Compiles and runs a graph, and holds every output to its definition. */
+async function expectDefined(model: GraphModel, inputs: Record<string, OnnxTensor>): Promise<void> {
+  const session = await compile(gpu.runtime, model);
+  const got = await session.run(inputs);
+  session.destroy();
+  for (const [name, { dtype, dims, data }] of Object.entries(interpretReference(model, inputs))) {
+    expect([name, got[name].dtype, got[name].dims]).toEqual([name, dtype, dims]);
+    const largest = data.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    const apart = data.map((x, i) => Math.abs(Number(got[name].data[i]) - x));
+    expect(Math.max(0, ...apart), name).toBeLessThanOrEqual(1e-5 * largest);
+  }
+}
+
+test('an input whose third dimension becomes the channels', async () => {
+  const w = graph();
+  const turned = w.node('Transpose', 'turned', [input(w, 'x', 2, 3, 5, 4)], { perm: [0, 2, 3, 1] });
+  const out = w.node('Conv', 'out', [turned, w.constant('w', floats(3, 5, 1, 2))]);
+  await expectDefined(w.model([out]), { x: floats(2, 3, 5, 4) });
+});

@@ -69,13 +69,15 @@ export function boundsOf(
   { op, inputs, attributes }: Node,
 ): { low: number; high: number } | null {
   if (op === 'Relu') return { low: 0, high: Infinity };
-  if (op === 'Clip' && graph.opset < 11) {
-    const { min = -Infinity, max = Infinity } = attributes as { min?: number; max?: number };
-    return { low: min, high: max };
+  if (op !== 'Clip') return null;
+  // Up to opset 10 they are attributes.
+  if (graph.opset < 11) {
+    const { min: low = -Infinity, max: high = Infinity } = attributes as { min?: number; max?: number };
+    return { low: Math.fround(low), high: Math.fround(high) };
   }
   const [low, high] = [inputs[1], inputs[2]].map((name) => (name ? floatData(graph, name)?.[0] : undefined));
   const unknown = [inputs[1], inputs[2]].some((name, i) => name && [low, high][i] === undefined);
-  if (op !== 'Clip' || unknown || Number.isNaN(low) || Number.isNaN(high)) return null;
+  if (unknown || Number.isNaN(low) || Number.isNaN(high)) return null;
   return { low: low ?? -Infinity, high: high ?? Infinity };
 }
 

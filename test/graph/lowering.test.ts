@@ -34,3 +34,11 @@ test('an input whose third dimension becomes the channels', async () => {
   const out = w.node('Conv', 'out', [turned, w.constant('w', floats(3, 5, 1, 2))]);
   await expectDefined(w.model([out]), { x: floats(2, 3, 5, 4) });
 });
+
+test('a Clip whose bounds are attributes behind a convolution', async () => {
+  const w = graph(9);
+  const made = w.node('Conv', 'made', [input(w, 'x', 1, 2, 4, 4), w.constant('w', floats(3, 2, 3, 3))]);
+  const sum = w.node('Add', 'sum', [made, made]);
+  const clips = [made, sum].map((name, i) => w.node('Clip', `clip${i}`, [name], { min: -0.5, max: 0.75 }));
+  await expectDefined(w.model(clips), { x: floats(1, 2, 4, 4) });
+});

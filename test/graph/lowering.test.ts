@@ -42,3 +42,11 @@ test('a Clip whose bounds are attributes behind a convolution', async () => {
   const clips = [made, sum].map((name, i) => w.node('Clip', `clip${i}`, [name], { min: -0.5, max: 0.75 }));
   await expectDefined(w.model(clips), { x: floats(1, 2, 4, 4) });
 });
+
+test('networks that only give values other shapes, or none', async () => {
+  const w = graph();
+  const x = input(w, 'x', 2, 3, 1, 4);
+  const turned = w.node('Transpose', 'turned', [x], { perm: [3, 1, 0, 2] });
+  const flat = w.node('Flatten', 'flat', [turned], { axis: 2 });
+  await expectDefined(w.model([turned, flat, x, w.constant('c', floats(2, 3))]), { x: floats(2, 3, 1, 4) });
+});

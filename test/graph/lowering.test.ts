@@ -50,3 +50,25 @@ test('networks that only give values other shapes, or none', async () => {
   const flat = w.node('Flatten', 'flat', [turned], { axis: 2 });
   await expectDefined(w.model([turned, flat, x, w.constant('c', floats(2, 3))]), { x: floats(2, 3, 1, 4) });
 });
+
+test('a value that is there in both orders of a permutation that is not its own inverse', async () => {
+  const w = graph(13);
+  const [x, y] = [input(w, 'x', 5, 1, 4, 4), input(w, 'y', 5, 4, 4, 4)];
+  const made = w.node('Conv', 'made', [x, w.constant('w', floats(4, 1, 1, 1))]);
+  const turned = w.node('Transpose', 'turned', [made], { perm: [0, 2, 3, 1] });
+  const sum = w.node('Add', 'sum', [turned, w.constant('b', floats(4))]);
+  const mean = w.node('Mean', 'mean', [sum, y]);
+  const out = w.node('MaxPool', 'out', [mean], { kernel_shape: [2, 2], strides: [2, 2] });
+  await expectDefined(w.model([out]), { x: floats(5, 1, 4, 4), y: floats(5, 4, 4, 4) });
+});
+
+test('a list that two nodes share keeps its numbers where one of them is turned', async () => {
+  const w = graph(18);
+  const x = input(w, 'x', 1, 3, 4, 5);
+  const made = w.node('Conv', 'made', [x, w.constant('w', floats(2, 3, 1, 1))]);
+  const turned = w.node('Transpose', 'turned', [made], { perm: [0, 2, 3, 1] });
+  const axes = w.integers('mean/axes', [1, 2]);
+  const mean = w.node('ReduceMean', 'mean', [turned, axes]);
+  const other = w.node('ReduceSum', 'other', [x, axes]);
+  await expectDefined(w.model([mean, other]), { x: floats(1, 3, 4, 5) });
+});

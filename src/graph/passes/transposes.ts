@@ -51,6 +51,9 @@ export function throughPermutation(
   return sinking.around(node, name, perm);
 }
 
+/** What a value is called with its dimensions in the order of `perm`, whoever puts them so. */
+const turnedName = (name: string, perm: Perm) => `${name}~${perm.join('')}`;
+
 class Sinking {
   private readonly nodes: Node[] = [];
   private readonly moved = new Map<string, Moved>();
@@ -65,7 +68,7 @@ class Sinking {
 
   around(node: Node, name: string, perm: Perm): Node[] | null {
     const inverse = perm.map((_, axis) => perm.indexOf(axis));
-    const source = `${name}/${perm.join('')}`;
+    const source = turnedName(name, perm);
     const known = this.values.has(source);
     const { dtype, dims } = this.values.get(name)!;
     this.moved.set(name, { source, perm: inverse });
@@ -112,6 +115,13 @@ class Sinking {
 
   private dims(name: string): readonly number[] {
     return this.values.get(name)!.dims;
+  }
+
+  /** A name for a constant that no other value has: a network's own may be called alike. */
+  private fresh(name: string): string {
+    let own = name;
+    for (let use = 2; this.values.has(own); use++) own = `${name}#${use}`;
+    return own;
   }
 
   /** Whether the node is taken in hand here. */
@@ -174,9 +184,13 @@ class Sinking {
   ): void {
     const outputs = node.outputs.map((name) => {
       if (name === '') return name;
-      const source = `${name}/${perm.join('')}`;
       const value = this.values.get(name)!;
       const own = permOf(value.dims);
+      // As everywhere: the value with its dimensions in this order.
+      const source = turnedName(
+        name,
+        own.map((_, axis) => own.indexOf(axis)),
+      );
       const dims = Array<number>(own.length);
       for (const [i, axis] of own.entries()) dims[axis] = value.dims[i];
       this.values.set(source, { dtype: value.dtype, dims });
@@ -198,7 +212,7 @@ class Sinking {
     const inverse = perm.map((_, axis) => perm.indexOf(axis));
     const target = inverse.map((axis) => full[axis]);
     if (value.data) {
-      const key = `${name}/${inverse.join('')}`;
+      const key = turnedName(name, inverse);
       if (!this.constants.has(key)) {
         const strides = stridesOf(full);
         const step = copyBox(
@@ -220,9 +234,9 @@ class Sinking {
     let source = name;
     if (dims.length < rank) {
       this.make(name);
-      source = `${name}/rank${rank}`;
+      source = `${name}~rank${rank}`;
       if (!this.values.has(source)) {
-        const shape = `${source}/shape`;
+        const shape = this.fresh(`${source}/shape`);
         const data = BigInt64Array.from(full, BigInt);
         this.values.set(shape, { dtype: 'int64', dims: [rank], data });
         this.values.set(source, { dtype: value.dtype, dims: full });
@@ -235,7 +249,7 @@ class Sinking {
         });
       }
     }
-    const turned = `${source}/${inverse.join('')}`;
+    const turned = turnedName(source, inverse);
     if (!this.values.has(turned)) {
       this.values.set(turned, { dtype: value.dtype, dims: target });
       this.transpose({
@@ -324,7 +338,7 @@ class Sinking {
         const own = numbersOf(value);
         const list = Array<number>(rank);
         for (const [at, axis] of perm.entries()) list[axis] = own[at];
-        const name = `${node.outputs[0]}/list${i}`;
+        const name = this.fresh(`${node.outputs[0]}/list${i}`);
         this.values.set(name, fromWords(value.dtype, [rank], list));
         inputs[i + 1] = name;
       }
@@ -350,7 +364,7 @@ class Sinking {
     }
     if (input === 3 && node.attributes.starts)
       return { inputs, attributes: { ...node.attributes, axes: list } };
-    const name = `${node.outputs[0]}/${attribute}`;
+    const name = this.fresh(`${node.outputs[0]}/${attribute}`);
     this.values.set(name, { dtype: 'int64', dims: [list.length], data: BigInt64Array.from(list, BigInt) });
     while (inputs.length < input) inputs.push(null as never);
     inputs[input] = name;

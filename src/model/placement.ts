@@ -1,3 +1,4 @@
+import { check } from '../gpu/errors.ts';
 import type { Kernel } from '../gpu/kernel.ts';
 import { copyBox } from '../graph/ops/copy-step.ts';
 import { stridesOf } from '../graph/ops/layout.ts';
@@ -101,6 +102,7 @@ export class Placement {
     if (all.length === 0) {
       const view = this.views.get(value);
       if (view && !(this.graph.alone && !this.known(view.source))) return this.through(view, form);
+      check(this.graph.alone, 'a value must be made before it is read', value);
       return this.define(value, form);
     }
     if (form.kind === 'int8') return this.quantize(value, form);

@@ -72,3 +72,12 @@ test('a list that two nodes share keeps its numbers where one of them is turned'
   const other = w.node('ReduceSum', 'other', [x, axes]);
   await expectDefined(w.model([mean, other]), { x: floats(1, 3, 4, 5) });
 });
+
+test('a transposed operand of one element beside a turned one', async () => {
+  const w = graph();
+  const made = w.node('GlobalMaxPool', 'made', [input(w, 'x', 1, 1, 5)]);
+  const turned = w.node('Transpose', 'turned', [made], { perm: [0, 2, 1] });
+  const one = w.node('Transpose', 'one', [w.node('ReduceL2', 'l2', [input(w, 'y', 3)])]);
+  const both = w.node('Concat', 'both', [turned, w.constant('c', floats(2, 1, 1))], { axis: 0 });
+  await expectDefined(w.model([w.node('Mul', 'out', [both, one])]), { x: floats(1, 1, 5), y: floats(3) });
+});

@@ -207,7 +207,10 @@ class Sinking {
     if (own && `${own.perm}` === `${perm}`) return own.source;
     const value = this.values.get(name)!;
     const { dims } = value;
-    if (dims.every((size) => size === 1) && dims.length <= rank) return name;
+    if (dims.every((size) => size === 1) && dims.length <= rank) {
+      this.make(name);
+      return name;
+    }
     const full = [...Array<number>(rank - dims.length).fill(1), ...dims];
     const inverse = perm.map((_, axis) => perm.indexOf(axis));
     const target = inverse.map((axis) => full[axis]);

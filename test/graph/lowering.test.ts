@@ -81,3 +81,15 @@ test('a transposed operand of one element beside a turned one', async () => {
   const both = w.node('Concat', 'both', [turned, w.constant('c', floats(2, 1, 1))], { axis: 0 });
   await expectDefined(w.model([w.node('Mul', 'out', [both, one])]), { x: floats(1, 1, 5), y: floats(3) });
 });
+
+test('a sum whose reader was turned, and which is turned itself', async () => {
+  const w = graph(18);
+  const x = input(w, 'x', 2, 2, 1, 3);
+  const made = w.node('ConvTranspose', 'made', [w.node('Neg', 'n', [x]), w.constant('w', floats(2, 2, 3, 2))], {
+    strides: [2, 1],
+    group: 2,
+  });
+  const sum = w.node('ReduceSum', 'sum', [x, w.integers('axes', [1, 2])]);
+  const turned = w.node('Transpose', 'turned', [made], { perm: [0, 3, 1, 2] });
+  await expectDefined(w.model([w.node('Sub', 'out', [sum, turned])]), { x: floats(2, 2, 1, 3) });
+});

@@ -117,7 +117,7 @@ class Sinking {
     return this.values.get(name)!.dims;
   }
 
-  /** A name for a constant that no other value has: a network's own may be called alike. */
+  /** A name that no other value has: a network's own may be called alike. */
   private fresh(name: string): string {
     let own = name;
     for (let use = 2; this.values.has(own); use++) own = `${name}#${use}`;
@@ -186,11 +186,9 @@ class Sinking {
       if (name === '') return name;
       const value = this.values.get(name)!;
       const own = permOf(value.dims);
-      // As everywhere: the value with its dimensions in this order.
-      const source = turnedName(
-        name,
-        own.map((_, axis) => own.indexOf(axis)),
-      );
+      const inverse = own.map((_, axis) => own.indexOf(axis));
+      // Readers may have put it in that order before: that one is a view of this.
+      const source = this.fresh(turnedName(name, inverse));
       const dims = Array<number>(own.length);
       for (const [i, axis] of own.entries()) dims[axis] = value.dims[i];
       this.values.set(source, { dtype: value.dtype, dims });

@@ -1,0 +1,68 @@
+// Graphs of ONNX's operators that nobody drew, compiled and held to their definition in float64.
+import { expect, test } from 'vitest';
+import { numbersOf } from '../../src/graph/ops/value.ts';
+import { compile } from '../../src/model/session.ts';
+import { interpretReference } from '../../src/reference/interpreter/interpret.ts';
+import type { RandomGraph } from '../support/drawing.ts';
+import { graphText, minimizeGraph } from '../support/minimize-graph.ts';
+import { drawGraph } from '../support/random-graphs.ts';
+import { THOROUGH, useRuntime } from '../support/runtime.ts';
+
+const gpu = useRuntime();
+/** `LLOYD_GRAPHS` says another number, `LLOYD_GRAPH` the first one. */
+const COUNT = Number(process.env.LLOYD_GRAPHS ?? (THOROUGH ? 2000 : 25));
+const FIRST = Number(process.env.LLOYD_GRAPH ?? 0);
+/** Of an output's largest element; graphs whose float32 could drift by half as much are not drawn. */
+const TOLERANCES: Record<string, number> = { float32: 1e-5, float16: 2 ** -11 + 1e-5 };
+
+/** How a session's outputs differ from the definition, or null. */
+async function apart({ model, inputs, shapes, kernels }: RandomGraph): Promise<string | null> {
+  const want = interpretReference(model, inputs);
+  try {
+    const session = await compile(gpu.runtime, model, { shapes, kernels });
+    try {
+      const got = await session.run(inputs);
+      const again = await session.run(inputs);
+      if (`${Object.keys(got)}` !== `${Object.keys(want)}`) return `outputs ${Object.keys(got)}`;
+      for (const [name, { dtype, dims, data }] of Object.entries(want)) {
+        const tensor = got[name];
+        if (tensor.dtype !== dtype) return `${name} is ${tensor.dtype}, not ${dtype}`;
+        if (`${tensor.dims}` !== `${dims}`) return `${name} has dims [${tensor.dims}], not [${dims}]`;
+        const largest = data.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+        // The smallest float16 are 2^-24 apart.
+        const allowed = (TOLERANCES[dtype] ?? 0) * largest + (dtype === 'float16' ? 2 ** -25 : 0);
+        const numbers = numbersOf(tensor);
+        const at = data.findIndex((x, i) => !(Math.abs(numbers[i] - x) <= allowed));
+        if (at >= 0)
+          return `${name} [${dims}] has ${numbers[at]} at ${at}, not ${data[at]} (largest ${largest})`;
+        if (`${again[name].data}` !== `${tensor.data}`) return `${name} differs at a second run`;
+      }
+      return null;
+    } finally {
+      session.destroy();
+    }
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** What went wrong, whatever its names and numbers. */
+const kindOf = (found: string | null) =>
+  found && (/ (has|is|differs) /.exec(found)?.[1] ?? found.replace(/\w*\d[\w:#/]*/g, ''));
+
+test(`${COUNT} random graphs compute what their operators are defined to`, async () => {
+  const drawn = new Map<string, number>();
+  const wrong: string[] = [];
+  for (let seed = FIRST; seed < FIRST + COUNT && wrong.length < 12; seed++) {
+    const graph = drawGraph(seed);
+    for (const { op } of graph.model.graph.nodes) drawn.set(op, (drawn.get(op) ?? 0) + 1);
+    const found = await apart(graph);
+    if (!found) continue;
+    const small = await minimizeGraph(graph, async (next) => kindOf(await apart(next)) === kindOf(found));
+    wrong.push(`${await apart(small)}\n${graphText(small)}`);
+  }
+  const counted = [...drawn].sort(([a], [b]) => (a < b ? -1 : 1)).map(([op, count]) => `${op} ${count}`);
+  console.log(`${COUNT} graphs, ${drawn.size} operators: ${counted.join(', ')}`);
+  expect(wrong.join('\n\n')).toBe('');
+  expect(drawn.size).toBeGreaterThan(COUNT >= 25 ? 40 : 0);
+}, 3_600_000);

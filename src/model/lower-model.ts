@@ -243,10 +243,11 @@ function lowerOutput(
   }
   const axis = Math.max(0, dims.length - 1);
   const padded = Math.ceil(channels / 4) * 4;
-  const codes = placement.find(name, { kind: 'int8', axis, lanes: 4 });
-  if (codes) return { ...common, operand: codes, constant: null, stride: padded, qparams: qparams(name) };
   const fours = placement.find(name, { kind: 'words', axis, lanes: 4 });
   if (fours) return { ...common, operand: fours, constant: null, stride: padded, qparams: null };
+  // Codes only of what was never a float: an integer layer may have rounded it for itself.
+  const codes = placement.asWords(name) ? null : placement.find(name, { kind: 'int8', axis, lanes: 4 });
+  if (codes) return { ...common, operand: codes, constant: null, stride: padded, qparams: qparams(name) };
   const operand = placement.use(name, plain(dims));
   return { ...common, operand, constant: null, stride: channels, qparams: null };
 }

@@ -89,6 +89,11 @@ export class Placement {
     this.views.set(layer.output, layer);
   }
 
+  /** Whether a value lies anywhere as words. */
+  asWords(value: string): boolean {
+    return this.all(value).some(({ kind }) => kind === 'words');
+  }
+
   /** Where a value lies in a form, if it does already. */
   find(value: string, form: Form): TensorOperand | null {
     return this.all(value).find((placed) => this.fits(value, placed, form))?.operand ?? null;

@@ -5,6 +5,7 @@ import type { Runtime } from '../gpu/runtime.ts';
 import type { ConcreteOptions } from '../graph/concrete.ts';
 import type { ShapeOptions } from '../graph/graph.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
+import { isFloat } from '../graph/ops/value.ts';
 import { reduceMinMaxKernel } from '../kernels/reduce-min-max.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import type { Given } from './executor.ts';
@@ -139,7 +140,7 @@ export async function calibrate(
       if (!isImages) {
         const given = feedOf(lowered.inputs, samples[first]);
         for (const [i, { name, dtype }] of inputs.entries()) {
-          if (dtype === 'float32') observe(name, extremes(given[i] as Float32Array));
+          if (isFloat(dtype)) observe(name, extremes(given[i] as Float32Array));
         }
         await pass(given);
         continue;
@@ -154,7 +155,7 @@ export async function calibrate(
     executor.destroy();
   }
   const entered = inputs
-    .filter(({ dtype }) => dtype === 'float32')
+    .filter(({ dtype }) => isFloat(dtype))
     .map(({ name }) => ({ name, qparams: inputQparams(ranges.get(name)) }));
   return assignQparams(entered, fused, ranges);
 }
@@ -187,6 +188,7 @@ export function observeRange(observer: Observer, seen: Range | undefined, now: R
 }
 
 function extremes(values: Images): Range {
+  if (values.length === 0) return [0, 0];
   let [low, high] = [values[0], values[0]];
   for (let i = 0; i < values.length; i++) {
     if (values[i] < low) low = values[i];

@@ -1,8 +1,10 @@
 // Small graphs that random ones were reduced to, held to their definition in float64.
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { GraphModel } from '../../src/graph/graph.ts';
 import { GraphWriter } from '../../src/graph/graph-writer.ts';
-import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
+import { type OnnxTensor, sizeOf } from '../../src/graph/ops/tensors.ts';
+import { fromWords, numbersOf } from '../../src/graph/ops/value.ts';
+import { quantizeModel } from '../../src/model/precision.ts';
 import { compile } from '../../src/model/session.ts';
 import { interpretReference } from '../../src/reference/interpreter/interpret.ts';
 import { randomTensor } from '../support/planned.ts';
@@ -85,11 +87,65 @@ test('a transposed operand of one element beside a turned one', async () => {
 test('a sum whose reader was turned, and which is turned itself', async () => {
   const w = graph(18);
   const x = input(w, 'x', 2, 2, 1, 3);
-  const made = w.node('ConvTranspose', 'made', [w.node('Neg', 'n', [x]), w.constant('w', floats(2, 2, 3, 2))], {
-    strides: [2, 1],
-    group: 2,
-  });
+  const made = w.node(
+    'ConvTranspose',
+    'made',
+    [w.node('Neg', 'n', [x]), w.constant('w', floats(2, 2, 3, 2))],
+    {
+      strides: [2, 1],
+      group: 2,
+    },
+  );
   const sum = w.node('ReduceSum', 'sum', [x, w.integers('axes', [1, 2])]);
   const turned = w.node('Transpose', 'turned', [made], { perm: [0, 3, 1, 2] });
   await expectDefined(w.model([w.node('Sub', 'out', [sum, turned])]), { x: floats(2, 2, 1, 3) });
+});
+
+/** In integers every output is near its definition: within `tolerance` of its largest element. */
+async function expectNear(model: GraphModel, inputs: Record<string, OnnxTensor>, tolerance = 0.2) {
+  const quantized = await quantizeModel(gpu.runtime, model, {
+    method: 'linear',
+    bits: 8,
+    calibration: [inputs],
+  });
+  const session = await compile(gpu.runtime, quantized);
+  const got = await session.run(inputs);
+  session.destroy();
+  for (const [name, { data }] of Object.entries(interpretReference(model, inputs))) {
+    const largest = data.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    const apart = numbersOf(got[name]).map((x, i) => Math.abs(x - data[i]));
+    expect(Math.max(0, ...apart), name).toBeLessThanOrEqual(tolerance * largest);
+  }
+}
+
+describe('in integers', () => {
+  test('a float output keeps what an integer layer rounds for itself', async () => {
+    const w = graph();
+    const x = input(w, 'x', 2, 3, 4, 4);
+    const conv = w.node('Conv', 'conv', [x, w.constant('w', floats(4, 3, 1, 1))]);
+    const twice = w.node('Add', 'twice', [conv, conv]);
+    const sigmoid = w.node('Tanh', 'tanh', [twice]);
+    const clip = w.node('Clip', 'clip', [sigmoid, w.scalar('low', 0), w.scalar('high', 0.25)]);
+    const turned = w.node('Transpose', 'turned', [sigmoid], { perm: [0, 2, 3, 1] });
+    await expectNear(w.model([turned, clip]), { x: floats(2, 3, 4, 4) });
+  });
+
+  test('what changes nothing lies between two layers', async () => {
+    const w = graph(18);
+    const x = input(w, 'x', 1, 2, 4, 4);
+    const attributes = { mode: 'linear', coordinate_transformation_mode: 'align_corners' };
+    const sizes = w.integers('sizes', [1, 2, 4, 4]);
+    const same = w.node('Resize', 'same', [w.node('Tanh', 'tanh', [x]), null, null, sizes], attributes);
+    const conv = w.node('Conv', 'conv', [same, w.constant('w', floats(3, 2, 3, 3))]);
+    await expectNear(w.model([conv]), { x: floats(1, 2, 4, 4) });
+  });
+
+  test('inputs that are empty, or float16', async () => {
+    const w = graph();
+    const half = (dims: number[]) => fromWords('float16', dims, random.floats(sizeOf(dims)));
+    const x = w.input({ name: 'x', dtype: 'float16', shape: [1, 2, 4, 4] });
+    const conv = w.node('Conv', 'conv', [x, w.constant('w', half([3, 2, 3, 3]))]);
+    const none = w.node('Relu', 'relu', [input(w, 'none', 2, 0, 3)]);
+    await expectNear(w.model([conv, none]), { x: half([1, 2, 4, 4]), none: floats(2, 0, 3) });
+  });
 });

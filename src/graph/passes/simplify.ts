@@ -1,10 +1,11 @@
 import type { ConcreteGraph } from '../concrete.ts';
 import type { Node } from '../graph.ts';
+import { planOperator } from '../ops/operators.ts';
 import { sizeOf } from '../ops/tensors.ts';
 import { isFloat } from '../ops/value.ts';
 
 /**
- * Leaves out what changes nothing (Identity, Dropout, a Cast to the same dtype), and writes bounds in one way: a Min or Max
+ * Leaves out what changes nothing (Identity, Dropout, a Cast to the same dtype, a Resize to the same size), and writes bounds in one way: a Min or Max
  * with one number is a Clip.
  */
 export function simplify(graph: ConcreteGraph): ConcreteGraph {
@@ -24,12 +25,20 @@ export function simplify(graph: ConcreteGraph): ConcreteGraph {
 }
 
 /** The value that a node only gives another name. */
-function passesOn({ values }: ConcreteGraph, { op, inputs, outputs }: Node): string | null {
+function passesOn({ values, opset }: ConcreteGraph, node: Node): string | null {
+  const { op, inputs, outputs, attributes } = node;
   const unread = outputs.slice(1).every((name) => name === '' || values.get(name)?.data);
-  if (op === 'Identity' || (op === 'Dropout' && unread)) return inputs[0];
-  if (op !== 'Cast') return null;
-  return values.get(inputs[0]!)!.dtype === values.get(outputs[0])!.dtype ? inputs[0] : null;
+  const [from, to] = [inputs[0] && values.get(inputs[0]), values.get(outputs[0])];
+  if (!from || !to || !unread || from.dtype !== to.dtype || `${from.dims}` !== `${to.dims}`) return null;
+  if (op === 'Identity' || op === 'Dropout' || op === 'Cast') return inputs[0];
+  if (!MAY_CHANGE_NOTHING.test(op)) return null;
+  const read = inputs.map((name) => (name === null ? null : values.get(name)!));
+  const { steps, outputs: made } = planOperator({ operator: op, opset, inputs: read, attributes });
+  return steps.length === 0 && made[0].from === 0 ? inputs[0] : null;
 }
+
+/** By their attributes, or because they have one operand. */
+const MAY_CHANGE_NOTHING = /^(Resize|Upsample|Reduce\w+|CastLike|Sum|Max|Min)$/;
 
 function asClip({ values, opset }: ConcreteGraph, node: Node): Node | null {
   if ((node.op !== 'Max' && node.op !== 'Min') || node.inputs.length !== 2 || opset < 11) return null;

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { concreteGraph } from '../../src/graph/concrete.ts';
 import type { GraphModel, Node } from '../../src/graph/graph.ts';
-import { interpretGraph } from '../../src/graph/interpret.ts';
 import type { Attributes, OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { numbersOf } from '../../src/graph/ops/value.ts';
 import { compile } from '../../src/model/session.ts';
+import { interpretGraph } from '../support/interpret-graph.ts';
 import { f32, i8, reshape, u8 } from '../support/onnx-tensors.ts';
 import { firstApart, randomTensor } from '../support/planned.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';

@@ -8,7 +8,7 @@ import { type CompileOptions, compile } from '../../src/model/session.ts';
 import { type Conv2dInt8Options, conv2dInt8 } from '../../src/quantize/conv-int8.ts';
 import { denseGroups } from '../../src/quantize/weight-layout.ts';
 import { floatCandidates, int8Candidates } from '../../src/tune/candidates.ts';
-import { float64Output } from '../support/float64-network.ts';
+import { definedOutput } from '../support/defined-output.ts';
 import { handMade, logitsOf, worstError } from '../support/hand-made.ts';
 import { int8Logits } from '../support/int8-twin.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
@@ -80,7 +80,7 @@ describe('depthwise layers', () => {
       expect(plan.kernels.filter((name) => name.includes('depthwise'))).toHaveLength(3);
       expect(plan.weights).toBeLessThan(bytesFor(model, 4));
       const got = await logitsOf(gpu, model, images, { kernels });
-      expect(worstError(got, float64Output(model, pixels))).toBeLessThan(1e-5);
+      expect(worstError(got, definedOutput(model, pixels))).toBeLessThan(1e-5);
     },
   );
 
@@ -100,7 +100,7 @@ describe('depthwise layers', () => {
         });
       }
       const got = await logitsOf(gpu, quantized, images);
-      expect(worstError(got, float64Output({ ...model, parameters }, pixels))).toBeLessThan(1e-5);
+      expect(worstError(got, definedOutput({ ...model, parameters }, pixels))).toBeLessThan(1e-5);
     }
   });
 
@@ -130,7 +130,7 @@ describe('depthwise layers', () => {
       calibration: images,
     });
     expect(await logitsOf(gpu, quantized, images)).toEqual(int8Logits(quantized, images));
-    expect(worstError(await logitsOf(gpu, model, images), float64Output(model, pixels))).toBeLessThan(1e-5);
+    expect(worstError(await logitsOf(gpu, model, images), definedOutput(model, pixels))).toBeLessThan(1e-5);
   });
 
   test('conv2dInt8 of a grouped and a dense weight are the same codes', async () => {

@@ -7,8 +7,7 @@ import { decodeCodebook } from '../../src/model/layer-codes.ts';
 import { quantizeModel } from '../../src/model/precision.ts';
 import { type CodebookLayer } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
-import { toGraphModel } from '../../src/model/translate.ts';
-import { interpretReference } from '../../src/reference/interpreter/interpret.ts';
+import { definedOutput } from '../support/defined-output.ts';
 import { int8Logits } from '../support/int8-twin.ts';
 import { seeded, THOROUGH, useRuntime } from '../support/runtime.ts';
 
@@ -118,16 +117,6 @@ function randomModel(random: Random, index: number): ImageModel {
   } else now = conv(now, 4);
   if (random.next() < 0.2) now = add({ op: 'relu', name: named('relu'), inputs: [now] });
   return { graph: graphOf(now), parameters };
-}
-
-/** A network's output for NHWC images, by the definitions of its operators. */
-function definedOutput(model: ImageModel, data: Float32Array): Float64Array {
-  const { height, width, channels } = model.graph.input;
-  const dims = [data.length / (height * width * channels), height, width, channels];
-  const translated = toGraphModel(model);
-  const { graph } = translated;
-  const image = { dtype: 'float32', dims, data };
-  return interpretReference(translated, { [graph.inputs[0].name]: image })[graph.outputs[0]].data;
 }
 
 async function outputOf(model: Parameters<typeof compile>[1], images: Float32Array): Promise<Float32Array> {

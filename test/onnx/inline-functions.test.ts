@@ -1,8 +1,8 @@
 // A model's own functions, inlined as it is read.
 import { describe, expect, test } from 'vitest';
-import { interpretGraph } from '../../src/graph/interpret.ts';
 import { readOnnx } from '../../src/onnx/read-onnx.ts';
 import { writeOnnx } from '../../src/onnx/write-onnx.ts';
+import { interpretGraph } from '../support/interpret-graph.ts';
 import { bytes, float32, integer, join, text } from '../support/onnx-model.ts';
 import {
   attribute,

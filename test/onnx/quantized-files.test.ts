@@ -2,7 +2,6 @@
 import * as ort from 'onnxruntime-node';
 import { describe, expect, test } from 'vitest';
 import type { GraphModel } from '../../src/graph/graph.ts';
-import { interpretGraph } from '../../src/graph/interpret.ts';
 import { importQdq } from '../../src/model/import-qdq.ts';
 import { topOne } from '../../src/model/metrics.ts';
 import { quantizeModel } from '../../src/model/precision.ts';
@@ -11,6 +10,7 @@ import { compile } from '../../src/model/session.ts';
 import { vgg } from '../../src/model/vgg.ts';
 import { type OnnxFormat, readOnnx, writeOnnx } from '../../src/onnx/index.ts';
 import { initialize } from '../../src/train/initialize.ts';
+import { interpretGraph } from '../support/interpret-graph.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 import { residualModel, smallModel } from '../support/small-model.ts';
 

@@ -2,10 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import type { GraphModel } from '../../src/graph/graph.ts';
 import { GraphWriter } from '../../src/graph/graph-writer.ts';
-import { interpretGraph } from '../../src/graph/interpret.ts';
 import type { Attributes, OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { readOnnx } from '../../src/onnx/read-onnx.ts';
 import { writeOnnx } from '../../src/onnx/write-onnx.ts';
+import { interpretGraph } from '../support/interpret-graph.ts';
 import { float, floats, of, runOnOrt } from '../support/onnx-models.ts';
 
 type Make = [op: string, attributes: Attributes, opset?: number, outputs?: number, inputs?: OnnxTensor[]];

@@ -1,7 +1,7 @@
 // Files of the wild, field by field: what readOnnx makes of each, or how it refuses it.
 import { describe, expect, test } from 'vitest';
-import { interpretGraph } from '../../src/graph/interpret.ts';
 import { readOnnx } from '../../src/onnx/read-onnx.ts';
+import { interpretGraph } from '../support/interpret-graph.ts';
 import { bytes, encodeGraph, float32, integer, join, text } from '../support/onnx-model.ts';
 import {
   attribute,

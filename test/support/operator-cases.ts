@@ -588,6 +588,7 @@ export const operatorCases: Readonly<Record<string, Generator>> = {
   Mish: unary(undefined, { dtypes: ['float32'] }),
   Sin: unary(undefined, { dtypes: ['float32'] }),
   Cos: unary(undefined, { dtypes: ['float32'] }),
+  Atan: unary(undefined, { dtypes: ['float32'] }),
   IsNaN: (random) => {
     const x = float32(random, anyDims(random));
     for (let i = 0; i < x.data.length; i += 3) (x.data as Float32Array)[i] = Number.NaN;

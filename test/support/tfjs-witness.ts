@@ -4,11 +4,11 @@ import { expect } from 'vitest';
 import type { Runtime } from '../../src/gpu/runtime.ts';
 import { concreteGraph } from '../../src/graph/concrete.ts';
 import type { GraphModel } from '../../src/graph/graph.ts';
-import { interpretGraph } from '../../src/graph/interpret.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { numbersOf } from '../../src/graph/ops/value.ts';
 import { compile } from '../../src/model/session.ts';
 import { fromGraphModel, fromLayersModel } from '../../src/tfjs/index.ts';
+import { interpretGraph } from './interpret-graph.ts';
 import { seeded } from './runtime.ts';
 
 type Random = ReturnType<typeof seeded>;

@@ -2,9 +2,9 @@
 // host's twins and in sessions.
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { interpretGraph } from '../../src/graph/interpret.ts';
 import { fromGraphModel } from '../../src/tfjs/index.ts';
 import { graphDef } from '../support/graph-def.ts';
+import { interpretGraph } from '../support/interpret-graph.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 import { graphAsTfjs, operatorsOf, type Sizes } from '../support/tfjs-witness.ts';
 

@@ -2,12 +2,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { LloydError } from '../../src/gpu/errors.ts';
-import { interpretGraph } from '../../src/graph/interpret.ts';
 import { logitSqnrDb } from '../../src/model/metrics.ts';
 import { quantizeModel } from '../../src/model/precision.ts';
 import { compile } from '../../src/model/session.ts';
 import { fromGraphModel, fromLayersModel } from '../../src/tfjs/index.ts';
 import { furthest } from '../cases/networks.ts';
+import { interpretGraph } from '../support/interpret-graph.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 import { layersAsTfjs, operatorsOf } from '../support/tfjs-witness.ts';
 

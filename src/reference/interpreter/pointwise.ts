@@ -174,6 +174,7 @@ export const pointwise: Readonly<Record<string, Definition>> = {
   Sqrt: unary(Math.sqrt),
   Sin: unary(Math.sin),
   Cos: unary(Math.cos),
+  Atan: unary(Math.atan),
   Abs: unary(Math.abs),
   Neg: unary((x) => -x),
   Sign: unary(Math.sign),

@@ -15,6 +15,7 @@ export {
   unpackCodes,
   writeCodebookFile,
 } from './codebook-file.ts';
+export { readNpy, readNpz } from './npy.ts';
 export { readPth } from './pth.ts';
 export { readSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
 export {

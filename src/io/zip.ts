@@ -1,6 +1,6 @@
 import { Inflate } from 'fflate';
 import { quoted } from '../gpu/describe.ts';
-import { check, LloydError } from '../gpu/errors.ts';
+import { LloydError } from '../gpu/errors.ts';
 import type { Budget } from './budget.ts';
 import { crc32 } from './crc32.ts';
 
@@ -41,11 +41,13 @@ export class ZipArchive {
   /**
    * @param bytes the whole archive
    * @param budget what inflating its entries may take
+   * @param what the file that it is, for messages
    * @throws LloydError for an archive that breaks the format's rules, is encrypted or in several parts
    */
   constructor(
     private readonly bytes: Uint8Array,
     private readonly budget: Budget,
+    private readonly what = 'a checkpoint',
   ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const { count, start, end } = this.readEnd();
@@ -56,7 +58,7 @@ export class ZipArchive {
       entries.push(entry);
       at = next;
     }
-    rule(
+    this.rule(
       at === end,
       `the directory must have the ${count} entries that it counts`,
       `${end - at} bytes left over`,
@@ -64,7 +66,7 @@ export class ZipArchive {
     let free = 0;
     for (const entry of entries.sort((a, b) => a.at - b.at)) {
       const data = this.checkLocal(entry, free, start);
-      rule(!this.entries.has(entry.name), 'entries must have names of their own', entry.name);
+      this.rule(!this.entries.has(entry.name), 'entries must have names of their own', entry.name);
       this.entries.set(entry.name, { ...entry, data });
       free = data + entry.size;
     }
@@ -87,7 +89,7 @@ export class ZipArchive {
     const data = entry.compressed ? this.inflate(entry, packed) : packed;
     // PyTorch leaves the checksum out under torch.serialization.set_crc32_options(False) and writes 0.
     const summed = entry.crc !== 0 || entry.compressed;
-    rule(
+    this.rule(
       !summed || crc32(data) === entry.crc,
       `${quoted(name)} must have the checksum that the directory says`,
       summed ? `another than ${entry.crc.toString(16)}` : '',
@@ -96,15 +98,15 @@ export class ZipArchive {
   }
 
   private inflate({ name, fileBytes }: Entry, packed: Uint8Array): Uint8Array {
-    this.budget.spend(
-      fileBytes,
-      'a checkpoint’s inflated entries',
-      'save it again with torch.save, which stores',
-    );
+    this.budget.spend(fileBytes, `${this.what}’s inflated entries`, 'save it again without compression');
     const data = new Uint8Array(fileBytes);
     let filled = 0;
     const decoder = new Inflate((chunk) => {
-      rule(filled + chunk.length <= fileBytes, `${quoted(name)} must inflate to ${fileBytes} bytes`, 'more');
+      this.rule(
+        filled + chunk.length <= fileBytes,
+        `${quoted(name)} must inflate to ${fileBytes} bytes`,
+        'more',
+      );
       data.set(chunk, filled);
       filled += chunk.length;
     });
@@ -114,9 +116,9 @@ export class ZipArchive {
       }
     } catch (cause) {
       if (cause instanceof LloydError) throw cause;
-      throw broken(`${quoted(name)} must be deflated data`, (cause as Error).message, { cause });
+      throw this.broken(`${quoted(name)} must be deflated data`, (cause as Error).message, { cause });
     }
-    rule(filled === fileBytes, `${quoted(name)} must inflate to ${fileBytes} bytes`, filled);
+    this.rule(filled === fileBytes, `${quoted(name)} must inflate to ${fileBytes} bytes`, filled);
     return data;
   }
 
@@ -131,18 +133,18 @@ export class ZipArchive {
       !(view.getUint32(at, true) === END && at + 22 + view.getUint16(at + 20, true) === view.byteLength)
     )
       at--;
-    rule(at >= lowest, 'it must end with a directory', 'none');
+    this.rule(at >= lowest, 'it must end with a directory', 'none');
     const inOne = view.getUint16(at + 4, true) === 0 && view.getUint16(at + 6, true) === 0;
-    rule(inOne, 'it must be in one part', 'several');
+    this.rule(inOne, 'it must be in one part', 'several');
     let count = view.getUint16(at + 10, true);
     let size = view.getUint32(at + 12, true);
     let start = view.getUint32(at + 16, true);
-    rule(count === view.getUint16(at + 8, true), 'its directory must be in one part', 'several');
+    this.rule(count === view.getUint16(at + 8, true), 'its directory must be in one part', 'several');
     let end = at;
     if (at >= 20 && view.getUint32(at - 20, true) === LOCATOR64) {
       end = this.u64(at - 20 + 8);
       const whole = end + 56 <= at - 20 && view.getUint32(end, true) === END64;
-      rule(
+      this.rule(
         whole && end + 12 + this.u64(end + 4) === at - 20,
         'its ZIP64 record must lie before its locator',
         end,
@@ -150,16 +152,16 @@ export class ZipArchive {
       const narrow = [count, size, start];
       const wide = [this.u64(end + 32), this.u64(end + 40), this.u64(end + 48)];
       const agree = narrow.every((v, i) => v === wide[i] || v === (i === 0 ? IN_EXTRA16 : IN_EXTRA));
-      rule(agree, 'its ZIP64 record must agree with the one at its end', wide);
+      this.rule(agree, 'its ZIP64 record must agree with the one at its end', wide);
       [count, size, start] = wide;
     }
-    rule(start + size === end, 'its directory must lie before the record at its end', start + size);
+    this.rule(start + size === end, 'its directory must lie before the record at its end', start + size);
     return { count, start, end };
   }
 
   private readDirectoryEntry(at: number, end: number): { entry: Entry; next: number } {
     const { view } = this;
-    rule(
+    this.rule(
       at + 46 <= end && view.getUint32(at, true) === CENTRAL,
       'each directory entry must be whole',
       `byte ${at}`,
@@ -167,22 +169,22 @@ export class ZipArchive {
     const nameBytes = view.getUint16(at + 28, true);
     const extraBytes = view.getUint16(at + 30, true);
     const next = at + 46 + nameBytes + extraBytes + view.getUint16(at + 32, true);
-    rule(next <= end, 'each directory entry must be whole', `byte ${at}`);
-    const name = decode(this.bytes.subarray(at + 46, at + 46 + nameBytes));
+    this.rule(next <= end, 'each directory entry must be whole', `byte ${at}`);
+    const name = this.decode(this.bytes.subarray(at + 46, at + 46 + nameBytes));
     const method = view.getUint16(at + 10, true);
-    rule(
+    this.rule(
       (view.getUint16(at + 8, true) & 1) === 0,
       `${quoted(name)} must not be encrypted`,
       'an encrypted entry',
     );
-    rule(method === 0 || method === 8, `${quoted(name)} must be stored or deflated`, `method ${method}`);
+    this.rule(method === 0 || method === 8, `${quoted(name)} must be stored or deflated`, `method ${method}`);
     // ZIP64: the fields that do not fit are in the extra field, in this order and only those.
     const [fileBytes, size, offset] = this.wide(at + 46 + nameBytes, extraBytes, [
       view.getUint32(at + 24, true),
       view.getUint32(at + 20, true),
       view.getUint32(at + 42, true),
     ]);
-    rule(method === 8 || size === fileBytes, `${quoted(name)} must be stored in its own size`, [
+    this.rule(method === 8 || size === fileBytes, `${quoted(name)} must be stored in its own size`, [
       size,
       fileBytes,
     ]);
@@ -205,7 +207,7 @@ export class ZipArchive {
     const last = at + 4 <= end ? Math.min(end, value + this.view.getUint16(at + 2, true)) : value;
     return fields.map((field) => {
       if (field !== IN_EXTRA) return field;
-      rule(value + 8 <= last, 'a size past 4 GiB must be in the ZIP64 field', 'no such field');
+      this.rule(value + 8 <= last, 'a size past 4 GiB must be in the ZIP64 field', 'no such field');
       value += 8;
       return this.u64(value - 8);
     });
@@ -215,38 +217,46 @@ export class ZipArchive {
   private checkLocal({ name, at, size, compressed }: Entry, free: number, limit: number): number {
     const { view } = this;
     const entry = quoted(name);
-    rule(at >= free, `${entry} must not overlap the entry before it`, `byte ${at}`);
-    rule(at + 30 <= limit && view.getUint32(at, true) === LOCAL, `${entry} must have a header`, `byte ${at}`);
+    this.rule(at >= free, `${entry} must not overlap the entry before it`, `byte ${at}`);
+    this.rule(
+      at + 30 <= limit && view.getUint32(at, true) === LOCAL,
+      `${entry} must have a header`,
+      `byte ${at}`,
+    );
     const nameBytes = view.getUint16(at + 26, true);
     const data = at + 30 + nameBytes + view.getUint16(at + 28, true);
-    rule(data + size <= limit, `${entry} must end before the directory`, `byte ${data + size} of ${limit}`);
-    const own = decode(this.bytes.subarray(at + 30, at + 30 + nameBytes));
-    rule(own === name, `${entry} must have that name in its own header`, own);
-    rule(view.getUint16(at + 8, true) === (compressed ? 8 : 0), `${entry} must have one method`, 'two');
+    this.rule(
+      data + size <= limit,
+      `${entry} must end before the directory`,
+      `byte ${data + size} of ${limit}`,
+    );
+    const own = this.decode(this.bytes.subarray(at + 30, at + 30 + nameBytes));
+    this.rule(own === name, `${entry} must have that name in its own header`, own);
+    this.rule(view.getUint16(at + 8, true) === (compressed ? 8 : 0), `${entry} must have one method`, 'two');
     return data;
   }
 
   private u64(at: number): number {
     const value = Number(this.view.getBigUint64(at, true));
-    rule(Number.isSafeInteger(value), 'its sizes must be below 2^53', value);
+    this.rule(Number.isSafeInteger(value), 'its sizes must be below 2^53', value);
     return value;
+  }
+
+  private decode(name: Uint8Array): string {
+    try {
+      return decoder.decode(name);
+    } catch (cause) {
+      throw this.broken('its names must be UTF-8', 'another encoding', { cause });
+    }
+  }
+
+  private broken(detail: string, received: unknown, options?: ErrorOptions): LloydError {
+    return new LloydError(`${this.what} must be a whole zip archive: ${detail}`, received, CURE, options);
+  }
+
+  private rule(condition: unknown, detail: string, received: unknown): asserts condition {
+    if (!condition) throw this.broken(detail, received);
   }
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-function decode(name: Uint8Array): string {
-  try {
-    return decoder.decode(name);
-  } catch (cause) {
-    throw broken('its names must be UTF-8', 'another encoding', { cause });
-  }
-}
-
-function broken(detail: string, received: unknown, options?: ErrorOptions): LloydError {
-  return new LloydError(`a checkpoint must be a whole zip archive: ${detail}`, received, CURE, options);
-}
-
-function rule(condition: unknown, detail: string, received: unknown): asserts condition {
-  check(condition, `a checkpoint must be a whole zip archive: ${detail}`, received, CURE);
-}

@@ -1,6 +1,10 @@
-// Inputs for the readers of CIFAR-10 batches and tar archives.
+// Inputs for the readers of CIFAR-10 batches, numpy's arrays and tar archives.
 import { type Cifar10Images, parseCifar10 } from '../../src/io/cifar10.ts';
+import { readNpy, readNpz } from '../../src/io/npy.ts';
+import { DTYPE_ARRAYS, type Tensor } from '../../src/io/tensor.ts';
 import { readTar, type TarFile } from '../../src/node/tar.ts';
+import { npyFile } from '../io/npy-writer.ts';
+import { zip } from '../io/zip-writer.ts';
 import { tar } from '../node/tar-writer.ts';
 import { damaged, type Random } from './random.ts';
 import type { Target } from './target.ts';
@@ -44,6 +48,41 @@ async function* pieces(bytes: Uint8Array): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += 700) yield Buffer.from(bytes.subarray(at, at + 700));
 }
 
+const LETTERS = ['<f4', '<f8', '<f2', '|u1', '|i1', '<i4', '<i8', '|b1', '<u2'];
+const WIDTHS = [4, 8, 2, 1, 1, 4, 8, 1, 2];
+
+function makeNpy(random: Random): Uint8Array {
+  const letter = random.int(LETTERS.length);
+  const dims = random.list(random.int(5), () => random.int(4));
+  const count = dims.reduce((a, b) => a * b, 1);
+  const shape = `(${dims.join(', ')}${dims.length === 1 || random.chance(0.1) ? ',' : ''})`;
+  const entries = random.shuffled([
+    `'descr': '${random.chance(0.95) ? LETTERS[letter] : random.pick(['>f4', '|O', '<c8', '__proto__', ''])}'`,
+    `'fortran_order': ${random.pick(['True', 'False', 'False', random.chance(0.05) ? 'None' : 'True'])}`,
+    `'shape': ${random.chance(0.95) ? shape : random.pick(['(-1,)', '(1e3,)', '(,)', '(99999999999, 99999999)', '3'])}`,
+  ]);
+  if (random.chance(0.03)) entries.push(random.pick(["'x': 'y'", "'descr': '<f4'", '1: 2', '']));
+  const data = Uint8Array.from({ length: count * WIDTHS[letter] }, (_, i) =>
+    LETTERS[letter] === '|b1' ? i & 1 : i * 7,
+  );
+  const bytes = npyFile(`{${entries.join(', ')}, }`, data, random.pick([1, 1, 2, 3, random.int(256)]));
+  return random.chance(0.4) ? damaged(random, bytes) : bytes;
+}
+
+function makeNpz(random: Random): Uint8Array {
+  const names = ['a.npy', 'b/c.npy', '.npy', 'x.txt', '__proto__.npy', '../d.npy'];
+  const entries = random.shuffled(names).slice(0, random.int(4));
+  const bytes = zip(entries.map((name) => ({ name, data: makeNpy(random) })));
+  return random.chance(0.4) ? damaged(random, bytes) : bytes;
+}
+
+/** What a tensor must be, whatever the file said. */
+function tensorBroken({ dtype, dims, data }: Tensor, bytes: Uint8Array): string | undefined {
+  if (!(data instanceof DTYPE_ARRAYS[dtype])) return 'an array of another dtype';
+  if (data.length !== dims.reduce((a, b) => a * b, 1)) return 'another number of elements than its dims say';
+  return data.byteLength > bytes.length * 20 ? 'more bytes than the file is worth' : undefined;
+}
+
 export const otherFiles: Target<Uint8Array>[] = [
   {
     name: 'cifar10',
@@ -54,6 +93,20 @@ export const otherFiles: Target<Uint8Array>[] = [
       if (count * RECORD !== bytes.length || images.length !== count * 3072)
         return 'another number of images';
       return labels.some((label) => label > 9) ? 'a label past 9' : undefined;
+    },
+  },
+  { name: 'npy', kind: 'reader', make: makeNpy, run: readNpy, verify: tensorBroken },
+  {
+    name: 'npz',
+    kind: 'reader',
+    make: makeNpz,
+    run: readNpz,
+    verify: (tensors: Map<string, Tensor>, bytes) => {
+      for (const tensor of tensors.values()) {
+        const broken = tensorBroken(tensor, bytes);
+        if (broken) return broken;
+      }
+      return undefined;
     },
   },
   {

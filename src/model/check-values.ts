@@ -1,6 +1,6 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import type { ConcreteOptions } from '../graph/concrete.ts';
-import { type FusedGraph, fuseGraph } from './fuse.ts';
+import { type FusedGraph, fuseAnyShape } from './fuse.ts';
 import { type ImageModel, type ImageNode, isImageModel, type Model } from './graph.ts';
 import { parameter } from './parameters.ts';
 import type { QuantizedModel } from './quantized-model.ts';
@@ -25,7 +25,7 @@ export function checkValues(
   sizes: ConcreteOptions = {},
 ): void {
   if (isImageModel(network)) checkImageValues(network, layers);
-  checkFolded(fuseGraph(network, sizes), layers);
+  checkFolded(fuseAnyShape(network, sizes), layers);
   checkLayers(layers);
 }
 

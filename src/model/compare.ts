@@ -4,7 +4,7 @@ import type { RequantizeRule } from '../quantize/requantize.ts';
 import type { Images } from './calibrate.ts';
 import { checkNetwork } from './check-network.ts';
 import { modelFileBytes } from './file.ts';
-import type { ImageModel } from './graph.ts';
+import type { ImageModel, Model } from './graph.ts';
 import { quantizeModel } from './precision.ts';
 import { isQuantized, type QuantizedModel } from './quantized-model.ts';
 import { compile } from './session.ts';
@@ -220,11 +220,15 @@ function describeRow(name: CompareRowName, model: ImageModel): CompareRow {
   };
 }
 
-/** The lab's model size: every parameter, BN affine and biases included, at `bits`; statistics and codebooks not. */
-export function labSizeBytes(model: ImageModel, bits: number): number {
+/**
+ * The lab's model size: every parameter, BN affine and biases included, at `bits`; statistics, codebooks and integers
+ * (a graph's shapes and axes) not.
+ */
+export function labSizeBytes(model: Model, bits: number): number {
   let count = 0;
-  for (const [name, { dims }] of model.parameters) {
-    if (!/running_(mean|var)$|num_batches_tracked$/.test(name)) count += dims.reduce((a, b) => a * b, 1);
+  for (const [name, { dtype, dims }] of model.parameters) {
+    if (!dtype.startsWith('float') || /running_(mean|var)$|num_batches_tracked$/.test(name)) continue;
+    count += dims.reduce((a, b) => a * b, 1);
   }
   return (count * bits) / 8;
 }

@@ -191,9 +191,10 @@ function readLinear(
     layers.set(name, layer);
     dimsOf.set(name, dims);
   }
+  const floats = new Set(parameters.keys());
   const model = buildWith(build, metadata, parameters, dimsOf);
   const activations = parseActivations(metadata.activations);
-  checkComplete(model, layers, activations);
+  checkComplete(model, floats, layers, activations);
   setWeights(model, layers, unfolded);
   return { model, method: 'linear', bits, layers, activations, requantize };
 }
@@ -261,16 +262,21 @@ function parseActivations(text: string | undefined): Map<string, ActivationQpara
   return activations;
 }
 
-/** A layer or an activation that the file lacks, or has too many of, is damage: it would be found only when it runs. */
+/**
+ * A layer or an activation that the file lacks, or has too many of, is damage: it would be found only when it runs. A
+ * layer that stayed in floats has them there instead of codes.
+ */
 function checkComplete(
   model: Model,
+  floats: ReadonlySet<string>,
   layers: ReadonlyMap<string, LinearLayer>,
   activations: ReadonlyMap<string, ActivationQparams>,
 ): void {
   const fused = fuseAnyShape(model);
   const weighted = new Map(fused.layers.filter(hasWeights).map((layer) => [layer.name, layer]));
-  for (const [name, { weight }] of weighted) {
+  for (const [name, { weight, place }] of weighted) {
     const codes = layers.get(name)?.codes;
+    if (!codes && floats.has(place!.parameter)) continue;
     check(
       codes?.length === weight.length,
       `a ${LINEAR_FORMAT} file must hold the ${weight.length} codes of ${quoted(name)}`,

@@ -8,7 +8,7 @@ import { linearQuantize } from '../quantize/linear.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import { type Calibration, calibrate, type Observer } from './calibrate.ts';
 import { checkValues } from './check-values.ts';
-import { type ConvLayer, fuseGraph, hasWeights } from './fuse.ts';
+import { type ConvLayer, fuseAnyShape, fuseGraph, hasWeights } from './fuse.ts';
 import type { Model } from './graph.ts';
 import { checkMap, checkModel } from './parameters.ts';
 import type { ActivationQparams, CodebookLayer, LinearLayer, QuantizedModel } from './quantized-model.ts';
@@ -18,7 +18,7 @@ export interface QuantizeModelOptions {
   method: 'kmeans' | 'linear';
   /** 1 to 8 for k-means, 2 to 8 for linear. */
   bits: number;
-  /** Bits per layer name (`backbone.conv0`), overriding `bits`; 32 leaves a k-means layer in fp32. */
+  /** Bits per layer name (`backbone.conv0`), overriding `bits`; 32 leaves a layer in fp32. */
   layers?: Readonly<Record<string, number>>;
   /** k-means initialisation; `optimal` (default) is unique, so reproducible. */
   init?: KmeansInit;
@@ -73,7 +73,9 @@ async function quantizeLayers<M extends Model>(
   check(method === 'kmeans' || method === 'linear', "method must be 'kmeans' or 'linear'", method);
   checkModel(model);
   checkValues(model, undefined, { shapes: options.shapes });
-  const convs = fuseGraph(model, { shapes: options.shapes }).layers.filter(hasWeights);
+  // Weights alone don't ask for the sizes that symbols stand for.
+  const fuse = method === 'kmeans' ? fuseAnyShape : fuseGraph;
+  const convs = fuse(model, { shapes: options.shapes }).layers.filter(hasWeights);
   const names = convs.map((layer) => layer.name);
   for (const name of Object.keys(plan)) {
     check(
@@ -85,10 +87,10 @@ async function quantizeLayers<M extends Model>(
   const bitsOf = (name: string) => {
     const own = plan[name] ?? bits;
     const lowest = method === 'linear' ? 2 : 1;
-    const full = method === 'kmeans' && own === 32 && name in plan;
+    const full = own === 32 && name in plan;
     check(
       full || (Number.isInteger(own) && own >= lowest && own <= 8),
-      `${name}: ${method} bits must be an integer from ${lowest} to 8`,
+      `${name}: ${method} bits must be an integer from ${lowest} to 8, or 32 in a plan for fp32`,
       own,
     );
     return own;
@@ -137,9 +139,10 @@ async function quantizeLayers<M extends Model>(
   const layers = new Map<string, LinearLayer>();
   for (const layer of convs) {
     options.signal?.throwIfAborted();
+    const bits = bitsByName.get(layer.name)!;
+    if (bits === 32) continue;
     const input = activations.get(layer.input);
     check(input, 'every activation needs its scale and zero point', `none for ${layer.input}`);
-    const bits = bitsByName.get(layer.name)!;
     layers.set(layer.name, await quantizeLayer(runtime, layer, bits, input, requantize === 'lab'));
   }
   return { ...common, layers, activations };

@@ -20,6 +20,8 @@ interface Flag {
   name: string;
   short?: string;
   takesValue: boolean;
+  /** Given more than once, its values are one list. */
+  repeats: boolean;
 }
 
 /**
@@ -42,7 +44,8 @@ export function parseArguments(argv: readonly string[]): Parsed {
     if (!flag) throw unknownOption(name, token.rawName, flags);
     const shown = `--${flag.name}`;
     const key = camelCased(flag.name);
-    check(!Object.hasOwn(options, key), `${shown} may be given once`, token.value ?? true);
+    const again = Object.hasOwn(options, key);
+    check(flag.repeats || !again, `${shown} may be given once`, token.value ?? true);
     if (!flag.takesValue) {
       check(token.value === undefined, `${shown} takes no value`, token.value);
       options[key] = true;
@@ -51,7 +54,7 @@ export function parseArguments(argv: readonly string[]): Parsed {
     // `--out --json x` forgot a value; a file that does begin with a dash can be told so.
     const forgotten = token.value === undefined || (!token.inlineValue && /^-./.test(token.value));
     if (forgotten) throw new LloydError(`${shown} needs a value`, token.value, `write ${shown}=VALUE`);
-    options[key] = token.value;
+    options[key] = again ? `${options[key]},${token.value}` : token.value;
   }
   const positionals = args.slice(1);
   checkCount(command, positionals);
@@ -135,7 +138,7 @@ function checkCount(command: Command, args: readonly string[]): void {
 function flagsOf(command: Command): Flag[] {
   return [...command.options, ...GLOBAL_OPTIONS].map(([flags]) => {
     const [, short, name] = /^(?:-(\w), )?--([\w-]+)/.exec(flags)!;
-    return { name, short, takesValue: flags.includes('<') };
+    return { name, short, takesValue: flags.includes('<'), repeats: flags.endsWith('...>') };
   });
 }
 

@@ -4,7 +4,7 @@ import type { Ledger } from './ledger.ts';
 /** A value that an option was given: text as typed on a command line, or what one command passes to another. */
 export type OptionValue = string | number | boolean | undefined;
 
-/** An option as cac spells it: `-o, --out <file>`, and what it does. */
+/** An option as cac spells it: `-o, --out <file>`, and what it does; `--shape <symbol=n,...>` may be given again. */
 export type OptionDeclaration = readonly [flags: string, description: string, fallback?: string];
 
 /** What a command gets to work with. */

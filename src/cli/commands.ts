@@ -1,4 +1,5 @@
 import type { Command } from './command.ts';
+import { SAMPLE_OPTIONS } from './sample-options.ts';
 
 const IMAGES = [
   '--images <n>',
@@ -59,18 +60,27 @@ export const commands: readonly Command[] = [
   },
   {
     usage: 'quantize <input>',
-    description: 'Quantize a network to packed codes with their codebooks or scales',
+    description:
+      'Quantize any network (.onnx, .safetensors, a VGG of .pth) to packed codes with their codebooks or scales',
     options: [
-      ['-o, --out <file>', 'The safetensors file to write (required)'],
+      ['-o, --out <file>', 'The file to write: .onnx, else safetensors (required)'],
+      ['--format <name>', 'Of an ONNX file: qdq, qoperator (linear) or codebook (kmeans)', 'qdq or codebook'],
       ['--method <name>', 'kmeans or linear', 'kmeans'],
       ['--bits <n>', '1 to 8 (linear: 2 to 8)', '4'],
-      ['--layers <plan>', "Bits of single layers: 'backbone.conv0=8,classifier=8'; * stands for any letters"],
+      [
+        '--layers <plan>',
+        "Bits of single layers, or of an operator's: 'backbone.conv0=8,Gemm=8'; * stands for any letters, 32 is fp32",
+      ],
+      ['--exclude <names>', "Layers, patterns or operators that stay fp32: 'classifier,Gemm'"],
       ['--init <name>', 'k-means start: linear, quantile, random, kmeans++ or optimal', 'optimal'],
       ['--seed <n>', 'Seed of random and kmeans++', '0'],
       REQUANTIZE,
-      ['--calibration <n>', 'Training images that fix the activation ranges (linear)', '256'],
+      ['--observer <name>', 'Ranges of activations: minMax or movingAverage (linear)', 'minMax'],
+      ...SAMPLE_OPTIONS,
     ],
     examples: [
+      'lloyd quantize model.onnx --method linear --bits 8 --calibration photos --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 -o model.int8.onnx',
+      'lloyd quantize bert.onnx --method linear --bits 8 --calibration inputs.npz --exclude Gemm --format qoperator -o bert.int8.onnx',
       'lloyd quantize weights/vgg-cifar10.safetensors --method kmeans --bits 4 -o vgg-kmeans4.safetensors',
       "lloyd quantize vgg.safetensors --method linear --bits 4 --layers 'backbone.conv0=8' -o vgg-w4.safetensors",
     ],

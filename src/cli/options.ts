@@ -1,4 +1,5 @@
 import { check, LloydError } from '../gpu/errors.ts';
+import type { ShapeOptions } from '../graph/graph.ts';
 import type { OptionValue } from './command.ts';
 
 /** An option's text. */
@@ -51,6 +52,15 @@ export function imageCount(value: OptionValue, most = TEST_IMAGES, flag = '--ima
   return integer(flag, value, 1, most);
 }
 
+/** A list of numbers. */
+export function numbers(flag: string, value: OptionValue): number[] | undefined {
+  return list(value)?.map((entry) => {
+    const number = parseNumber(entry);
+    check(number !== undefined && Number.isFinite(number), `${flag} must be a list of numbers`, entry);
+    return number;
+  });
+}
+
 /** One of a list. */
 export function choice<T extends string>(
   flag: string,
@@ -80,6 +90,7 @@ export type LayerPlan = readonly { pattern: string; width: number }[];
  */
 export function layerPlan(value: OptionValue, method: 'kmeans' | 'linear'): LayerPlan {
   const lowest = method === 'linear' ? 2 : 1;
+  const allowed = `from ${lowest} to 8, or 32 for fp32`;
   return (list(value) ?? []).map((entry) => {
     const [pattern, bits, ...more] = entry.split('=');
     const width = parseNumber(bits);
@@ -90,27 +101,70 @@ export function layerPlan(value: OptionValue, method: 'kmeans' | 'linear'): Laye
       "for example --layers 'backbone.conv0=8,classifier=8'",
     );
     const isWidth = Number.isInteger(width) && width >= lowest && width <= 8;
-    const allowed = `from ${lowest} to 8${method === 'kmeans' ? ', or 32 for fp32' : ''}`;
-    check(isWidth || (method === 'kmeans' && width === 32), `--layers takes widths ${allowed}`, entry);
+    check(isWidth || width === 32, `--layers takes widths ${allowed}`, entry);
     return { pattern, width };
   });
 }
 
+/** A layer that has weights: what a plan names it by. */
+export interface PlannedLayer {
+  name: string;
+  /** ONNX's operator: Conv, Gemm, MatMul. */
+  op: string;
+}
+
 /**
- * The plan by layer.
+ * The plan by layer: by its name where a pattern matches one, else by its operator.
  *
- * @param names the model's layers
+ * @param given the model's layers
+ * @param excluded patterns of those that stay fp32, whatever the plan says
  * @throws LloydError for a pattern that no layer matches
  */
-export function layerBits(layers: LayerPlan, names: readonly string[]): Record<string, number> {
+export function layerBits(
+  layers: LayerPlan,
+  given: readonly PlannedLayer[],
+  excluded: readonly string[] = [],
+): Record<string, number> {
   const plan: Record<string, number> = {};
-  for (const { pattern, width } of layers) {
+  const assign = (flag: string, pattern: string, width: number) => {
     const expression = new RegExp(`^${pattern.split('*').map(escapeRegExp).join('.*')}$`);
-    const matched = names.filter((name) => expression.test(name));
-    check(matched.length > 0, `--layers may name only the model's layers: ${names.join(', ')}`, pattern);
-    for (const name of matched) plan[name] = width;
-  }
+    const named = given.filter(({ name }) => expression.test(name));
+    const matched = named.length > 0 ? named : given.filter(({ op }) => op === pattern);
+    const names = given.map(({ name }) => name).join(', ');
+    const operators = [...new Set(given.map(({ op }) => op))].join(', ');
+    check(
+      matched.length > 0,
+      `${flag} may name only the model's layers: ${names}; or their operators: ${operators}`,
+      pattern,
+    );
+    for (const { name } of matched) plan[name] = width;
+  };
+  for (const { pattern, width } of layers) assign('--layers', pattern, width);
+  for (const pattern of excluded) assign('--exclude', pattern, 32);
   return plan;
+}
+
+/**
+ * `--shape symbol=n,...`: sizes of an input's symbols, and whole shapes of inputs (`image=1x3x224x224`).
+ *
+ * @throws LloydError for anything else
+ */
+export function shapeOptions(value: OptionValue): ShapeOptions {
+  const shapes: Record<string, number | number[]> = {};
+  for (const entry of list(value) ?? []) {
+    // A symbol's name may hold '=' itself, sizes don't.
+    const [, name, sizes] = /^(.+)=(\d+(?:x\d+)*)$/.exec(entry) ?? [];
+    check(
+      name,
+      '--shape must be a list of symbol=size or input=AxBxC',
+      entry,
+      'for example --shape batch=1,width=320',
+    );
+    check(!Object.hasOwn(shapes, name), '--shape may give a size once', entry);
+    const numbers = sizes.split('x').map(Number);
+    shapes[name] = numbers.length === 1 ? numbers[0] : numbers;
+  }
+  return shapes;
 }
 
 function escapeRegExp(literal: string): string {

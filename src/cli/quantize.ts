@@ -1,19 +1,29 @@
+import { extname } from 'node:path';
 import { check } from '../gpu/errors.ts';
 import { labSizeBytes } from '../model/compare.ts';
 import { writeModelFile } from '../model/file.ts';
-import { type ConvLayer, fuseGraph } from '../model/fuse.ts';
+import { type ConvLayer, fuseAnyShape, hasWeights } from '../model/fuse.ts';
+import { isImageModel, type Model } from '../model/graph.ts';
+import { importQdq } from '../model/import-qdq.ts';
 import { decodeCodebook } from '../model/layer-codes.ts';
 import { foldedWeights, quantizeModel } from '../model/precision.ts';
 import { isQuantized, type LinearLayer, type QuantizedModel } from '../model/quantized-model.ts';
+import { toGraphModel } from '../model/translate.ts';
+import { writeOnnx } from '../onnx/write-onnx.ts';
 import { requantizeRules } from '../quantize/requantize.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';
-import { loadImages } from './data.ts';
 import { findCommit } from './files.ts';
-import { bitWidth, choice, integer, layerBits, layerPlan, seed, TRAINING_IMAGES, text } from './options.ts';
+import { bitWidth, choice, layerBits, layerPlan, list, type PlannedLayer, seed, text } from './options.ts';
+import { checkShapes, loadSamples, sampleSettings } from './samples.ts';
 import { alignTable, columns, decibels, mebibytes, thousands } from './table.ts';
-import { loadModel, portablePath } from './weights.ts';
+import { loadNetwork, portablePath } from './weights.ts';
 
+const OBSERVERS = ['minMax', 'movingAverage'] as const;
+const QUANTIZED_FORMATS = ['qdq', 'qoperator', 'codebook'] as const;
+type QuantizedFormat = (typeof QUANTIZED_FORMATS)[number];
+/** Samples that calibrate, unless a count is given. */
+const SAMPLES = 256;
 const INITS = ['linear', 'quantile', 'random', 'kmeans++', 'optimal'] as const;
 
 /** What quantization did to one layer. */
@@ -29,39 +39,48 @@ export interface LayerError {
 export async function run(context: Context): Promise<void> {
   const { args, options } = context;
   const out = text(options.out);
-  check(out, 'quantize needs a file to write', 'no --out', 'add -o FILE.safetensors');
+  check(out, 'quantize needs a file to write', 'no --out', 'add -o FILE.safetensors or -o FILE.onnx');
   const method = choice('--method', options.method, ['kmeans', 'linear']) ?? 'kmeans';
   const bits = bitWidth(method, options.bits) ?? 4;
   const settings = {
     init: choice('--init', options.init, INITS),
     seed: seed(options.seed),
     requantize: choice('--requantize', options.requantize, requantizeRules),
+    observer: choice('--observer', options.observer, OBSERVERS),
   };
-  const calibrationCount = integer('--calibration', options.calibration, 1, TRAINING_IMAGES) ?? 256;
   const plan = layerPlan(options.layers, method);
+  const excluded = list(options.exclude) ?? [];
+  const format = formatFor(out, method, choice('--format', options.format, QUANTIZED_FORMATS));
+  checkWidths(format, [bits, ...plan.map(({ width }) => width)]);
+  const from = sampleSettings(options, SAMPLES);
   await context.files.reads(args[0]);
   const output = await context.files.claim('--out', out);
-  const loaded = await loadModel(context.files, args[0]);
-  check(!isQuantized(loaded.network), 'the input must be an fp32 network', `${args[0]}, quantized already`);
-  const model = loaded.network;
-  const names = convsOf(model).map(({ name }) => name);
-  const layers = layerBits(plan, names);
+  const loaded = await loadNetwork(context.files, args[0]);
+  const model = floatNetwork(loaded.network, args[0]);
+  checkShapes(model, from.shapes);
+  const layers = layerBits(plan, layersOf(model), excluded);
+  const samples = method === 'linear' ? await loadSamples(context.files, model, from, SAMPLES) : undefined;
   const runtime = await context.runtime();
   context.print(
     `Quantizing ${await portablePath(args[0])} to ${method} ${bits} bit, on ${describeAdapter(runtime)}`,
   );
-  const calibration =
-    method === 'linear' ? (await loadImages(context.files, 1, calibrationCount)).calibration : undefined;
+  if (samples) context.note(`calibrating on ${samples.what}`);
   const started = performance.now();
-  const quantized = await quantizeModel(runtime, model, { method, bits, layers, calibration, ...settings });
+  const quantized = await quantizeModel(runtime, model, {
+    ...settings,
+    ...{ method, bits, layers },
+    calibration: samples?.calibration,
+    shapes: samples?.shapes ?? from.shapes,
+    signal: context.signal,
+  });
   const seconds = (performance.now() - started) / 1000;
   context.signal.throwIfAborted();
 
   const errors = layerErrors(quantized);
-  const bytes = writeModelFile(quantized, {
-    source: await portablePath(args[0]),
-    sourceSha256: loaded.sha256,
-  });
+  const source = { source: await portablePath(args[0]), sourceSha256: loaded.sha256 };
+  const bytes = format
+    ? writeOnnx(quantized, { format, metadata: source })
+    : writeModelFile(quantized, source);
   context.print();
   const lines = alignTable(
     columns('layer, bits, weights, MSE, SQNR dB'),
@@ -74,6 +93,8 @@ export async function run(context: Context): Promise<void> {
     ]),
   );
   for (const line of lines) context.print(line);
+  const kept = layersOf(model).filter(({ name }) => !quantized.layers.has(name));
+  if (kept.length > 0) context.print(`float: ${kept.map(({ name }) => name).join(', ')}`);
   const original = labSizeBytes(model, 32);
   const packed = labSizeBytes(model, bits);
   context.print();
@@ -91,6 +112,8 @@ export async function run(context: Context): Promise<void> {
     method,
     bits,
     input: { file: await portablePath(args[0]), sha256: loaded.sha256, fileBytes: loaded.fileBytes },
+    format: format ?? 'safetensors',
+    ...(samples && { calibration: samples.what }),
     originalBytes: original,
     packedBytes: packed,
     fileBytes: bytes.byteLength,
@@ -101,8 +124,52 @@ export async function run(context: Context): Promise<void> {
   });
 }
 
-function convsOf(model: QuantizedModel['model']): ConvLayer[] {
-  return fuseGraph(model).layers.filter((layer): layer is ConvLayer => layer.kind === 'conv2d');
+/** What a quantized network is written as: undefined for safetensors. */
+function formatFor(
+  out: string,
+  method: 'kmeans' | 'linear',
+  asked: QuantizedFormat | undefined,
+): QuantizedFormat | undefined {
+  const isOnnx = extname(out).toLowerCase() === '.onnx';
+  const isSafetensors = extname(out).toLowerCase() === '.safetensors';
+  check(!asked || !isSafetensors, '--format is of an ONNX file', out, 'add -o FILE.onnx');
+  const own = asked ?? (isOnnx ? (method === 'linear' ? 'qdq' : 'codebook') : undefined);
+  const fits = own === undefined || (own === 'codebook') === (method === 'kmeans');
+  const cure = method === 'kmeans' ? 'use codebook, or --method linear' : 'use qdq or qoperator';
+  check(fits, `--format must be one of what ${method} quantizes to`, own, cure);
+  return own;
+}
+
+/** ONNX's integers are of 8 and of 4 bits, its operators on codes take 8. */
+function checkWidths(format: QuantizedFormat | undefined, widths: readonly number[]): void {
+  if (format !== 'qdq' && format !== 'qoperator') return;
+  const allowed = format === 'qdq' ? [4, 8, 32] : [8, 32];
+  const wrong = widths.find((width) => !allowed.includes(width));
+  const cure = 'choose another width, or -o FILE.safetensors';
+  check(
+    wrong === undefined,
+    `${format} holds weights of ${allowed.slice(0, -1).join(' or ')} bits`,
+    wrong,
+    cure,
+  );
+}
+
+/** The float network that is to be quantized. */
+function floatNetwork(network: Model | QuantizedModel, path: string): Model {
+  const is = !isQuantized(network) && (isImageModel(network) || !isQuantized(importQdq(network)));
+  check(is, 'the input must be an fp32 network', `${path}, quantized already`);
+  return network as Model;
+}
+
+/** The layers that have weights to quantize, with their operators. */
+function layersOf(model: Model): PlannedLayer[] {
+  const { nodes } = toGraphModel(model).graph;
+  const operators = new Map(nodes.map(({ name, op }) => [name, op]));
+  return convsOf(model).map(({ name }) => ({ name, op: operators.get(name) ?? '' }));
+}
+
+function convsOf(model: Model): ConvLayer[] {
+  return fuseAnyShape(model).layers.filter(hasWeights);
 }
 
 /** Each layer's weights against the values their codes stand for (linear: batch norm folded in, as it is stored). */

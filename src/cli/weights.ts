@@ -4,29 +4,41 @@ import { LloydError } from '../gpu/errors.ts';
 import { readPth } from '../io/pth.ts';
 import { type CompareRowName, compareRowNames } from '../model/compare.ts';
 import { readModelFile } from '../model/file.ts';
-import { type ImageModel, imageModel } from '../model/graph.ts';
+import { type ImageModel, imageModel, type Model } from '../model/graph.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { vgg } from '../model/vgg.ts';
+import { type ExternalReader, readOnnx } from '../onnx/read-onnx.ts';
 import { findPackageRoot, sha256 } from './files.ts';
 import type { Ledger } from './ledger.ts';
 
 /** A network out of a file, and which file that was. */
-export interface LoadedModel {
-  network: ImageModel | QuantizedModel;
+export interface LoadedModel<Network = ImageModel | QuantizedModel> {
+  network: Network;
   path: string;
   sha256: string;
+  /** What the file takes, with the files beside it that hold its tensors. */
   fileBytes: number;
 }
 
-/** Reads a network: safetensors (fp32 or quantized), or a PyTorch state dict. */
-export async function loadModel(files: Ledger, path: string): Promise<LoadedModel> {
+/** Any network: ONNX (with the files of its tensors beside it), safetensors, fp32 or quantized, or a VGG of PyTorch. */
+export async function loadNetwork(files: Ledger, path: string): Promise<LoadedModel<Model | QuantizedModel>> {
   const bytes = await files.read(path);
-  return {
-    network: readNetwork(path, bytes),
-    path,
-    sha256: sha256(bytes),
-    fileBytes: bytes.byteLength,
+  let fileBytes = bytes.byteLength;
+  const external = async (location: string) => {
+    const own = await files.read(join(dirname(path), location));
+    fileBytes += own.byteLength;
+    return own;
   };
+  const network = await located(path, () => readNetwork(path, bytes, external));
+  return { network, path, sha256: sha256(bytes), fileBytes };
+}
+
+/** Reads a network of images as `vgg` makes them: safetensors (fp32 or quantized), or a PyTorch state dict. */
+export async function loadModel(files: Ledger, path: string): Promise<LoadedModel> {
+  const loaded = await loadNetwork(files, path);
+  const { network } = loaded;
+  await located(path, () => imageModel(isQuantized(network) ? network.model : network, 'this command'));
+  return { ...loaded, network: network as ImageModel | QuantizedModel };
 }
 
 /** A zip or a pickle, whatever the file is called; a damaged file of PyTorch's extensions is told as one too. */
@@ -37,12 +49,26 @@ function isPytorch(path: string, bytes: Uint8Array): boolean {
   return isZip || isPickle || ['.pth', '.pt'].includes(extname(path).toLowerCase());
 }
 
-function readNetwork(path: string, bytes: Uint8Array): ImageModel | QuantizedModel {
+/** ONNX's extension, or what its files begin with: the version of the format. */
+function isOnnx(path: string, bytes: Uint8Array): boolean {
+  const extension = extname(path).toLowerCase();
+  // A safetensors file has the first letter of its header there.
+  return extension === '.onnx' || (extension !== '.safetensors' && bytes[0] === 8 && bytes[8] !== 0x7b);
+}
+
+async function readNetwork(
+  path: string,
+  bytes: Uint8Array,
+  externalData: ExternalReader,
+): Promise<Model | QuantizedModel> {
+  if (isPytorch(path, bytes)) return vgg({ parameters: readPth(bytes) });
+  return isOnnx(path, bytes) ? readOnnx(bytes, { externalData }) : readModelFile(bytes);
+}
+
+/** What `work` refuses, with the file that it is about. */
+async function located<T>(path: string, work: () => T | Promise<T>): Promise<T> {
   try {
-    if (isPytorch(path, bytes)) return vgg({ parameters: readPth(bytes) });
-    const network = readModelFile(bytes);
-    if (isQuantized(network)) imageModel(network.model, 'this command');
-    return isQuantized(network) ? network : imageModel(network, 'this command');
+    return await work();
   } catch (error) {
     if (!(error instanceof LloydError)) throw error;
     throw new LloydError(`${path}: ${error.rule}`, error.received, error.cure ?? 'check which file it is');

@@ -9,44 +9,16 @@ import type { CompareReport } from '../../src/cli/compare-file.ts';
 import { comparisonLines, notesOn, recordedLines, spread } from '../../src/cli/compare-table.ts';
 import { closest } from '../../src/cli/errors.ts';
 import { checkWritable, writeAtomically } from '../../src/cli/files.ts';
-import { runCli } from '../../src/cli/main.ts';
 import { imageCount, integer, layerBits, layerPlan } from '../../src/cli/options.ts';
 import { alignTable, columns } from '../../src/cli/table.ts';
 import type { CompareRow } from '../../src/model/compare.ts';
+import { lloyd } from '../support/command-line.ts';
 
 let folder = '';
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'lloyd-cli-'));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-/** Runs a command line and gathers what it says. */
-async function lloyd(...argv: string[]) {
-  let out = '';
-  let err = '';
-  const hearing = (hear: (text: string) => void) => (text: unknown) => {
-    hear(String(text));
-    return true;
-  };
-  const toOut = hearing((text) => {
-    out += text;
-  });
-  const toErr = hearing((text) => {
-    err += text;
-  });
-  const spies = [
-    vi.spyOn(process.stdout, 'write').mockImplementation(toOut),
-    vi.spyOn(process.stderr, 'write').mockImplementation(toErr),
-    vi.spyOn(console, 'info').mockImplementation(toOut),
-    vi.spyOn(console, 'log').mockImplementation(toOut),
-  ];
-  try {
-    const code = await runCli(argv);
-    return { code, out, err };
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-  }
-}
 
 describe('refusals are one line and exit code 1', () => {
   test.each([
@@ -93,8 +65,8 @@ describe('refusals are one line and exit code 1', () => {
       /--layers takes widths from 1 to 8, or 32 for fp32; received/,
     ],
     [
-      ['quantize', input, '-o', 'x', '--layers', 'a=32', '--method', 'linear'],
-      /--layers takes widths from 2 to 8; /,
+      ['quantize', input, '-o', 'x', '--layers', 'a=1', '--method', 'linear'],
+      /--layers takes widths from 2 to 8, or 32 for fp32; /,
     ],
     [['quantize', input, '-o', 'x', '--seed', '4294967296'], /--seed must be at most 4294967295/],
     [['quantize', input, '-o', 'x', '--calibration', '60000'], /--calibration must be at most 50000/],
@@ -255,15 +227,25 @@ describe('options', () => {
   });
 
   test('--layers takes names and patterns, and refuses what matches nothing', () => {
-    const names = ['backbone.conv0', 'backbone.conv1', 'classifier'];
-    expect(layerBits(layerPlan('backbone.*=4, classifier=8', 'kmeans'), names)).toEqual({
+    const layers = [
+      { name: 'backbone.conv0', op: 'Conv' },
+      { name: 'backbone.conv1', op: 'Conv' },
+      { name: 'classifier', op: 'Gemm' },
+    ];
+    expect(layerBits(layerPlan('backbone.*=4, classifier=8', 'kmeans'), layers)).toEqual({
       'backbone.conv0': 4,
       'backbone.conv1': 4,
       classifier: 8,
     });
-    expect(() => layerBits(layerPlan('backboneXconv0=4', 'kmeans'), names)).toThrow(
-      /only the model's layers: backbone.conv0/,
+    expect(layerBits(layerPlan('Conv=4,backbone.conv1=2', 'linear'), layers, ['Gemm', '*0'])).toEqual({
+      'backbone.conv0': 32,
+      'backbone.conv1': 2,
+      classifier: 32,
+    });
+    expect(() => layerBits(layerPlan('backboneXconv0=4', 'kmeans'), layers)).toThrow(
+      /--layers may name only the model's layers: backbone.conv0, .*; or their operators: Conv, Gemm/,
     );
+    expect(() => layerBits([], layers, ['MatMul'])).toThrow(/--exclude may name only the model's layers/);
     expect(() => layerPlan('classifier', 'kmeans')).toThrow(/name=bits/);
   });
 

@@ -1,0 +1,165 @@
+// lloyd quantize on networks that are no VGG: ONNX in, ONNX or safetensors out, calibrated on pictures and arrays.
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { writeSafetensors } from '../../src/io/safetensors.ts';
+import type { Tensor } from '../../src/io/tensor.ts';
+import { readModelFile } from '../../src/model/file.ts';
+import { isQuantized, type QuantizedModel } from '../../src/model/quantized-model.ts';
+import { readOnnx } from '../../src/onnx/read-onnx.ts';
+import { writeOnnx } from '../../src/onnx/write-onnx.ts';
+import { npy } from '../io/npy-writer.ts';
+import { zip } from '../io/zip-writer.ts';
+import { lloyd } from '../support/command-line.ts';
+import { imageClassifier, png } from '../support/image-classifier.ts';
+import { seeded } from '../support/runtime.ts';
+
+let folder = '';
+const at = (...names: string[]) => join(folder, ...names);
+const COUNT = 12;
+/** The pictures' pixels, RGB of 8 x 8. */
+const pictures = Array.from({ length: COUNT }, (_, i) => {
+  const random = seeded(100 + i);
+  return Uint8Array.from({ length: 192 }, () => random.integer(0, 255));
+});
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lloyd-quantize-'));
+  await writeFile(at('model.onnx'), writeOnnx(imageClassifier()));
+  await mkdir(at('photos/deeper'), { recursive: true });
+  for (const [i, pixels] of pictures.entries()) {
+    await writeFile(at(i % 2 ? 'photos/deeper' : 'photos', `${i}.png`), png(8, 8, pixels));
+  }
+  // The same pictures as arrays, N x 3 x 8 x 8.
+  const data = new Float32Array(COUNT * 192);
+  for (const [n, pixels] of pictures.entries()) {
+    for (let p = 0; p < 192; p++)
+      data[n * 192 + (p % 3) * 64 + Math.floor(p / 3)] = (pixels[p] / 255 - 0.5) / 0.25;
+  }
+  const image: Tensor = { dtype: 'float32', dims: [COUNT, 3, 8, 8], data };
+  await writeFile(at('inputs.npy'), npy(image));
+  await writeFile(at('inputs.npz'), zip([{ name: 'image.npy', data: npy(image) }]));
+  await writeFile(at('inputs.safetensors'), writeSafetensors(new Map([['image', image]])));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function quantized(...argv: string[]): Promise<QuantizedModel> {
+  const { code, err } = await lloyd('quantize', at('model.onnx'), '-o', at('out.safetensors'), ...argv);
+  expect([code, err]).toEqual([0, expect.stringContaining('wrote')]);
+  const network = readModelFile(await readFile(at('out.safetensors')));
+  if (!isQuantized(network)) throw new Error('a float network was written');
+  return network;
+}
+
+const LINEAR = ['--method', 'linear', '--bits', '8'];
+const NORMED = ['--mean', '0.5,0.5,0.5', '--std', '0.25'];
+
+test('pictures and arrays of the same values calibrate to the same network', async () => {
+  const own = await quantized(...LINEAR, '--calibration', at('photos'), ...NORMED);
+  expect([...own.layers.keys()]).toEqual(['first', 'second', 'scores']);
+  expect(own.activations.get('image')!.zeroPoint).not.toBe(-128);
+  for (const name of ['inputs.npy', 'inputs.npz', 'inputs.safetensors']) {
+    const other = await quantized(...LINEAR, '--calibration', at(name));
+    expect(other.activations, name).toEqual(own.activations);
+    expect(other.layers, name).toEqual(own.layers);
+  }
+  const unnormed = await quantized(...LINEAR, '--calibration', at('photos'));
+  expect(unnormed.activations.get('image')).toEqual({ scale: Math.fround(1 / 255), zeroPoint: -128 });
+  const few = await quantized(...LINEAR, '--calibration', at('photos'), ...NORMED, '--samples', '1');
+  expect(few.activations).not.toEqual(own.activations);
+});
+
+test('layers, operators and patterns are given their bits, and what is excluded stays in floats', async () => {
+  const linear = await quantized(
+    ...['--method', 'linear', '--bits', '8', '--layers', 'sec*=4', '--exclude', 'Gemm'],
+    ...['--calibration', at('photos')],
+  );
+  expect([...linear.layers].map(([name, { bits }]) => [name, bits])).toEqual([
+    ['first', 8],
+    ['second', 4],
+  ]);
+  const kmeans = await quantized('--bits', '3', '--exclude', 'first', '--layers', 'Gemm=5');
+  expect([...kmeans.layers].map(([name, { bits }]) => [name, bits])).toEqual([
+    ['second', 3],
+    ['scores', 5],
+  ]);
+});
+
+test('an ONNX file is written in the format that is asked for, and read again', async () => {
+  const out = at('out.onnx');
+  const write = async (...argv: string[]) => {
+    const { code, err } = await lloyd('quantize', at('model.onnx'), '-o', out, ...argv);
+    expect([code, err]).toEqual([0, expect.stringContaining('wrote')]);
+    return readOnnx(await readFile(out)).graph.nodes.map(({ op }) => op);
+  };
+  const photos = [...LINEAR, '--calibration', at('photos')];
+  expect(await write(...photos)).toContain('DequantizeLinear');
+  expect(await write(...photos, '--format', 'qoperator')).toContain('QLinearConv');
+  expect(await write('--bits', '4', '--shape', 'batch=2')).toContain('Gather');
+  const json = at('out.json');
+  await write(...photos, '--json', json);
+  const report = JSON.parse(await readFile(json, 'utf8'));
+  expect(report).toMatchObject({ format: 'qdq', calibration: `12 pictures of ${at('photos')}`, bits: 8 });
+  expect(report.fileBytes).toBe((await readFile(out)).byteLength);
+});
+
+test.each([
+  [['--calibration', 'nowhere'], /--calibration must be a number of CIFAR-10 training images, a folder/],
+  [
+    [],
+    /CIFAR-10's images are for an input of 32 x 32 x 3; received "image \[batch, 3, 8, 8\]"; pass --calib/,
+  ],
+  [['--calibration', 'photos', '--size', '9x9'], /--size must be the network's own, 8x8; received "9x9"/],
+  [['--calibration', 'photos', '--mean', '1,2,3,4'], /--mean must have one value, or 3; received 4/],
+  [['--calibration', 'photos', '--layout', 'nhwc'], /must have 1, 3 or 4 channels in nhwc/],
+  [['--calibration', 'jpegs'], /pictures must be PNG files; received ".*a.jpg"; convert them/],
+  [['--calibration', 'empty'], /a folder of pictures must hold PNG files; received ".*empty, none in it"/],
+  [['--calibration', 'damaged'], /a picture must be a whole PNG file; received ".*x.png/],
+  [['--calibration', 'wrong.npy'], /image: tensors must have the input's shape \[batch, 3, 8, 8\]/],
+  [['--calibration', 'model.onnx'], /model.onnx: /],
+  [
+    ['--calibration', 'photos', '--shape', 'width=3'],
+    /shapes may name inputs and their symbols: image, batch/,
+  ],
+  [['--calibration', 'photos', '--exclude', 'Gem'], /--exclude may name only .*their operators: Conv, Gemm/],
+  [['--calibration', 'photos', '-o', 'photos/0.png'], /--out must be another file than the input/],
+])('refused without a device, and nothing written: %j', async (argv, message) => {
+  await mkdir(at('jpegs'), { recursive: true });
+  await mkdir(at('empty'), { recursive: true });
+  await mkdir(at('damaged'), { recursive: true });
+  await writeFile(at('jpegs/a.jpg'), 'x');
+  await writeFile(at('damaged/x.png'), png(8, 8, 1).subarray(0, 100));
+  await writeFile(at('wrong.npy'), npy({ dtype: 'float32', dims: [2, 8], data: new Float32Array(16) }));
+  const before = await readdir(folder);
+  vi.stubEnv('LLOYD_ADAPTER', 'none of them');
+  const paths = argv.map((each, i) => (['--calibration', '-o'].includes(argv[i - 1]) ? at(each) : each));
+  const out = argv.includes('-o') ? [] : ['-o', at('refused.onnx')];
+  const { code, err } = await lloyd('quantize', at('model.onnx'), ...LINEAR, ...out, ...paths).finally(() =>
+    vi.unstubAllEnvs(),
+  );
+  expect(err).toMatch(message);
+  expect([code, err.trim().split('\n').length]).toEqual([1, 1]);
+  expect(await readdir(folder)).toEqual(before);
+});
+
+test.each([
+  [['--size', '8'], /--size must be WxH; received "8"/],
+  [['--mean', 'a'], /--mean must be a list of numbers; received "a"/],
+  [['--std', '1,0,1'], /--std must not be 0/],
+  [['--std', '1,2'], /--std must have a value for all channels, or one a channel; received 2/],
+  [['--layout', 'chw'], /--layout must be one of nchw, nhwc/],
+  [['--shape', 'batch'], /--shape must be a list of symbol=size or input=AxBxC; received "batch"/],
+  [['--shape', 'a=1', '--shape', 'a=2'], /--shape may give a size once; received "a=2"/],
+  [['--observer', 'max'], /--observer must be one of minMax, movingAverage/],
+  [['--format', 'int8'], /--format must be one of qdq, qoperator, codebook/],
+  [['--format', 'qdq'], /--format must be one of what kmeans quantizes to; received "qdq"/],
+  [['--method', 'linear', '--format', 'codebook'], /--format must be one of what linear quantizes to/],
+  [['--method', 'linear', '--bits', '5'], /qdq holds weights of 4 or 8 bits; received 5/],
+  [['--method', 'linear', '--format', 'qoperator', '--layers', 'a=4'], /qoperator holds weights of 8 bits/],
+  [['--samples', '0'], /--samples must be an integer of at least 1/],
+])('before any file is opened: %j', async (argv, message) => {
+  const { code, err } = await lloyd('quantize', '/no/such.onnx', '-o', 'x.onnx', ...argv);
+  expect(err).toMatch(message);
+  expect([code, err.trim().split('\n').length]).toEqual([1, 1]);
+});

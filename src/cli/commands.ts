@@ -1,5 +1,5 @@
 import type { Command } from './command.ts';
-import { SAMPLE_OPTIONS } from './sample-options.ts';
+import { sampleOptions } from './sample-options.ts';
 
 const IMAGES = [
   '--images <n>',
@@ -76,7 +76,7 @@ export const commands: readonly Command[] = [
       ['--seed <n>', 'Seed of random and kmeans++', '0'],
       REQUANTIZE,
       ['--observer <name>', 'Ranges of activations: minMax or movingAverage (linear)', 'minMax'],
-      ...SAMPLE_OPTIONS,
+      ...sampleOptions(256),
     ],
     examples: [
       'lloyd quantize model.onnx --method linear --bits 8 --calibration photos --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 -o model.int8.onnx',
@@ -85,6 +85,22 @@ export const commands: readonly Command[] = [
       "lloyd quantize vgg.safetensors --method linear --bits 4 --layers 'backbone.conv0=8' -o vgg-w4.safetensors",
     ],
     load: () => import('./quantize.ts'),
+  },
+  {
+    usage: 'check <model>',
+    description:
+      "What of a network runs here, in which dtype, and each layer's error once quantized; fails below --min-sqnr",
+    options: [
+      ['--against <file>', 'The same network quantized', 'linear 8 bit, made by the same samples'],
+      ['--min-sqnr <db>', 'Least SQNR of every output, and of every layer by itself: exits with 1 below it'],
+      ...sampleOptions(32),
+    ],
+    examples: [
+      'lloyd check model.onnx',
+      'lloyd check model.onnx --against model.int8.onnx --calibration photos --min-sqnr 20 --json check.json',
+      'lloyd check model.onnx --calibration inputs.npz --samples 8',
+    ],
+    load: () => import('./check.ts'),
   },
   {
     usage: 'evaluate <file>',

@@ -43,6 +43,8 @@ export interface SampleSettings {
   /** Undefined where nothing was said. */
   from?: { images: number } | { path: string };
   most: number;
+  /** Pictures that are run at once where the network leaves that open. */
+  batch: number;
   pictures: PictureSettings;
   shapes: ShapeOptions;
 }
@@ -51,7 +53,11 @@ export interface SampleSettings {
  * @param most samples of a folder or file, unless `--samples` says so
  * @throws LloydError for an option that is wrong by itself
  */
-export function sampleSettings(options: Readonly<Record<string, OptionValue>>, most: number): SampleSettings {
+export function sampleSettings(
+  options: Readonly<Record<string, OptionValue>>,
+  most: number,
+  batch = 8,
+): SampleSettings {
   const { calibration } = options;
   const path = text(calibration);
   const isCount = path === undefined || parseNumber(calibration) !== undefined;
@@ -61,6 +67,7 @@ export function sampleSettings(options: Readonly<Record<string, OptionValue>>, m
   return {
     from: from ?? (path === undefined ? undefined : { path }),
     most: limit ?? most,
+    batch,
     pictures: pictureSettings(options),
     shapes: shapeOptions(options.shape),
   };
@@ -71,8 +78,6 @@ export function checkShapes(model: Model, shapes: ShapeOptions): void {
   concreteInputs(toGraphModel(model).graph, { shapes, batch: 1, assume: 1 });
 }
 
-/** Pictures that are run at once where the network leaves that open. */
-const BATCH = 8;
 /** CIFAR-10's images. */
 const SIDE = 32;
 
@@ -142,7 +147,7 @@ async function cifarSamples(
   if (width !== SIDE || height !== SIDE || channels !== 3 || dtype !== 'float32') refuse();
   const { calibration: images } = await loadImages(files, 1, count);
   const perImage = SIDE * SIDE * 3;
-  const batch = input.batch ?? Math.min(BATCH, count);
+  const batch = input.batch ?? Math.min(settings.batch, count);
   const feeds = Array.from({ length: Math.ceil(count / batch) }, (_, i): Feed => {
     const data = new Float32Array(batch * perImage);
     for (let n = 0; n < batch; n++) {
@@ -173,7 +178,7 @@ async function pictureSamples(
 ): Promise<Samples> {
   const input = pictureInput(inputs, settings.shapes, settings.pictures);
   const paths = spreadOver(await listPictures(folder), settings.most);
-  const batch = input.batch ?? Math.min(BATCH, paths.length);
+  const batch = input.batch ?? Math.min(settings.batch, paths.length);
   const feeds: Feed[] = [];
   for (let first = 0; first < paths.length; first += batch) {
     const own = paths.slice(first, first + batch);

@@ -8,9 +8,11 @@ export function imageClassifier(seed = 7): GraphModel {
   const random = seeded(seed);
   const parameters = new Map<string, OnnxTensor>();
   const constant = (name: string, ...dims: number[]) => {
+    // Biases far below what the weights make, which would else count for nothing.
+    const scale = dims.length === 1 ? 0.1 : 1 / Math.sqrt(dims.slice(1).reduce((a, b) => a * b, 1));
     const data = random.floats(
       dims.reduce((a, b) => a * b, 1),
-      1 / Math.sqrt(dims.slice(1).reduce((a, b) => a * b, 1)),
+      scale,
     );
     parameters.set(name, { dtype: 'float32', dims, data });
     return name;

@@ -1,5 +1,5 @@
 import type { Command } from './command.ts';
-import { sampleOptions } from './sample-options.ts';
+import { PICTURE_OPTIONS, SHAPE, sampleOptions } from './sample-options.ts';
 
 const IMAGES = [
   '--images <n>',
@@ -104,9 +104,19 @@ export const commands: readonly Command[] = [
   },
   {
     usage: 'evaluate <file>',
-    description: 'Accuracy and speed of an fp32 or quantized VGG on CIFAR-10',
-    options: [IMAGES, BATCH],
-    examples: ['lloyd evaluate vgg-kmeans4.safetensors', 'lloyd evaluate vgg.safetensors --images all'],
+    description: 'Accuracy and speed of a VGG on CIFAR-10, or of any network on a folder of pictures',
+    options: [
+      IMAGES,
+      BATCH,
+      ['--data <folder>', 'PNG pictures in a folder a class, whose sorted names are the classes', 'CIFAR-10'],
+      ...PICTURE_OPTIONS,
+      SHAPE,
+    ],
+    examples: [
+      'lloyd evaluate vgg-kmeans4.safetensors',
+      'lloyd evaluate vgg.safetensors --images all',
+      'lloyd evaluate model.int8.onnx --data validation --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225',
+    ],
     load: () => import('./evaluate.ts'),
   },
   {
@@ -249,11 +259,20 @@ export const commands: readonly Command[] = [
     usage: 'info',
     description: 'The adapter, its features and limits; with --plan, the dispatches of a compiled model',
     options: [
-      ['--plan <what>', "MODEL/PRECISION: 'vgg/fp32', 'vgg/kmeans-4', 'vgg/linear-8', ..."],
+      [
+        '--plan <what>',
+        "A network's file, or MODEL/PRECISION: 'vgg/fp32', 'vgg/kmeans-4', 'vgg/linear-8', ...",
+      ],
       BATCH,
+      SHAPE,
       WEIGHTS,
     ],
-    examples: ['lloyd info', 'lloyd info --plan vgg/linear-8', 'LLOYD_ADAPTER=swiftshader lloyd info'],
+    examples: [
+      'lloyd info',
+      'lloyd info --plan vgg/linear-8',
+      'lloyd info --plan model.int8.onnx --batch 1',
+      'LLOYD_ADAPTER=swiftshader lloyd info',
+    ],
     load: () => import('./info.ts'),
   },
 ];

@@ -1,5 +1,6 @@
+import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import type { ImageModel } from '../model/graph.ts';
+import type { ImageModel, Model } from '../model/graph.ts';
 import { topOne, wilson } from '../model/metrics.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { compile } from '../model/session.ts';
@@ -7,43 +8,87 @@ import { affordableImages, imagesPerSecond } from './budget.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';
 import { loadImages } from './data.ts';
+import { evaluatePictures, labelledPictures } from './evaluate-folder.ts';
 import { findCommit } from './files.ts';
-import { imageCount, integer } from './options.ts';
+import { imageCount, integer, shapeOptions, text } from './options.ts';
+import { pictureSettings } from './pictures.ts';
 import { createProgress } from './progress.ts';
+import { checkShapes } from './samples.ts';
 import { mebibytes, percent, significant, thousands } from './table.ts';
-import { loadModel, portablePath } from './weights.ts';
+import { asItRuns, type LoadedModel, loadModel, loadNetwork, portablePath } from './weights.ts';
 
 const TEST_IMAGES = 10_000;
+const PICTURE_FLAGS = ['size', 'mean', 'std', 'layout', 'shape'];
 
 export async function run(context: Context): Promise<void> {
   const { args, options } = context;
-  const asked = imageCount(options.images);
+  const data = text(options.data);
+  const asked = imageCount(options.images, data === undefined ? TEST_IMAGES : Number.MAX_SAFE_INTEGER);
   const batch = integer('--batch', options.batch) ?? 32;
-  const loaded = await loadModel(context.files, args[0]);
-  const { network } = loaded;
+  const pictures = pictureSettings(options);
+  const shapes = shapeOptions(options.shape);
+  for (const flag of PICTURE_FLAGS) {
+    check(
+      data !== undefined || options[flag] === undefined,
+      `--${flag} is of pictures`,
+      'no --data',
+      'add --data FOLDER',
+    );
+  }
+  const onFolder = async (folder: string) => {
+    const given = await loadNetwork(context.files, args[0]);
+    const loaded = { ...given, network: asItRuns(given.network) };
+    checkShapes(isQuantized(loaded.network) ? loaded.network.model : loaded.network, shapes);
+    const labelled = await labelledPictures(folder, loaded.network, shapes, pictures);
+    const runtime = await announce(context, loaded, folder);
+    const result = await evaluatePictures(context, runtime, loaded.network, labelled, { asked, batch });
+    await report(context, runtime, loaded, { ...result, classes: labelled.classes }, 'pictures');
+  };
+  const onCifar10 = async () => {
+    const loaded = await loadModel(context.files, args[0]);
+    const { network } = loaded;
+    const runtime = await announce(context, loaded, 'CIFAR-10');
+    const { test } = await loadImages(context.files, Math.min(asked ?? TEST_IMAGES, TEST_IMAGES), 0);
+    const images = asked === undefined ? await affordable(runtime, network, test.images, batch) : test.count;
+    const result = await evaluate(context, runtime, network, {
+      images: test.images.subarray(0, images * (test.images.length / test.count)),
+      labels: test.labels.subarray(0, images),
+      batch: Math.min(batch, images),
+    });
+    await report(context, runtime, loaded, { images, ...result }, 'test images');
+  };
+  await (data === undefined ? onCifar10() : onFolder(data));
+}
+
+type Loaded = LoadedModel<Model | QuantizedModel>;
+
+async function announce(context: Context, { path, network }: Loaded, on: string): Promise<Runtime> {
   const runtime = await context.runtime();
   context.print(
-    `Evaluating ${await portablePath(loaded.path)} (${precisionOf(network)}) on CIFAR-10, on ${describeAdapter(runtime)}`,
+    `Evaluating ${await portablePath(path)} (${precisionOf(network)}) on ${on}, on ${describeAdapter(runtime)}`,
   );
-  const { test } = await loadImages(context.files, Math.min(asked ?? TEST_IMAGES, TEST_IMAGES), 0);
-  const images = asked === undefined ? await affordable(runtime, network, test.images, batch) : test.count;
-  const result = await evaluate(context, runtime, network, {
-    images: test.images.subarray(0, images * (test.images.length / test.count)),
-    labels: test.labels.subarray(0, images),
-    batch: Math.min(batch, images),
-  });
+  return runtime;
+}
+
+async function report(
+  context: Context,
+  runtime: Runtime,
+  { path, network, sha256, fileBytes }: Loaded,
+  { images, ...result }: { images: number } & Awaited<ReturnType<typeof evaluate>> & { classes?: string[] },
+  what: string,
+): Promise<void> {
   context.print();
   context.print(
-    `${percent(result.accuracy)} % of ${thousands(images)} test images (95 %: ` +
+    `${percent(result.accuracy)} % of ${thousands(images)} ${what} (95 %: ` +
       `${percent(result.accuracyLow, 1)}-${percent(result.accuracyHigh, 1)}), ` +
       `${significant(result.imagesPerSecond)} images/s, ${mebibytes(result.gpuBytes)} MiB of GPU memory`,
   );
   await context.writeJson({
     adapter: runtime.adapter,
     images,
-    file: await portablePath(loaded.path),
-    sha256: loaded.sha256,
-    fileBytes: loaded.fileBytes,
+    file: await portablePath(path),
+    sha256,
+    fileBytes,
     method: isQuantized(network) ? network.method : 'fp32',
     bits: isQuantized(network) ? network.bits : 32,
     ...result,
@@ -53,7 +98,7 @@ export async function run(context: Context): Promise<void> {
 }
 
 /** `kmeans 4 bit`, or `kmeans 4 to 8 bit` where a plan mixes widths. */
-function precisionOf(network: ImageModel | QuantizedModel): string {
+function precisionOf(network: Model | QuantizedModel): string {
   if (!isQuantized(network)) return 'fp32';
   const widths = [...network.layers.values()].map(({ bits }) => bits);
   const [low, high] = [Math.min(...widths), Math.max(...widths)];

@@ -1,14 +1,17 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
+import type { ShapeOptions } from '../graph/graph.ts';
 import type { PlanEntry } from '../model/executor.ts';
-import type { ImageModel } from '../model/graph.ts';
+import type { ImageModel, Model } from '../model/graph.ts';
 import { quantizeModel } from '../model/precision.ts';
+import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { compile } from '../model/session.ts';
 import { tensorCores } from '../quantize/tensor-cores.ts';
 import type { Context } from './command.ts';
-import { integer, text } from './options.ts';
+import { integer, shapeOptions, text } from './options.ts';
+import { checkShapes } from './samples.ts';
 import { alignTable, columns, mebibytes, thousands } from './table.ts';
-import { loadFloatModel } from './weights.ts';
+import { loadFloatModel, loadNetwork } from './weights.ts';
 
 const LIMITS = [
   'maxBufferSize',
@@ -22,9 +25,13 @@ const LIMITS = [
 
 export async function run(context: Context): Promise<void> {
   const plan = text(context.options.plan);
-  const wanted = plan === undefined ? null : readPlan(plan);
+  const file = plan !== undefined && isFile(plan) ? plan : undefined;
+  const wanted = plan === undefined || file ? null : readPlan(plan);
   const batch = integer('--batch', context.options.batch) ?? 32;
+  const shapes = shapeOptions(context.options.shape);
   const weights = wanted ? await loadFloatModel(context.files, text(context.options.weights)) : null;
+  const given = file ? (await loadNetwork(context.files, file)).network : null;
+  if (given) checkShapes(isQuantized(given) ? given.model : given, shapes);
   const runtime = await context.runtime();
   const { adapter, device } = runtime;
   const limits = Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]]));
@@ -53,37 +60,51 @@ export async function run(context: Context): Promise<void> {
   for (const [name, value] of facts) context.print(`${name.padEnd(width)}  ${value}`);
   let entries: PlanEntry[] | undefined;
   if (wanted && weights) {
-    entries = await printPlan(context, runtime, weights.network, wanted, batch);
+    const network = await precisionOf(runtime, weights.network, wanted);
+    entries = await printPlan(context, runtime, network, { batch });
   }
+  if (given) entries = await printPlan(context, runtime, given, { batch, shapes });
   await context.writeJson({ adapter, limits, tensorCores: cores ?? { reason }, plan: entries });
 }
 
 /** `vgg/linear-8`: the model, the method, the bits. */
 function readPlan(plan: string): { method: 'fp32' | 'kmeans' | 'linear'; bits: number } {
   const match = /^vgg\/(?:(fp32)|(kmeans)-([1-8])|(linear)-([2-8]))$/.exec(plan);
-  check(match, "--plan must be MODEL/PRECISION, like 'vgg/fp32', 'vgg/kmeans-4' or 'vgg/linear-8'", plan);
+  check(
+    match,
+    "--plan must be MODEL/PRECISION, like 'vgg/fp32', 'vgg/kmeans-4' or 'vgg/linear-8', or a network's file",
+    plan,
+  );
   return { method: (match[1] ?? match[2] ?? match[4]) as 'fp32', bits: Number(match[3] ?? match[5] ?? 32) };
 }
 
-async function printPlan(
-  context: Context,
+/** A network's file, by its name: it is looked for afterwards. */
+const isFile = (plan: string) => /\.(onnx|safetensors|pth|pt)$/i.test(plan);
+
+async function precisionOf(
   runtime: Runtime,
   model: ImageModel,
   { method, bits }: ReturnType<typeof readPlan>,
-  batch: number,
-): Promise<PlanEntry[]> {
+): Promise<ImageModel | QuantizedModel> {
   const { input } = model.graph;
   // The plan does not depend on the ranges: one image stands for all, without the data set.
   const calibration = Uint8Array.from(
     { length: input.height * input.width * input.channels },
     (_, i) => i % 256,
   );
-  const network =
-    // Nor does it depend on where clustering ends.
-    method === 'fp32'
-      ? model
-      : await quantizeModel(runtime, model, { method, bits, calibration, init: 'linear', maxIterations: 1 });
-  const session = await compile(runtime, network, { batch });
+  // Nor does it depend on where clustering ends.
+  return method === 'fp32'
+    ? model
+    : quantizeModel(runtime, model, { method, bits, calibration, init: 'linear', maxIterations: 1 });
+}
+
+async function printPlan(
+  context: Context,
+  runtime: Runtime,
+  network: Model | QuantizedModel,
+  { batch, shapes }: { batch: number; shapes?: ShapeOptions },
+): Promise<PlanEntry[]> {
+  const session = await compile(runtime, network, { batch, shapes });
   try {
     const entries = session.plan();
     context.print();

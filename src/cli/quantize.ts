@@ -3,8 +3,7 @@ import { check } from '../gpu/errors.ts';
 import { labSizeBytes } from '../model/compare.ts';
 import { writeModelFile } from '../model/file.ts';
 import { type ConvLayer, fuseAnyShape, hasWeights } from '../model/fuse.ts';
-import { isImageModel, type Model } from '../model/graph.ts';
-import { importQdq } from '../model/import-qdq.ts';
+import type { Model } from '../model/graph.ts';
 import { decodeCodebook } from '../model/layer-codes.ts';
 import { foldedWeights, quantizeModel } from '../model/precision.ts';
 import { isQuantized, type LinearLayer, type QuantizedModel } from '../model/quantized-model.ts';
@@ -17,7 +16,7 @@ import { findCommit } from './files.ts';
 import { bitWidth, choice, layerBits, layerPlan, list, type PlannedLayer, seed, text } from './options.ts';
 import { checkShapes, loadSamples, sampleSettings } from './samples.ts';
 import { alignTable, columns, decibels, mebibytes, thousands } from './table.ts';
-import { loadNetwork, portablePath } from './weights.ts';
+import { asItRuns, loadNetwork, portablePath } from './weights.ts';
 
 const OBSERVERS = ['minMax', 'movingAverage'] as const;
 const QUANTIZED_FORMATS = ['qdq', 'qoperator', 'codebook'] as const;
@@ -156,7 +155,7 @@ function checkWidths(format: QuantizedFormat | undefined, widths: readonly numbe
 
 /** The float network that is to be quantized. */
 function floatNetwork(network: Model | QuantizedModel, path: string): Model {
-  const is = !isQuantized(network) && (isImageModel(network) || !isQuantized(importQdq(network)));
+  const is = !isQuantized(asItRuns(network));
   check(is, 'the input must be an fp32 network', `${path}, quantized already`);
   return network as Model;
 }

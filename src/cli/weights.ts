@@ -4,7 +4,8 @@ import { LloydError } from '../gpu/errors.ts';
 import { readPth } from '../io/pth.ts';
 import { type CompareRowName, compareRowNames } from '../model/compare.ts';
 import { readModelFile } from '../model/file.ts';
-import { type ImageModel, imageModel, type Model } from '../model/graph.ts';
+import { type ImageModel, imageModel, isImageModel, type Model } from '../model/graph.ts';
+import { importQdq } from '../model/import-qdq.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { vgg } from '../model/vgg.ts';
 import { type ExternalReader, readOnnx } from '../onnx/read-onnx.ts';
@@ -31,6 +32,11 @@ export async function loadNetwork(files: Ledger, path: string): Promise<LoadedMo
   };
   const network = await located(path, () => readNetwork(path, bytes, external));
   return { network, path, sha256: sha256(bytes), fileBytes };
+}
+
+/** A network as it runs: what lies between an ONNX file's quantizers in integers. */
+export function asItRuns(network: Model | QuantizedModel): Model | QuantizedModel {
+  return isQuantized(network) || isImageModel(network) ? network : importQdq(network);
 }
 
 /** Reads a network of images as `vgg` makes them: safetensors (fp32 or quantized), or a PyTorch state dict. */

@@ -15,9 +15,25 @@ class Exported {
   readonly parameters: Map<string, OnnxTensor>;
   private readonly renamed = new Map<string, string>();
   private readonly read = new Map<string, string>();
+  /** Every name in the file: a network that was read from one may have those that are made here. */
+  private readonly taken: Set<string>;
 
   constructor(private readonly source: GraphModel) {
     this.parameters = new Map(source.parameters);
+    const { inputs, nodes } = source.graph;
+    this.taken = new Set([
+      ...source.parameters.keys(),
+      ...inputs.map(({ name }) => name),
+      ...nodes.flatMap(({ name, outputs }) => [name, ...outputs]),
+    ]);
+  }
+
+  /** A name that nothing else has. */
+  fresh(wanted: string): string {
+    let name = wanted;
+    for (let i = 2; this.taken.has(name); i++) name = `${wanted} ${i}`;
+    this.taken.add(name);
+    return name;
   }
 
   /** What a value is called now. */
@@ -29,7 +45,8 @@ class Exported {
     this.renamed.set(value, this.name(to));
   }
 
-  constant(name: string, tensor: OnnxTensor): string {
+  constant(wanted: string, tensor: OnnxTensor): string {
+    const name = this.fresh(wanted);
     this.parameters.set(name, tensor);
     return name;
   }
@@ -38,7 +55,8 @@ class Exported {
     return this.constant(name, { dtype: 'float32', dims: [], data: Float32Array.of(value) });
   }
 
-  add(op: string, name: string, inputs: (string | null)[], attributes: Node['attributes'] = {}): string {
+  add(op: string, wanted: string, inputs: (string | null)[], attributes: Node['attributes'] = {}): string {
+    const name = this.fresh(wanted);
     this.nodes.push({ op, name, inputs, outputs: [name], attributes });
     return name;
   }
@@ -66,7 +84,7 @@ class Exported {
     for (const output of graph.outputs) {
       const made = finals.get(output) ?? this.name(output);
       if (made === output) continue;
-      const own = `${output}/float`;
+      const own = this.fresh(`${output}/float`);
       for (const node of nodes) {
         node.inputs = node.inputs.map((name) => (name === output ? own : name));
         node.outputs = node.outputs.map((name) => (name === output ? own : name));
@@ -74,7 +92,7 @@ class Exported {
       // An output keeps its name, whatever node it was folded into.
       nodes.push({
         op: 'Identity',
-        name: `${output}/output`,
+        name: this.fresh(`${output}/output`),
         inputs: [made],
         outputs: [output],
         attributes: {},
@@ -206,11 +224,11 @@ function product(
     { axis: 0 },
   );
   if (node.op === 'MatMul') {
-    const made = `${name}/product`;
+    const made = out.fresh(`${name}/product`);
     out.nodes.push({ op: 'MatMul', name, inputs: [input, weights], outputs: [made], attributes: {} });
     out.nodes.push({
       op: 'Add',
-      name: `${name}/sum`,
+      name: out.fresh(`${name}/sum`),
       inputs: [made, shift],
       outputs: node.outputs,
       attributes: {},

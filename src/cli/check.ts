@@ -10,7 +10,6 @@ import {
 import { modelFileBytes } from '../model/file.ts';
 import { fuseAnyShape } from '../model/fuse.ts';
 import type { Model } from '../model/graph.ts';
-import { importQdq } from '../model/import-qdq.ts';
 import { quantizeModel } from '../model/precision.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { toGraphModel } from '../model/translate.ts';
@@ -22,7 +21,7 @@ import { parseNumber, text } from './options.ts';
 import { createProgress } from './progress.ts';
 import { checkShapes, loadSamples, sampleSettings } from './samples.ts';
 import { alignTable, columns, decibels, mebibytes } from './table.ts';
-import { type LoadedModel, loadNetwork, portablePath } from './weights.ts';
+import { asItRuns, type LoadedModel, loadNetwork, portablePath } from './weights.ts';
 
 /** Samples that are run, unless a count is given: layers differ far more than samples do. */
 const SAMPLES = 32;
@@ -52,7 +51,7 @@ export async function run(context: Context): Promise<void> {
   for (const path of paths) loaded.push(await loadNetwork(files, path));
   const [first, second] = loaded;
   for (const { network } of loaded) checkShapes(sourceOf(network), from.shapes);
-  const supports = loaded.map(({ network }) => support(sourceOf(network), from.shapes));
+  const supports = loaded.map(({ network }) => support(network, from.shapes));
   for (const [i, own] of supports.entries()) await printSupport(context, loaded[i], own);
   const common = {
     model: await describeFile(first),
@@ -134,16 +133,22 @@ const sourceOf = (network: Model | QuantizedModel): GraphModel =>
 
 /** The same with what is quantized between its nodes read as such. */
 function graphNetwork(network: Model | QuantizedModel): GraphNetwork {
-  if (isQuantized(network)) return { ...network, model: sourceOf(network) };
-  return importQdq(sourceOf(network)) as GraphNetwork;
+  const own = asItRuns(network);
+  return isQuantized(own) ? { ...own, model: sourceOf(own) } : sourceOf(own);
 }
 
 /** Shapes are looked at where they are known: what has no size yet is no reason to refuse a node. */
-function support(model: GraphModel, shapes: ShapeOptions): NodeSupport {
-  const known = { shapes, batch: 1 };
-  const symbols = model.graph.inputs.flatMap(({ name, shape }) => (name in shapes ? [] : shape.slice(1)));
-  const isOpen = symbols.some((dim) => typeof dim === 'string' && !(dim in shapes));
-  return supportedNodes(model, isOpen ? {} : known);
+function support(network: Model | QuantizedModel, shapes: ShapeOptions): NodeSupport {
+  const of = (model: GraphModel) => {
+    const symbols = model.graph.inputs.flatMap(({ name, shape }) => (name in shapes ? [] : shape.slice(1)));
+    const isOpen = symbols.some((dim) => typeof dim === 'string' && !(dim in shapes));
+    return supportedNodes(model, isOpen ? {} : { shapes, batch: 1 });
+  };
+  const own = of(sourceOf(network));
+  if (own.refused.length === 0) return own;
+  // Some operators on codes run as what they stand for only.
+  const run = of(sourceOf(asItRuns(network)));
+  return run.refused.length < own.refused.length ? run : own;
 }
 
 const describeFile = async ({ path, sha256, fileBytes }: Loaded) => ({

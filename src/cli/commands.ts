@@ -103,6 +103,20 @@ export const commands: readonly Command[] = [
     load: () => import('./check.ts'),
   },
   {
+    usage: 'convert <input>',
+    description: 'Write a network in another format: QDQ, operators on codes, gathered codebooks, floats',
+    options: [
+      ['-o, --out <file>', 'The file to write: .safetensors, else ONNX (required)'],
+      ['--format <name>', 'Of an ONNX file: qdq, qoperator, codebook or float', 'what the network is'],
+    ],
+    examples: [
+      'lloyd convert model.qdq.onnx --format qoperator -o model.qoperator.onnx',
+      'lloyd convert model.qoperator.onnx --format qdq -o model.qdq.onnx',
+      'lloyd convert vgg-kmeans4.safetensors --format float -o vgg.onnx',
+    ],
+    load: () => import('./convert.ts'),
+  },
+  {
     usage: 'evaluate <file>',
     description: 'Accuracy and speed of a VGG on CIFAR-10, or of any network on a folder of pictures',
     options: [

@@ -11,7 +11,7 @@ import type { Context } from './command.ts';
 import { integer, shapeOptions, text } from './options.ts';
 import { checkShapes } from './samples.ts';
 import { alignTable, columns, mebibytes, thousands } from './table.ts';
-import { loadFloatModel, loadNetwork } from './weights.ts';
+import { asItRuns, loadFloatModel, loadNetwork } from './weights.ts';
 
 const LIMITS = [
   'maxBufferSize',
@@ -30,7 +30,7 @@ export async function run(context: Context): Promise<void> {
   const batch = integer('--batch', context.options.batch) ?? 32;
   const shapes = shapeOptions(context.options.shape);
   const weights = wanted ? await loadFloatModel(context.files, text(context.options.weights)) : null;
-  const given = file ? (await loadNetwork(context.files, file)).network : null;
+  const given = file ? asItRuns((await loadNetwork(context.files, file)).network) : null;
   if (given) checkShapes(isQuantized(given) ? given.model : given, shapes);
   const runtime = await context.runtime();
   const { adapter, device } = runtime;

@@ -13,7 +13,6 @@ import { JsonReader } from '../io/json-reader.ts';
 import { readSafetensors, writeSafetensors } from '../io/safetensors.ts';
 import { elementCount, type Tensor as FileTensor, toFloat32 } from '../io/tensor.ts';
 import { checkRule } from '../quantize/requantize.ts';
-import { observedValues } from './calibrate.ts';
 import { checkNetwork } from './check-network.ts';
 import { inPlaceOrder } from './conv-layers.ts';
 import { fuseAnyShape, hasWeights } from './fuse.ts';
@@ -194,7 +193,7 @@ function readLinear(
   const floats = new Set(parameters.keys());
   const model = buildWith(build, metadata, parameters, dimsOf);
   const activations = parseActivations(metadata.activations);
-  checkComplete(model, floats, layers, activations);
+  checkComplete(model, floats, { layers, activations, requantize });
   setWeights(model, layers, unfolded);
   return { model, method: 'linear', bits, layers, activations, requantize };
 }
@@ -269,8 +268,15 @@ function parseActivations(text: string | undefined): Map<string, ActivationQpara
 function checkComplete(
   model: Model,
   floats: ReadonlySet<string>,
-  layers: ReadonlyMap<string, LinearLayer>,
-  activations: ReadonlyMap<string, ActivationQparams>,
+  {
+    layers,
+    activations,
+    requantize,
+  }: {
+    layers: ReadonlyMap<string, LinearLayer>;
+    activations: ReadonlyMap<string, ActivationQparams>;
+    requantize: string;
+  },
 ): void {
   const fused = fuseAnyShape(model);
   const weighted = new Map(fused.layers.filter(hasWeights).map((layer) => [layer.name, layer]));
@@ -287,7 +293,11 @@ function checkComplete(
   for (const name of layers.keys()) {
     check(weighted.has(name), 'a file may quantize only weights of its network', name, DAMAGED);
   }
-  for (const name of [...fused.graph.inputs.map(({ name }) => name), ...observedValues(fused)]) {
+  // What integers are made of; the lab's outputs are codes too. Other values may be floats.
+  const coded = [...weighted.values()].filter(({ name }) => layers.has(name));
+  const outputs = new Set(requantize === 'lab' ? fused.graph.outputs.map(fused.root) : []);
+  const ends = coded.map(({ output }) => fused.root(output)).filter((name) => outputs.has(name));
+  for (const name of [...coded.map(({ input }) => input), ...ends]) {
     check(
       activations.has(name),
       `a ${LINEAR_FORMAT} file must hold the scale of ${quoted(name)}`,

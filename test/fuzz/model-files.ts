@@ -143,9 +143,10 @@ function modelBroken(read: Model | QuantizedModel): string | undefined {
       return 'linear: a scale that is not positive';
   }
   if (method === 'kmeans') return undefined;
-  for (const name of weighted.keys()) if (!layers.has(name)) return 'linear: a layer missing';
-  for (const name of ['input', ...fused.map(({ output }) => output)]) {
-    const { scale, zeroPoint } = activations.get(name) ?? { scale: Number.NaN, zeroPoint: 0 };
+  for (const { name, input } of weighted.values()) {
+    if (layers.has(name) && !activations.has(input)) return 'linear: an activation missing';
+  }
+  for (const { scale, zeroPoint } of activations.values()) {
     if (!(scale > 0 && scale < Infinity)) return 'linear: an activation without a positive scale';
     if (!Number.isInteger(zeroPoint) || zeroPoint < -128 || zeroPoint > 127)
       return 'linear: a zero point out of range';

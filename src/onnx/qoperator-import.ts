@@ -1,0 +1,182 @@
+import { LloydError } from '../gpu/errors.ts';
+import { whyUnknown } from '../graph/concrete.ts';
+import type { GraphModel, Node } from '../graph/graph.ts';
+import type { Attributes, OnnxTensor } from '../graph/ops/tensors.ts';
+import { VIEWS } from '../model/fuse.ts';
+import { raiseOpset } from './raise-opset.ts';
+
+/** Scale and zero point of codes, by name; a zero point that is left out is null. */
+interface Grid {
+  scale: string;
+  zeroPoint: string | null;
+}
+
+/** The oldest opset with per-channel DequantizeLinear. */
+const PER_CHANNEL = 13;
+/** What has the same meaning on codes as on the values that they stand for, in one grid. */
+const PASSING = ['MaxPool', ...VIEWS];
+
+/**
+ * A network of operators on codes (QLinearConv, QGemm, ...) as the one between DequantizeLinear and QuantizeLinear that
+ * it stands for: the way back from `qoperator` to `qdq`.
+ *
+ * @returns the model itself where there is nothing of the kind
+ * @throws LloydError for operators on codes that have no such form (all of them, by name)
+ */
+export function qdqOfOperators(model: GraphModel): GraphModel {
+  if (!model.graph.nodes.some(({ op }) => onCodes(op))) return model;
+  const { opset } = model.graph;
+  const raised = raiseOpset(model, Math.max(PER_CHANNEL, opset), (node) => whyUnknown(node, opset) === null);
+  return new Dequantized(raised).result();
+}
+
+const onCodes = (op: string) => /^(QLinear|QGemm$|ConvInteger$|MatMulInteger|DynamicQuantize)/.test(op);
+
+class Dequantized {
+  private readonly parameters: Map<string, OnnxTensor>;
+  private readonly nodes: Node[] = [];
+  private readonly grids = new Map<string, Grid>();
+  /** What a value of codes is as floats. */
+  private readonly floats = new Map<string, string>();
+  private readonly names: Set<string>;
+
+  constructor(private readonly model: GraphModel) {
+    this.parameters = new Map(model.parameters);
+    const { inputs, nodes } = model.graph;
+    this.names = new Set([
+      ...inputs.map(({ name }) => name),
+      ...model.parameters.keys(),
+      ...nodes.flatMap(({ name, outputs }) => [name, ...outputs]),
+    ]);
+  }
+
+  result(): GraphModel {
+    const { graph } = this.model;
+    const refused = graph.nodes.filter((node) => !this.convert(node));
+    if (refused.length > 0) {
+      throw new LloydError(
+        `${graph.name}: operators on codes must have a form between DequantizeLinear and QuantizeLinear`,
+        refused.map(({ name, op }) => `${name} (${op})`).join(', '),
+        'convert the float network instead',
+      );
+    }
+    const used = new Set([...this.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs]);
+    const parameters = new Map([...this.parameters].filter(([name]) => used.has(name)));
+    return { graph: { ...graph, nodes: this.nodes }, parameters };
+  }
+
+  /** Whether a node could be. */
+  private convert(node: Node): boolean {
+    const { op, inputs, outputs, attributes } = node;
+    const at = (i: number) => inputs[i] ?? null;
+    /** Three inputs from the i-th on: codes, scale, zero point. */
+    const read = (i: number, axis?: number) =>
+      this.read(at(i)!, { scale: at(i + 1)!, zeroPoint: at(i + 2) }, axis);
+    const write = (i: number, own: string, values: (string | null)[], kept: Attributes = {}) =>
+      this.write(node, own, values, { scale: at(i)!, zeroPoint: at(i + 1) }, kept);
+    switch (op) {
+      case 'QuantizeLinear':
+        this.grids.set(outputs[0], { scale: at(1)!, zeroPoint: at(2) });
+        this.nodes.push(node);
+        return true;
+      case 'QLinearConv': {
+        const bias = this.bias(at(8), [at(1), at(4)], 1);
+        if (bias === undefined) return false;
+        return write(6, 'Conv', [read(0), read(3, 0), ...(bias ? [bias] : [])], attributes);
+      }
+      case 'QLinearMatMul':
+        return write(6, 'MatMul', [read(0), read(3, -1)]);
+      case 'QGemm': {
+        const { alpha = 1, transB = 0 } = attributes;
+        const bias = this.bias(at(6), [at(1), at(4)], Number(alpha));
+        if (bias === undefined) return false;
+        const values = [read(0), read(3, transB ? 0 : 1), ...(bias ? [bias] : [])];
+        if (at(7) === null) {
+          this.nodes.push({ ...node, op: 'Gemm', domain: '', inputs: values });
+          return true;
+        }
+        return write(7, 'Gemm', values, attributes);
+      }
+      case 'QLinearAdd':
+      case 'QLinearMul':
+        return write(6, op.slice('QLinear'.length), [read(0), read(3)]);
+      case 'QLinearSigmoid':
+      case 'QLinearLeakyRelu':
+        return write(3, op.slice('QLinear'.length), [read(0)], attributes);
+      case 'QLinearGlobalAveragePool':
+      case 'QLinearAveragePool': {
+        const { channels_last: last = 0, ...kept } = attributes;
+        if (last) return false;
+        return write(3, op.slice('QLinear'.length), [read(0)], kept);
+      }
+      case 'QLinearConcat': {
+        const parts = Array.from({ length: Math.floor((inputs.length - 2) / 3) }, (_, i) => read(2 + 3 * i));
+        return write(0, 'Concat', parts, attributes);
+      }
+      default: {
+        const grid = at(0) === null ? undefined : this.grids.get(at(0)!);
+        if (grid && PASSING.includes(op) && outputs.length === 1) {
+          return this.write(node, op, [this.read(at(0)!, grid), ...inputs.slice(1)], grid, attributes);
+        }
+        if (onCodes(op)) return false;
+        this.nodes.push(node);
+        return true;
+      }
+    }
+  }
+
+  /** Codes as floats; constants and values once each. */
+  private read(codes: string, { scale, zeroPoint }: Grid, axis?: number): string {
+    const key = JSON.stringify([codes, scale, zeroPoint]);
+    const known = this.floats.get(key);
+    if (known) return known;
+    const name = this.unique(`${codes}/dequantized`);
+    const channels = this.parameters.get(scale)?.dims.reduce((a, b) => a * b, 1) ?? 1;
+    const rank = this.parameters.get(codes)?.dims.length ?? 0;
+    const attributes: Attributes =
+      axis === undefined || channels === 1 ? {} : { axis: axis < 0 ? axis + rank : axis };
+    const inputs = zeroPoint === null ? [codes, scale] : [codes, scale, zeroPoint];
+    this.nodes.push({ op: 'DequantizeLinear', name, inputs, outputs: [name], attributes });
+    this.floats.set(key, name);
+    return name;
+  }
+
+  /** A node on floats, its output quantized to the codes that it made before. */
+  private write(
+    { name, outputs }: Node,
+    op: string,
+    inputs: (string | null)[],
+    grid: Grid,
+    attributes: Attributes,
+  ): true {
+    const value = this.unique(`${outputs[0]}/float`);
+    this.nodes.push({ op, name, inputs, outputs: [value], attributes });
+    const quantizer = this.unique(`${outputs[0]}/quantize`);
+    const by = grid.zeroPoint === null ? [value, grid.scale] : [value, grid.scale, grid.zeroPoint];
+    this.nodes.push({ op: 'QuantizeLinear', name: quantizer, inputs: by, outputs, attributes: {} });
+    this.grids.set(outputs[0], grid);
+    return true;
+  }
+
+  /** An int32 bias by the scale that it has in sums of products; null of none, undefined where that is not known. */
+  private bias(
+    bias: string | null,
+    scales: readonly (string | null)[],
+    factor: number,
+  ): string | null | undefined {
+    if (bias === null) return null;
+    const [x, w] = scales.map((name) => (name === null ? undefined : this.parameters.get(name)?.data));
+    if (!(x instanceof Float32Array) || !(w instanceof Float32Array) || x.length !== 1) return undefined;
+    const scale = this.unique(`${bias}/scale`);
+    const data = w.map((own) => Math.fround(Math.fround(x[0] * own) * factor));
+    this.parameters.set(scale, { dtype: 'float32', dims: w.length === 1 ? [] : [w.length], data });
+    return this.read(bias, { scale, zeroPoint: null }, 0);
+  }
+
+  private unique(wanted: string): string {
+    let name = wanted;
+    for (let i = 2; this.names.has(name); i++) name = `${wanted} ${i}`;
+    this.names.add(name);
+    return name;
+  }
+}

@@ -3,11 +3,11 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { interpretGraph } from '../../src/graph/interpret.ts';
 import { topOne, wilson } from '../../src/model/metrics.ts';
 import { writeOnnx } from '../../src/onnx/write-onnx.ts';
 import { lloyd } from '../support/command-line.ts';
 import { imageClassifier, png } from '../support/image-classifier.ts';
+import { interpretGraph } from '../support/interpret-graph.ts';
 import { seeded } from '../support/runtime.ts';
 
 let folder = '';

@@ -1,6 +1,9 @@
 // Graphs of ONNX's operators that nobody drew, compiled and held to their definition in float64.
 import { expect, test } from 'vitest';
+import type { GraphModel } from '../../src/graph/graph.ts';
 import { numbersOf } from '../../src/graph/ops/value.ts';
+import { quantizeModel } from '../../src/model/precision.ts';
+import type { QuantizedModel } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
 import { interpretReference } from '../../src/reference/interpreter/interpret.ts';
 import type { RandomGraph } from '../support/drawing.ts';
@@ -16,10 +19,13 @@ const FIRST = Number(process.env.LLOYD_GRAPH ?? 0);
 const TOLERANCES: Record<string, number> = { float32: 1e-5, float16: 2 ** -11 + 1e-5 };
 
 /** How a session's outputs differ from the definition, or null. */
-async function apart({ model, inputs, shapes, kernels }: RandomGraph): Promise<string | null> {
+async function apart(
+  { model, inputs, shapes, kernels }: RandomGraph,
+  prepare: (model: GraphModel) => Promise<GraphModel | QuantizedModel> = async (own) => own,
+): Promise<string | null> {
   const want = interpretReference(model, inputs);
   try {
-    const session = await compile(gpu.runtime, model, { shapes, kernels });
+    const session = await compile(gpu.runtime, await prepare(model), { shapes, kernels });
     try {
       const got = await session.run(inputs);
       const again = await session.run(inputs);
@@ -65,4 +71,31 @@ test(`${COUNT} random graphs compute what their operators are defined to`, async
   console.log(`${COUNT} graphs, ${drawn.size} operators: ${counted.join(', ')}`);
   expect(wrong.join('\n\n')).toBe('');
   expect(drawn.size).toBeGreaterThan(COUNT >= 25 ? 40 : 0);
+}, 3_600_000);
+
+const QUANTIZED = Math.ceil(COUNT * 0.4);
+
+test(`${QUANTIZED} of them with codebooks that hold every weight compute the same`, async () => {
+  const wrong: string[] = [];
+  let layers = 0;
+  for (let seed = FIRST, tried = 0; tried < QUANTIZED && wrong.length < 12; seed++) {
+    const graph = drawGraph(seed);
+    const { nodes } = graph.model.graph;
+    const weighted = nodes.filter(({ op }) => ['Conv', 'Gemm', 'MatMul'].includes(op));
+    const sizes = weighted.map(({ inputs }) => graph.model.parameters.get(inputs[1]!)?.data.length ?? 0);
+    const most = Math.max(0, ...sizes);
+    if (most === 0 || most > 256) continue;
+    tried++;
+    const codebooks = async (model: GraphModel) => {
+      const options = { method: 'kmeans', bits: 8, shapes: graph.shapes } as const;
+      const quantized = await quantizeModel(gpu.runtime, model, options);
+      layers += quantized.layers.size;
+      return quantized;
+    };
+    const found = await apart(graph, codebooks);
+    if (found) wrong.push(`${found}\n${graphText(graph)}`);
+  }
+  console.log(`${layers} layers with codebooks`);
+  expect(wrong.join('\n\n')).toBe('');
+  expect(layers).toBeGreaterThan(QUANTIZED >= 10 ? QUANTIZED / 4 : -1);
 }, 3_600_000);

@@ -1,9 +1,9 @@
 import type { Attributes } from '../../src/graph/ops/tensors.ts';
 import { fromWords } from '../../src/graph/ops/value.ts';
 import { sizeOf } from '../../src/reference/interpreter/value.ts';
+import { float32s } from './cases-of.ts';
 import { withAxes } from './draw-reductions.ts';
 import { type Drawing, floatTensor, type Template } from './drawing.ts';
-import { float32s } from './operator-cases.ts';
 
 const any = (d: Drawing, least = 0) =>
   d.pick(({ exact }) => exact.dims.length >= least && exact.dtype !== 'bool');

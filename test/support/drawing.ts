@@ -92,7 +92,8 @@ export class Drawing {
     const name = `c${this.serial++}`;
     this.parameters.set(name, tensor);
     const value = readTensor(tensor);
-    this.put(name, value, this.noisy(value), true, 'constant');
+    // Exact: it may be the scales of a Resize.
+    this.put(name, value, value, true, 'constant');
     return name;
   }
 
@@ -171,7 +172,7 @@ export class Drawing {
       if (largest > 0 && largest < SMALLEST) return null;
       const drift = dtype.startsWith('float') ? DRIFT * largest : 0;
       if (noisy[i].data.some((x, at) => !(Math.abs(x - data[at]) <= drift))) return null;
-      noisy[i] = this.noisy(noisy[i]);
+      if (!known) noisy[i] = this.noisy(noisy[i]);
     }
     const name = `${op.toLowerCase()}${this.serial++}`;
     const names = exact.map((_, i) => (i === 0 ? name : `${name}:${i}`));
@@ -195,6 +196,7 @@ export class Drawing {
     for (const { name } of made) if (this.chance(0.2)) outputs.add(name);
     const others = this.values.filter(({ from, known }) => from !== 'node' || known);
     for (const { name } of others) if (this.chance(0.04)) outputs.add(name);
+    if (outputs.size === 0) outputs.add(this.infos[0].name);
     const graph: Graph = {
       name: `random ${this.seed}`,
       opset: this.opset,

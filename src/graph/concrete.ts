@@ -141,8 +141,9 @@ function neededNodes({ nodes, outputs }: Graph): Node[] {
   const kept: Node[] = [];
   for (const node of nodes.toReversed()) {
     if (!node.outputs.some((name) => needed.has(name))) continue;
-    for (const name of node.inputs) if (name !== null) needed.add(name);
-    kept.push(node);
+    for (const name of node.inputs) if (name) needed.add(name);
+    // ONNX's files leave an input out by an empty name.
+    kept.push(node.inputs.includes('') ? { ...node, inputs: node.inputs.map((name) => name || null) } : node);
   }
   return kept.reverse();
 }

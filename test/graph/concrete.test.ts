@@ -40,3 +40,10 @@ test('every unknown operator is named at once', () => {
     /a \(Foo\).*b \(Bar\): its domain/s,
   );
 });
+
+test('an empty name leaves an input out, as null does', () => {
+  const w = new GraphWriter('clipped', 17);
+  const x = w.input({ name: 'x', dtype: 'float32', shape: [3] });
+  const y = w.node('Clip', 'y', [x, '', w.scalar('high', 1)]);
+  expect(concreteGraph(w.model([y])).nodes[0].inputs).toEqual(['x', null, 'high']);
+});

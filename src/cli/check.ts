@@ -26,6 +26,9 @@ import { asItRuns, type LoadedModel, loadNetwork, portablePath } from './weights
 /** Samples that are run, unless a count is given: layers differ far more than samples do. */
 const SAMPLES = 32;
 
+/** Every value of three networks lies on the GPU at once: few pictures do. */
+const BATCH_VALUES = 2 ** 18;
+
 type Loaded = LoadedModel<Model | QuantizedModel>;
 
 export async function run(context: Context): Promise<void> {
@@ -36,7 +39,7 @@ export async function run(context: Context): Promise<void> {
     '--min-sqnr must be a number of decibels',
     options.minSqnr,
   );
-  const from = sampleSettings(options, SAMPLES, 1);
+  const from = sampleSettings(options, SAMPLES, BATCH_VALUES);
   const against = text(options.against);
   const compares = against !== undefined || from.from !== undefined;
   check(

@@ -43,8 +43,8 @@ export interface SampleSettings {
   /** Undefined where nothing was said. */
   from?: { images: number } | { path: string };
   most: number;
-  /** Pictures that are run at once where the network leaves that open. */
-  batch: number;
+  /** Values of the pictures that are run at once, where the network leaves their number open. */
+  batchValues: number;
   pictures: PictureSettings;
   shapes: ShapeOptions;
 }
@@ -56,7 +56,7 @@ export interface SampleSettings {
 export function sampleSettings(
   options: Readonly<Record<string, OptionValue>>,
   most: number,
-  batch = 8,
+  batchValues = 2 ** 21,
 ): SampleSettings {
   const { calibration } = options;
   const path = text(calibration);
@@ -67,11 +67,15 @@ export function sampleSettings(
   return {
     from: from ?? (path === undefined ? undefined : { path }),
     most: limit ?? most,
-    batch,
+    batchValues,
     pictures: pictureSettings(options),
     shapes: shapeOptions(options.shape),
   };
 }
+
+/** As many as fit, 32 at most. */
+const picturesAtOnce = ({ batchValues }: SampleSettings, perPicture: number, count: number) =>
+  Math.max(1, Math.min(32, count, Math.floor(batchValues / perPicture)));
 
 /** @throws LloydError for sizes of what is neither an input nor one of its symbols, or that its shape contradicts */
 export function checkShapes(model: Model, shapes: ShapeOptions): void {
@@ -147,7 +151,7 @@ async function cifarSamples(
   if (width !== SIDE || height !== SIDE || channels !== 3 || dtype !== 'float32') refuse();
   const { calibration: images } = await loadImages(files, 1, count);
   const perImage = SIDE * SIDE * 3;
-  const batch = input.batch ?? Math.min(settings.batch, count);
+  const batch = input.batch ?? picturesAtOnce(settings, perImage, count);
   const feeds = Array.from({ length: Math.ceil(count / batch) }, (_, i): Feed => {
     const data = new Float32Array(batch * perImage);
     for (let n = 0; n < batch; n++) {
@@ -178,7 +182,8 @@ async function pictureSamples(
 ): Promise<Samples> {
   const input = pictureInput(inputs, settings.shapes, settings.pictures);
   const paths = spreadOver(await listPictures(folder), settings.most);
-  const batch = input.batch ?? Math.min(settings.batch, paths.length);
+  const batch =
+    input.batch ?? picturesAtOnce(settings, input.width * input.height * input.channels, paths.length);
   const feeds: Feed[] = [];
   for (let first = 0; first < paths.length; first += batch) {
     const own = paths.slice(first, first + batch);

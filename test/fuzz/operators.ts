@@ -182,6 +182,16 @@ const makers: Record<string, (random: Random) => Omit<Call, 'operator' | 'option
     if (random.chance(0.3)) inputs[4] = tensor(random, 'float32', [b.dims?.at(-1) ?? 1]);
     return { inputs, attributes: {} };
   },
+  QGemm(random) {
+    const [a, b] = matrices(random);
+    const per = axisDims(random, b.dims?.at(-1) ?? 1);
+    const inputs: (Tensor | undefined)[] = [
+      ...[a, scale(random), tensor(random, a.dtype, []), b, scale(random, per), tensor(random, b.dtype, per)],
+      random.chance(0.5) ? tensor(random, 'int32', [b.dims?.at(-1) ?? 1]) : undefined,
+      ...(random.chance(0.5) ? [scale(random), tensor(random, a.dtype, [])] : []),
+    ];
+    return { inputs, attributes: random.chance(0.3) ? { transB: random.int(2) } : {} };
+  },
   QLinearAdd(random) {
     const dims = random.list(random.int(4), () => size(random));
     const other = random.chance(0.7) ? dims : dims.map((dim) => (random.chance(0.3) ? 1 : dim));

@@ -15,6 +15,7 @@ import { seeded, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
 const domain = 'com.microsoft';
+const scalar8 = (code: number): OnnxTensor => ({ dtype: 'int8', dims: [], data: Int8Array.of(code) });
 const exact = Object.keys(caseCounts) as ExactOperator[];
 const sizes = ({ dims }: { dims: readonly number[] }) => dims.reduce((a, b) => a * b, 1);
 
@@ -212,6 +213,43 @@ describe('against ONNX Runtime', () => {
     ];
     expect(await run('MatMulInteger', [bytes(2, 0), zeros('int8', 0, 2)])).toEqual([0, 0, 0, 0]);
     expect(await run('QLinearMatMul', product(bytes(1, 0), zeros('int8', 0, 2)))).toEqual([7, 7]);
+  });
+
+  test('QGemm, to codes and to floats', async () => {
+    const random = seeded(92);
+    const cases: PeerCase[] = [];
+    const positive = (...dims: number[]): OnnxTensor => ({
+      dtype: 'float32',
+      dims,
+      data: Float32Array.from({ length: sizes({ dims }) }, () => 0.01 + random.next() * 0.05),
+    });
+    for (const transB of [0, 1]) {
+      for (const per of [[], [7]]) {
+        for (const toCodes of [false, true]) {
+          for (const bias of [null, randomTensor(random, 'int32', [7])]) {
+            cases.push({
+              operator: 'QGemm',
+              inputs: [
+                ...[randomTensor(random, 'int8', [4, 33]), positive(), scalar8(random.integer(-128, 127))],
+                ...[randomTensor(random, 'int8', transB ? [7, 33] : [33, 7]), positive(...per)],
+                ...[
+                  { dtype: 'int8', dims: per, data: new Int8Array(sizes({ dims: per })) } as OnnxTensor,
+                  bias,
+                ],
+                ...(toCodes ? [positive(), scalar8(random.integer(-128, 127))] : []),
+              ],
+              attributes: { transB },
+              domain,
+            });
+          }
+        }
+      }
+    }
+    await expectPeer(
+      gpu.runtime,
+      cases.map((made) => ({ ...made, options: { opset: 21 } })),
+      1e-5,
+    );
   });
 
   test('MatMulIntegerToFloat and DynamicQuantizeMatMul', async () => {

@@ -88,6 +88,15 @@ describe.each(Object.entries(networks))('%s', (_, { model, size, channels }) => 
     expect(apart(got, want)).toBeLessThan(1e-6);
   });
 
+  test('operators on codes run here to ONNX Runtime’s outputs', async () => {
+    const bytes = writeOnnx(await quantized(), { format: 'qoperator' });
+    const [want, got] = [
+      await ortOutput(bytes, images, dims),
+      await ownOutput(readOnnx(bytes) as GraphModel, images, 16),
+    ];
+    expect(apart(got, want)).toBeLessThan(1e-5);
+  });
+
   test('codebooks are gathered', async () => {
     const palette = await quantizeModel(gpu.runtime, model, { method: 'kmeans', bits: 4 });
     const bytes = writeOnnx(palette);

@@ -1,5 +1,6 @@
 import { prepareMultipliers, type RequantizeRule } from '../../quantize/requantize.ts';
 import { type ChannelWeights, checkRequantized } from './accumulator.ts';
+import { copyBox } from './copy-step.ts';
 import { broadcastDims } from './layout.ts';
 import { dynamicallyQuantized } from './linear.ts';
 import { type Node, type NodeSpec, openNode } from './node.ts';
@@ -281,10 +282,113 @@ function dynamicQuantizeMatMul(spec: NodeSpec): Plan {
   };
 }
 
+/** A Gemm of codes: int32 sums with an int32 bias, as codes of the output, or as floats where that has no scale. */
+function qgemm(spec: NodeSpec): Plan {
+  const names = [
+    'A',
+    'a_scale',
+    'a_zero_point',
+    'B',
+    'b_scale',
+    'b_zero_point',
+    'C',
+    'y_scale',
+    'y_zero_point',
+  ];
+  const node = openNode(spec, names, ['alpha', 'transA', 'transB']);
+  const a = node.required('A', BYTES);
+  const given = node.required('B', BYTES);
+  const aScale = node.required('a_scale', ['float32']);
+  const bScale = node.required('b_scale', ['float32']);
+  const aZero = node.optional('a_zero_point', [a.dtype]);
+  const bZero = node.optional('b_zero_point', [given.dtype]);
+  const c = node.optional('C', ['int32']);
+  const yScale = node.optional('y_scale', ['float32']);
+  const yZero = node.optional('y_zero_point', BYTES);
+  for (const value of [a, given])
+    node.ensure(value.dims.length === 2, 'A and B must be matrices', value.dims);
+  node.ensure(!node.flag('transA', false), 'transA must be 0', 1);
+  node.ensure(node.float('alpha', 1) === 1, 'alpha must be 1', node.float('alpha', 1));
+  checkScalar(node, 'a_scale', aScale);
+  checkScalar(node, 'a_zero_point', aZero);
+  const transposed = node.flag('transB', false);
+  const [rows, columns] = given.dims;
+  const b: Value = transposed ? { dtype: given.dtype, dims: [columns, rows] } : given;
+  const turned = { scratch: 'B transposed', count: sizeOf(b.dims) };
+  const at: Operand = transposed ? turned : { input: node.index('B') };
+  const turn = transposed
+    ? [copyBox(b.dtype, { input: node.index('B') }, turned, { dims: b.dims, inputStrides: [1, columns] })]
+    : [];
+  const shape = matrixShape(node, a, b, ['A', 'B']);
+  node.ensure(
+    !c || (c.dims.length === 1 && c.dims[0] === shape.N),
+    `C must have one element for each of the ${shape.N} columns`,
+    c?.dims,
+  );
+  const bSpread = spreadOf(node, 'b_scale', bScale, shape, 'b');
+  const left = {
+    at: { input: 0 },
+    zeros: zerosOf(node, 'a_zero_point', aZero, { matrix: 0, element: 0, dims: [] }),
+  };
+  const right = {
+    at,
+    zeros: zerosOf(node, 'b_zero_point', bZero, spreadOf(node, 'b_zero_point', bZero, shape, 'b')),
+  };
+  const count = sizeOf(shape.dims);
+  const sums = { scratch: 'sums', count };
+  const all: Operand = c ? { scratch: 'sums with C', count } : sums;
+  const summing = [
+    ...turn,
+    ...summed(shape, left, right, sums),
+    ...(c
+      ? [
+          pointwise(
+            'add',
+            'int32',
+            [
+              { at: sums, dims: shape.dims },
+              { at: { input: node.index('C') }, dims: c.dims },
+            ],
+            shape.dims,
+            all,
+          ),
+        ]
+      : []),
+  ];
+  if (!yScale) {
+    const scales: [Operated, Operated] = [
+      { at: { input: node.index('a_scale') }, dims: [] },
+      { at: { input: node.index('b_scale') }, dims: bSpread.dims },
+    ];
+    checkScales(node, 'a_scale', aScale);
+    checkScales(node, 'b_scale', bScale);
+    return {
+      outputs: [{ dtype: 'float32', dims: shape.dims }],
+      steps: [...summing, ...scaled(shape, all, 'float32', scales, null)],
+    };
+  }
+  checkScalar(node, 'y_scale', yScale);
+  checkRequantized(node, { codes: a, zeros: aZero }, shape.K, c, () => null);
+  const rule = spec.requantize ?? 'ort-f32';
+  const multipliers = prepareMultipliers(
+    rule,
+    knownScales(node, 'a_scale', aScale)[0],
+    knownScales(node, 'b_scale', bScale),
+    knownScales(node, 'y_scale', yScale)[0],
+  );
+  const dtype = yZero?.dtype ?? a.dtype;
+  const zeroPoint = knownZero(node, 'y_zero_point', yZero);
+  return {
+    outputs: [{ dtype, dims: shape.dims }],
+    steps: [...summing, requantized(all, count, { rule, dtype, zeroPoint, multipliers })],
+  };
+}
+
 /** Products of matrices of codes. */
 export const integerProductOperators = {
   MatMulInteger: { since: 10, plan: matMulInteger },
   QLinearMatMul: { since: 10, plan: qlinearMatMul },
   MatMulIntegerToFloat: { since: 1, domain: 'com.microsoft', plan: matMulIntegerToFloat },
   DynamicQuantizeMatMul: { since: 1, domain: 'com.microsoft', plan: dynamicQuantizeMatMul },
+  QGemm: { since: 1, domain: 'com.microsoft', plan: qgemm },
 } satisfies Readonly<Record<string, Operator>>;

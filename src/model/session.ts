@@ -111,7 +111,7 @@ export interface Session {
 export interface CompileOptions {
   /**
    * Images a forward pass takes at once, where a network leaves that open: the symbol that an input's shape begins with
-   * (default 32).
+   * (default 32 for a network written in code, else 1: a graph may hold images of any size).
    */
   batch?: number;
   /** What the symbols of the inputs' shapes stand for: `{ batch: 1, width: 320 }`, or `{ image: [1, 3, 224, 224] }`. */
@@ -150,12 +150,13 @@ export async function compile(
   options: CompileOptions = {},
 ): Promise<Session> {
   checkRuntime(runtime);
-  const { batch = 32, kernels, float16 = false, tune = false, shapes = {}, signal } = options;
-  check(Number.isInteger(batch) && batch >= 1, 'batch must be a positive integer', batch);
-  check(!(tune && float16), 'float16 is not tuned', 'both', 'leave one of them out');
+  const { kernels, float16 = false, tune = false, shapes = {}, signal } = options;
   checkNetwork(given);
   const model = isQuantized(given) || isImageModel(given) ? given : importQdq(given);
   const network = isQuantized(model) ? model.model : model;
+  const { batch = isImageModel(network) ? 32 : 1 } = options;
+  check(Number.isInteger(batch) && batch >= 1, 'batch must be a positive integer', batch);
+  check(!(tune && float16), 'float16 is not tuned', 'both', 'leave one of them out');
   const { graph } = toGraphModel(network);
   checkValues(network, isQuantized(model) ? model.layers : undefined, { batch, shapes });
   let tuned: { adapter: string; choose: KernelChooser } | undefined;

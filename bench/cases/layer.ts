@@ -126,7 +126,7 @@ function layerModel(
   // The last layer's int32 sums become float logits; with a (1x1, untimed) pool after it the layer requantizes, as
   // every convolution but the classifier does.
   const tail: ImageNode = {
-    op: 'averagePool',
+    op: 'maxPool',
     name: 'tail',
     inputs: [LAYER],
     kernel: [1, 1],

@@ -38,6 +38,14 @@ export function channelAxes({ nodes, values }: ConcreteGraph): Map<string, numbe
       put(outputs[0], dimsOf(outputs[0]).length - 1);
     }
   }
+  // Between channels last and channels first: which is which, where no reader says so.
+  for (const { op, inputs, outputs, attributes } of nodes) {
+    const perm = op === 'Transpose' ? String(attributes.perm) : '';
+    const [from, to] = perm === '0,3,1,2' ? [3, 1] : perm === '0,2,3,1' ? [1, 3] : [];
+    if (from === undefined) continue;
+    put(inputs[0], from);
+    put(outputs[0], to);
+  }
   for (const node of nodes.toReversed()) {
     for (const input of node.inputs) {
       if (input === null) continue;

@@ -261,7 +261,7 @@ export function foreign(): ModelCase {
 export function direct(): ModelCase {
   const w = new GraphWriter('', 17);
   const x = w.input(float('in/put: "é"', 2));
-  const y = w.node('Mul', 'y\n', [x, w.constant('', floats(3, 2))]);
+  const y = w.node('Mul', 'y\n', [x, w.constant(' ', floats(3, 2))]);
   return {
     model: { ...w.model([y]), graph: { ...w.model([y]).graph, name: 'g' } },
     feeds: { [x]: floats(1, 2) },

@@ -75,7 +75,6 @@ describe('what must not be accepted is seen', () => {
       (model) => layerOf(model).scale.fill(Number.NaN),
       (model) => layerOf(model).scale.fill(0),
       (model) => Object.assign(layerOf(model), { codes: new Int8Array(1) }),
-      (model) => (model.layers as Map<string, unknown>).delete('classifier'),
       (model) => (model.activations as Map<string, unknown>).delete('input'),
       (model) => Object.assign(model, { bits: 9 }),
     ];

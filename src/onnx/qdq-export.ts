@@ -8,6 +8,7 @@ import { int8Values, integerLayers } from '../model/lower-model.ts';
 import type { CodebookLayer, LinearLayer, QuantizedModel } from '../model/quantized-model.ts';
 import { toGraphModel } from '../model/translate.ts';
 import { roundHalfToEven } from '../reference/round.ts';
+import { atLeastOpset } from './raise-opset.ts';
 
 /** A graph that is being written with quantizers in it. */
 class Exported {
@@ -77,7 +78,7 @@ class Exported {
   }
 
   /** @param finals values that outputs are copies of */
-  model(opset: number, finals: ReadonlyMap<string, string> = new Map()): GraphModel {
+  model(finals: ReadonlyMap<string, string> = new Map()): GraphModel {
     const { graph } = this.source;
     const used = new Set([...this.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs]);
     const nodes = this.nodes.map((node) => ({ ...node }));
@@ -99,7 +100,7 @@ class Exported {
       });
     }
     const parameters = new Map([...this.parameters].filter(([name]) => used.has(name)));
-    return { graph: { ...graph, opset, nodes }, parameters };
+    return { graph: { ...graph, nodes }, parameters };
   }
 }
 
@@ -116,13 +117,14 @@ const FOUR_BITS = 21;
  */
 export function qdqGraph(quantized: QuantizedModel): GraphModel {
   check(quantized.method === 'linear', 'QDQ takes a linearly quantized network', quantized.method);
-  const source = toGraphModel(quantized.model);
+  const narrow = [...quantized.layers.values()].some(({ bits }) => bits === 4);
+  // In the terms of the opset that it is written for: quantizers of channels are newer than many a network.
+  const source = atLeastOpset(toGraphModel(quantized.model), narrow ? FOUR_BITS : PER_CHANNEL);
   const fused = fuseAnyShape(source);
   const integers = integerLayers(fused, quantized);
   const out = new Exported(source);
   const layers = new Map<string, ConvLayer | PlainLayer>();
   const folded = new Set<string>();
-  let opset = Math.max(source.graph.opset, PER_CHANNEL);
   for (const layer of fused.layers) {
     if (layer.kind === 'operator' || !integers.has(layer)) continue;
     layers.set(layer.name, layer);
@@ -179,11 +181,10 @@ export function qdqGraph(quantized: QuantizedModel): GraphModel {
       `${coded.bits} bits in ${layer.name}`,
       'quantize that layer to 4 or 8 bits',
     );
-    if (coded.bits === 4) opset = Math.max(opset, FOUR_BITS);
     product(out, node, layer, coded, read(node.inputs[0], layer.input), input.scale);
   }
   const finals = new Map(source.graph.outputs.map((name) => [name, seen(null, name)]));
-  return out.model(opset, finals);
+  return out.model(finals);
 }
 
 /** A convolution or matrix product of dequantized codes. */
@@ -278,5 +279,5 @@ export function codebookGraph(quantized: QuantizedModel): GraphModel {
     const own = weights.get(node.name);
     out.nodes.push(own ? { ...node, inputs: node.inputs.map((name, i) => (i === 1 ? own : name)) } : node);
   }
-  return out.model(source.graph.opset);
+  return out.model();
 }

@@ -1,9 +1,8 @@
 import { LloydError } from '../gpu/errors.ts';
-import { whyUnknown } from '../graph/concrete.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
 import type { Attributes, OnnxTensor } from '../graph/ops/tensors.ts';
 import { VIEWS } from '../model/fuse.ts';
-import { raiseOpset } from './raise-opset.ts';
+import { atLeastOpset } from './raise-opset.ts';
 
 /** Scale and zero point of codes, by name; a zero point that is left out is null. */
 interface Grid {
@@ -25,9 +24,7 @@ const PASSING = ['MaxPool', ...VIEWS];
  */
 export function qdqOfOperators(model: GraphModel): GraphModel {
   if (!model.graph.nodes.some(({ op }) => onCodes(op))) return model;
-  const { opset } = model.graph;
-  const raised = raiseOpset(model, Math.max(PER_CHANNEL, opset), (node) => whyUnknown(node, opset) === null);
-  return new Dequantized(raised).result();
+  return new Dequantized(atLeastOpset(model, PER_CHANNEL)).result();
 }
 
 const onCodes = (op: string) => /^(QLinear|QGemm$|ConvInteger$|MatMulInteger|DynamicQuantize)/.test(op);

@@ -1,4 +1,5 @@
 import { check } from '../gpu/errors.ts';
+import { whyUnknown } from '../graph/concrete.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
 import type { Attributes, OnnxTensor } from '../graph/ops/tensors.ts';
 import { int64Of } from './write-attributes.ts';
@@ -183,6 +184,12 @@ export function raiseOpset(model: GraphModel, opset: number, isKnown: (node: Nod
     'leave opset out',
   );
   return { graph: { ...graph, opset, nodes }, parameters };
+}
+
+/** A model of this opset or a newer one; see {@link raiseOpset}. */
+export function atLeastOpset(model: GraphModel, opset: number): GraphModel {
+  const own = model.graph.opset;
+  return own >= opset ? model : raiseOpset(model, opset, (node) => whyUnknown(node, own) === null);
 }
 
 function makerFor({ graph }: GraphModel, parameters: Map<string, OnnxTensor>): Maker {

@@ -2,6 +2,7 @@
 import * as ort from 'onnxruntime-node';
 import { describe, expect, test } from 'vitest';
 import type { GraphModel } from '../../src/graph/graph.ts';
+import { GraphWriter } from '../../src/graph/graph-writer.ts';
 import { importQdq } from '../../src/model/import-qdq.ts';
 import { topOne } from '../../src/model/metrics.ts';
 import { quantizeModel } from '../../src/model/precision.ts';
@@ -11,6 +12,7 @@ import { vgg } from '../../src/model/vgg.ts';
 import { type OnnxFormat, readOnnx, writeOnnx } from '../../src/onnx/index.ts';
 import { initialize } from '../../src/train/initialize.ts';
 import { interpretGraph } from '../support/interpret-graph.ts';
+import { runOnOrt } from '../support/onnx-models.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 import { residualModel, smallModel } from '../support/small-model.ts';
 
@@ -127,6 +129,44 @@ test('weights of 4 bits are int4, of opset 21', async () => {
   const int3 = await quantizeModel(gpu.runtime, model, { method: 'linear', bits: 3, calibration: images });
   expect(() => writeOnnx(int3)).toThrow(/types for weights of 8 and 4 bits.*3 bits in c0/);
 });
+
+test.each([9, 11])(
+  'a network of opset %i is written in the terms of the opset that QDQ needs',
+  async (opset) => {
+    const w = new GraphWriter('old', opset);
+    const random = seeded(31);
+    const floats = (dims: number[]) => {
+      const data = random.floats(
+        dims.reduce((a, b) => a * b),
+        0.4,
+      );
+      return { dtype: 'float32', dims, data } as const;
+    };
+    const x = w.input({ name: 'x', dtype: 'float32', shape: ['n', 3, 8, 8] });
+    const c = w.node('Conv', 'c', [x, w.constant('cw', floats([6, 3, 3, 3]))], { pads: [1, 1, 1, 1] });
+    const bounds = opset < 11 ? [] : [w.scalar('low', 0), w.scalar('high', 6)];
+    const r = w.node('Clip', 'r', [c, ...bounds], opset < 11 ? { min: 0, max: 6 } : {});
+    const p = w.node('GlobalAveragePool', 'p', [r]);
+    const q = w.node('Squeeze', 'q', [p], { axes: [2, 3] });
+    const d = w.node('MatMul', 'd', [q, w.constant('dw', floats([6, 4]))]);
+    const model = w.model([w.node('Softmax', 'y', [d])]);
+    const image = floats([2, 3, 8, 8]);
+    for (const bits of [8, 4]) {
+      const int = await quantizeModel(gpu.runtime, model, {
+        method: 'linear',
+        bits,
+        calibration: [{ x: image }],
+      });
+      const session = await compile(gpu.runtime, int, { shapes: { n: 2 } });
+      const { y } = await session.run({ x: image });
+      session.destroy();
+      const bytes = writeOnnx(int);
+      expect((readOnnx(bytes) as GraphModel).graph.opset).toBe(bits === 4 ? 21 : 13);
+      const peer = (await runOnOrt(bytes, { x: image })).y.data as Float32Array;
+      expect(apart(peer, y.data as Float32Array), `${bits} bits`).toBeLessThan(0.03);
+    }
+  },
+);
 
 test('a VGG in QDQ and in operators on codes: top-1 as here', async () => {
   const model = initialize(vgg({ widthDivisor: 8 }), { seed: 4 });

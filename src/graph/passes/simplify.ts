@@ -5,8 +5,8 @@ import { sizeOf } from '../ops/tensors.ts';
 import { isFloat } from '../ops/value.ts';
 
 /**
- * Leaves out what changes nothing (Identity, Dropout, a Cast to the same dtype, a Resize to the same size), and writes bounds in one way: a Min or Max
- * with one number is a Clip.
+ * Leaves out what changes nothing (Identity, Dropout, a Cast to the same dtype, a Resize to the same size), and writes
+ * bounds in one way: a Min or Max with one number is a Clip.
  */
 export function simplify(graph: ConcreteGraph): ConcreteGraph {
   const renamed = new Map<string, string>();

@@ -1,6 +1,5 @@
 import { check, LloydError } from '../gpu/errors.ts';
-import type { ConcreteOptions } from '../graph/concrete.ts';
-import { type FusedGraph, fuseAnyShape } from './fuse.ts';
+import type { FusedGraph } from './fuse.ts';
 import { type ImageModel, type ImageNode, isImageModel, type Model } from './graph.ts';
 import { parameter } from './parameters.ts';
 import type { QuantizedModel } from './quantized-model.ts';
@@ -16,16 +15,17 @@ const FIELDS: Partial<Record<ImageNode['op'], readonly string[]>> = {
  * overflows. Clamps turn their results into plausible logits. Weights that codes stand for are not looked at, the codes'
  * scales and centroids are.
  *
+ * @param fused the network's layers
  * @param layers what a quantized network has instead of weights
  * @throws LloydError naming the parameter and the place in it.
  */
 export function checkValues(
   network: Model,
+  fused: FusedGraph,
   layers: QuantizedModel['layers'] = new Map(),
-  sizes: ConcreteOptions = {},
 ): void {
   if (isImageModel(network)) checkImageValues(network, layers);
-  checkFolded(fuseAnyShape(network, sizes), layers);
+  checkFolded(fused, layers);
   checkLayers(layers);
 }
 

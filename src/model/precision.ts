@@ -72,10 +72,11 @@ async function quantizeLayers<M extends Model>(
   const { method, bits, layers: plan = {}, requantize = 'ort-f32' } = options;
   check(method === 'kmeans' || method === 'linear', "method must be 'kmeans' or 'linear'", method);
   checkModel(model);
-  checkValues(model, undefined, { shapes: options.shapes });
   // Weights alone don't ask for the sizes that symbols stand for.
   const fuse = method === 'kmeans' ? fuseAnyShape : fuseGraph;
-  const convs = fuse(model, { shapes: options.shapes }).layers.filter(hasWeights);
+  const fused = fuse(model, { shapes: options.shapes });
+  checkValues(model, fused);
+  const convs = fused.layers.filter(hasWeights);
   const names = convs.map((layer) => layer.name);
   for (const name of Object.keys(plan)) {
     check(

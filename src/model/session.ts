@@ -1,7 +1,7 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
-import { type ConcreteOptions, type Port, shapeText } from '../graph/concrete.ts';
+import { type Port, shapeText } from '../graph/concrete.ts';
 import type { ShapeOptions, ValueInfo } from '../graph/graph.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { sizeOf } from '../graph/ops/tensors.ts';
@@ -13,7 +13,7 @@ import { checkValues } from './check-values.ts';
 import { buildEngine, type Engine } from './engine.ts';
 import type { PlanEntry } from './executor.ts';
 import type { External } from './external.ts';
-import { fuseGraph } from './fuse.ts';
+import { type FusedGraph, fuseGraph } from './fuse.ts';
 import { isImageModel, type Model } from './graph.ts';
 import { checkFiniteImages, type Images } from './image-values.ts';
 import { importQdq } from './import-qdq.ts';
@@ -158,10 +158,11 @@ export async function compile(
   check(Number.isInteger(batch) && batch >= 1, 'batch must be a positive integer', batch);
   check(!(tune && float16), 'float16 is not tuned', 'both', 'leave one of them out');
   const { graph } = toGraphModel(network);
-  checkValues(network, isQuantized(model) ? model.layers : undefined, { batch, shapes });
+  const first = fuseGraph(network, { batch, shapes });
+  checkValues(network, first, isQuantized(model) ? model.layers : undefined);
   let tuned: { adapter: string; choose: KernelChooser } | undefined;
 
-  const build = async (on: Runtime, sizes: ConcreteOptions) => {
+  const build = async (on: Runtime, fused: FusedGraph) => {
     // A candidate that fails is no failure of the compilation: tuning stays out of its operation.
     if (tune && tuned?.adapter !== adapterKey(on)) {
       const settings = { signal, ...(tune === true ? {} : tune) };
@@ -172,7 +173,6 @@ export async function compile(
     let engine: Engine | undefined;
     try {
       return await guardOf(on.device).operation(async () => {
-        const fused = fuseGraph(network, sizes);
         const settings = { kernels, float16, choose: tuned?.choose };
         const lowered = await lowerFused(on, fused, isQuantized(model) ? model : null, settings);
         engine = await buildEngine(on, lowered, signal);
@@ -184,7 +184,7 @@ export async function compile(
     }
   };
 
-  let engine = await build(runtime, { batch, shapes });
+  let engine = await build(runtime, first);
   /** Programs for other shapes, the one used last at the end. */
   const others = new Map<string, Engine>();
   const queue = createRunQueue();
@@ -195,7 +195,7 @@ export async function compile(
     if (engine.inputs.every(({ name, dims }) => `${tensors[name].dims}` === `${dims}`)) return engine;
     const sizes = Object.fromEntries(engine.inputs.map(({ name }) => [name, tensors[name].dims]));
     const key = JSON.stringify(sizes);
-    const made = others.get(key) ?? (await build(engine.runtime, { shapes: sizes }));
+    const made = others.get(key) ?? (await build(engine.runtime, fuseGraph(network, { shapes: sizes })));
     if (destroyed) {
       made.destroy();
       throw gone();
@@ -267,7 +267,7 @@ export async function compile(
     recover(on) {
       return queue.add(async () => {
         checkRuntime(on);
-        const next = await build(on, { batch, shapes });
+        const next = await build(on, fuseGraph(network, { batch, shapes }));
         if (destroyed) {
           next.destroy();
           throw gone();

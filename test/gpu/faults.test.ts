@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DeviceLostError, LloydError } from '../../src/gpu/errors.ts';
 import { createRuntime, type Runtime } from '../../src/gpu/runtime.ts';
+import type { GraphModel } from '../../src/graph/graph.ts';
+import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
+import { compareModel } from '../../src/model/compare.ts';
 import type { ImageModel } from '../../src/model/graph.ts';
 import { quantizeModel } from '../../src/model/precision.ts';
 import { type QuantizedModel } from '../../src/model/quantized-model.ts';
@@ -31,6 +34,29 @@ const codes = (dims: number[]) => ({
   data: random.int8s(dims.reduce((a, b) => a * b)),
 });
 const [image, filter] = [codes([1, 6, 5, 7]), codes([5, 7, 3, 3])];
+/** Two inputs, two outputs, rows of any number. */
+const pair: GraphModel = {
+  graph: {
+    name: 'pair',
+    opset: 21,
+    inputs: ['a', 'b'].map((name) => ({ name, dtype: 'float32', shape: ['rows', 4] })),
+    outputs: ['sum', 'scores'],
+    nodes: [
+      { op: 'MatMul', name: 'product', inputs: ['a', 'w'], outputs: ['product'], attributes: {} },
+      { op: 'MatMul', name: 'other', inputs: ['b', 'w'], outputs: ['other'], attributes: {} },
+      { op: 'Add', name: 'sum', inputs: ['product', 'other'], outputs: ['sum'], attributes: {} },
+      { op: 'Softmax', name: 'scores', inputs: ['sum'], outputs: ['scores'], attributes: { axis: -1 } },
+    ],
+  },
+  parameters: new Map([['w', { dtype: 'float32', dims: [4, 3], data: random.floats(12) }]]),
+};
+const feedOf = (rows: number): Record<string, OnnxTensor> =>
+  Object.fromEntries(
+    ['a', 'b'].map((name, i) => [
+      name,
+      { dtype: 'float32', dims: [rows, 4], data: weights.slice(i * 40, i * 40 + rows * 4) },
+    ]),
+  );
 let int8: QuantizedModel;
 let palette: QuantizedModel;
 
@@ -60,6 +86,63 @@ const operations: Record<string, (runtime: Runtime) => Promise<unknown>> = {
   'run, float32': (runtime) => logits(runtime, network),
   'run, int8': (runtime) => logits(runtime, int8),
   'run, codebooks': (runtime) => logits(runtime, palette),
+  'run, by name': async (runtime) => {
+    const session = await compile(runtime, pair);
+    try {
+      // The second call is of other sizes: a program of its own.
+      const [known, other] = [await session.run(feedOf(2)), await session.run(feedOf(3))];
+      return [known, other];
+    } finally {
+      session.destroy();
+    }
+  },
+  encode: async (runtime) => {
+    const session = await compile(runtime, pair);
+    try {
+      return await runtime.scope(async (scope) => {
+        const inputs = Object.fromEntries(
+          Object.entries(feedOf(2)).map(([name, { data }]) => [name, scope.upload(data as Float32Array)]),
+        );
+        const outputs = { sum: scope.empty(2 * 3 * 4), scores: scope.empty(2 * 3 * 4) };
+        runtime.record((encoder) => session.encode(encoder, inputs, outputs));
+        const read = async (buffer: GPUBuffer) => new Float32Array(await runtime.read(buffer));
+        return [await read(outputs.sum), await read(outputs.scores)];
+      });
+    } finally {
+      session.destroy();
+    }
+  },
+  'encode, images': async (runtime) => {
+    const session = await compile(runtime, int8, { batch: 3 });
+    try {
+      return await runtime.scope(async (scope) => {
+        const [{ name }] = session.inputs;
+        const [output] = session.outputs;
+        const given = scope.upload(Float32Array.from(pixels, (pixel) => pixel / 255));
+        const scores = scope.empty(3 * session.classes * 4);
+        runtime.record((encoder) => session.encode(encoder, { [name]: given }, { [output.name]: scores }));
+        return new Float32Array(await runtime.read(scores));
+      });
+    } finally {
+      session.destroy();
+    }
+  },
+  recover: async (runtime) => {
+    const session = await compile(runtime, pair);
+    try {
+      await session.recover(runtime);
+      return await session.run(feedOf(2));
+    } finally {
+      session.destroy();
+    }
+  },
+  compareModel: async (runtime) => {
+    const { rows } = await compareModel(runtime, network, pixels, Uint8Array.of(1, 2, 3), {
+      calibration: pixels,
+      rows: ['kmeans-2', 'linear-8'],
+    });
+    return rows.map(({ name, accuracy, logitSqnrDb }) => [name, accuracy, logitSqnrDb]);
+  },
   profile: async (runtime) => {
     const session = await compile(runtime, int8, { batch: 1 });
     try {

@@ -1,4 +1,4 @@
-import type { TensorCores } from '../src/quantize/tensor-tile.ts';
+import type { TensorCores } from '../src/conv/tensor-tile.ts';
 import type { Ceilings } from './types.ts';
 
 const sumOf = (terms: readonly string[]) => terms.join(' + ');

@@ -1,3 +1,8 @@
+export { type Conv2dInt8Options, conv2dInt8, type Int8Options, matmulInt8 } from './conv/conv-int8.ts';
+export type { KernelFamily, KernelPreference } from './conv/kernel-choice.ts';
+export { type RequantizeRule, requantizeRules } from './conv/requantize.ts';
+export { type TensorReport, tensorCores } from './conv/tensor-cores.ts';
+export type { TensorCores } from './conv/tensor-tile.ts';
 export { type Call, recordCalls, type Stamps } from './gpu/call.ts';
 export { DeviceLostError, LloydError } from './gpu/errors.ts';
 export type { DeviceLoss } from './gpu/guard.ts';
@@ -63,8 +68,6 @@ export {
   type ObserverMethod,
   type ObserverOptions,
 } from './quantize/calibration.ts';
-export { type Conv2dInt8Options, conv2dInt8, type Int8Options, matmulInt8 } from './quantize/conv-int8.ts';
-export type { KernelFamily, KernelPreference } from './quantize/kernel-choice.ts';
 export {
   type KmeansInit,
   type KmeansOptions,
@@ -82,7 +85,4 @@ export {
 } from './quantize/linear.ts';
 export { pack, unpack } from './quantize/pack.ts';
 export type { CodeOptions, Scheme } from './quantize/qparams.ts';
-export { type RequantizeRule, requantizeRules } from './quantize/requantize.ts';
-export { type TensorReport, tensorCores } from './quantize/tensor-cores.ts';
-export type { TensorCores } from './quantize/tensor-tile.ts';
 export type { TuningStore } from './tune/store.ts';

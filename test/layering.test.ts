@@ -1,4 +1,4 @@
-// Imports run one way: cli, demo, bench -> model, train, onnx, tfjs -> tune, graph -> quantize -> kernels -> gpu; io and reference apart.
+// Imports run one way: cli, demo, bench -> model, train, onnx, tfjs -> tune, graph -> quantize -> conv -> kernels -> gpu; io and reference apart.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,15 +7,16 @@ import { describe, expect, test } from 'vitest';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** What each room may import from, besides itself. */
-const CHAIN = ['gpu', 'kernels', 'quantize', 'graph', 'tune', 'model', 'train', 'onnx', 'tfjs'];
+const CHAIN = ['gpu', 'kernels', 'conv', 'quantize', 'graph', 'tune', 'model', 'train', 'onnx', 'tfjs'];
 const ROOMS: Record<string, readonly string[]> = {
   gpu: [],
   reference: [],
   io: ['gpu'],
   kernels: ['gpu'],
-  quantize: ['gpu', 'kernels', 'reference'],
-  graph: ['gpu', 'kernels', 'quantize', 'reference'],
-  tune: ['gpu', 'kernels', 'quantize'],
+  conv: ['gpu', 'kernels', 'reference'],
+  quantize: ['gpu', 'kernels', 'conv', 'reference'],
+  graph: ['gpu', 'kernels', 'conv', 'quantize', 'reference'],
+  tune: ['gpu', 'kernels', 'conv'],
   model: [...CHAIN, 'reference', 'io'],
   train: [...CHAIN, 'reference', 'io'],
   onnx: [...CHAIN, 'reference', 'io'],

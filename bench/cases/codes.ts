@@ -1,10 +1,10 @@
+import { prepareMultipliers, requantizeConstant } from '../../src/conv/requantize.ts';
 import { chooseQparamsKernel } from '../../src/kernels/choose-qparams.ts';
 import { codebookDecode } from '../../src/kernels/codebook-decode.ts';
 import { kmeansAccumulateWide } from '../../src/kernels/kmeans-accumulate-wide.ts';
 import { packCodesKernel } from '../../src/kernels/pack-codes.ts';
 import { requantize } from '../../src/kernels/requantize.ts';
 import { unpackCodesKernel } from '../../src/kernels/unpack-codes.ts';
-import { prepareMultipliers, requantizeConstant } from '../../src/quantize/requantize.ts';
 import { chooseQparams } from '../../src/reference/choose-qparams.ts';
 import { codebookDecode as codebookDecodeTwin } from '../../src/reference/codebook-decode.ts';
 import { keyOfBits, midpointKey } from '../../src/reference/float-keys.ts';

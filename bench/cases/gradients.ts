@@ -1,5 +1,5 @@
+import { tileWeights, untileWeights } from '../../src/conv/weight-layout.ts';
 import { sumSplitsKernel } from '../../src/kernels/sum-splits.ts';
-import { tileWeights, untileWeights } from '../../src/quantize/weight-layout.ts';
 import { conv2dFilterGradient } from '../../src/reference/conv2d-filter-gradient.ts';
 import { conv2dInputGradient } from '../../src/reference/conv2d-input-gradient.ts';
 import { convKernels, filterParts, tiledBackward } from '../../src/train/convolution.ts';

@@ -1,3 +1,4 @@
+import { tensorCores } from '../../src/conv/tensor-cores.ts';
 import type { Tensor } from '../../src/gpu/tensor.ts';
 import { buildExecutor } from '../../src/model/executor.ts';
 import type { ImageModel, ImageNode, Model } from '../../src/model/graph.ts';
@@ -7,7 +8,6 @@ import type { LowerOptions } from '../../src/model/lower.ts';
 import { lowerModel } from '../../src/model/lower-model.ts';
 import type { CodebookLayer, QuantizedModel } from '../../src/model/quantized-model.ts';
 import { tuneKernels } from '../../src/model/tune.ts';
-import { tensorCores } from '../../src/quantize/tensor-cores.ts';
 import { conv2d } from '../../src/reference/conv2d.ts';
 import { type ConvGeometry, conv2dAccumulators } from '../../src/reference/conv2d-int8.ts';
 import { requantizeReference } from '../../src/reference/requantize.ts';

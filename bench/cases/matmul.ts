@@ -1,5 +1,5 @@
+import { matmulInt8 } from '../../src/conv/conv-int8.ts';
 import type { Tensor } from '../../src/gpu/tensor.ts';
-import { matmulInt8 } from '../../src/quantize/conv-int8.ts';
 import { matmulAccumulators } from '../../src/reference/matmul-int8.ts';
 import { seeded } from '../random.ts';
 import type { BenchCase, BenchContext, Opened, Size } from '../types.ts';

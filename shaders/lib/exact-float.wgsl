@@ -6,7 +6,7 @@
 // WGSL lets f32 `+ - *` round either way, `/` be 2.5 ULP off, subnormals be flushed and a*b+c be fused; u32 and
 // i32 arithmetic is exact modulo 2^32. So these functions give the same bits on every adapter by the
 // specification, and kernels whose codes depend on a float rule use them wherever native f32 is not known to be
-// bit-equal (src/quantize/requantize.ts checks that once a device).
+// bit-equal (src/conv/requantize.ts checks that once a device).
 //
 // bit     31     30..23     22..0
 //        sign | exponent | fraction     value = 1.fraction * 2^(exponent - 127); exponent 0: 0.fraction * 2^-126

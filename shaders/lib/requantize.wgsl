@@ -13,7 +13,7 @@
 //   6  lab            rne(f32(f32(f32(acc) * M) + f32(z))) native f32 but for the sum: only where found equal to 7
 //   7  lab            the same in integers
 //
-// multiplier (vec2u, made by prepareMultipliers in src/quantize/requantize.ts):
+// multiplier (vec2u, made by prepareMultipliers in src/conv/requantize.ts):
 //   0, 1, 2, 6, 7   x = bits of f32 M = f32(f32(inputScale * weightScale) / outputScale)          y = 0
 //   3               x = Q, a Q31 mantissa in [2^30, 2^31) or 0                                     y = exponent e
 //   4, 5            x = Q, or the 24-bit mantissa of f32 M                                         y = shift

@@ -1,3 +1,4 @@
+import type { RequantizeRule } from '../conv/requantize.ts';
 import { check, LloydError } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { CompareRowName, CompareState } from '../model/compare.ts';
@@ -5,7 +6,6 @@ import { writeModelFile } from '../model/file.ts';
 import type { ImageModel } from '../model/graph.ts';
 import type { QuantizedModel } from '../model/quantized-model.ts';
 import type { TuneOptions } from '../model/tune.ts';
-import type { RequantizeRule } from '../quantize/requantize.ts';
 import type { Context } from './command.ts';
 import {
   type CompareReport,

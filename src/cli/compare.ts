@@ -1,3 +1,4 @@
+import { requantizeRules } from '../conv/requantize.ts';
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import {
@@ -10,7 +11,6 @@ import {
 } from '../model/compare.ts';
 import type { ImageModel } from '../model/graph.ts';
 import type { QuantizedModel } from '../model/quantized-model.ts';
-import { requantizeRules } from '../quantize/requantize.ts';
 import { affordableCalibration, affordableImages, measureSpeeds } from './budget.ts';
 import type { Context } from './command.ts';
 import type { CompareReport } from './compare-file.ts';

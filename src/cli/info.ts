@@ -1,3 +1,4 @@
+import { tensorCores } from '../conv/tensor-cores.ts';
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { ShapeOptions } from '../graph/graph.ts';
@@ -6,7 +7,6 @@ import type { ImageModel, Model } from '../model/graph.ts';
 import { quantizeModel } from '../model/precision.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { compile } from '../model/session.ts';
-import { tensorCores } from '../quantize/tensor-cores.ts';
 import type { Context } from './command.ts';
 import { integer, shapeOptions, text } from './options.ts';
 import { checkShapes } from './samples.ts';

@@ -1,4 +1,5 @@
 import { extname } from 'node:path';
+import { requantizeRules } from '../conv/requantize.ts';
 import { check } from '../gpu/errors.ts';
 import { labSizeBytes } from '../model/compare.ts';
 import { writeModelFile } from '../model/file.ts';
@@ -9,7 +10,6 @@ import { foldedWeights, quantizeModel } from '../model/precision.ts';
 import { isQuantized, type LinearLayer, type QuantizedModel } from '../model/quantized-model.ts';
 import { toGraphModel } from '../model/translate.ts';
 import { writeOnnx } from '../onnx/write-onnx.ts';
-import { requantizeRules } from '../quantize/requantize.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';
 import { findCommit } from './files.ts';

@@ -1,6 +1,6 @@
+import type { RequantizeRule } from '../conv/requantize.ts';
 import { check, DeviceLostError } from '../gpu/errors.ts';
 import { type AdapterReport, checkRuntime, type Runtime } from '../gpu/runtime.ts';
-import type { RequantizeRule } from '../quantize/requantize.ts';
 import type { Images } from './calibrate.ts';
 import { checkNetwork } from './check-network.ts';
 import { modelFileBytes } from './file.ts';

@@ -1,3 +1,4 @@
+import { checkRule } from '../conv/requantize.ts';
 import { quoted } from '../gpu/describe.ts';
 import { check } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
@@ -12,7 +13,6 @@ import {
 import { JsonReader } from '../io/json-reader.ts';
 import { readSafetensors, writeSafetensors } from '../io/safetensors.ts';
 import { elementCount, type Tensor as FileTensor, toFloat32 } from '../io/tensor.ts';
-import { checkRule } from '../quantize/requantize.ts';
 import { checkNetwork } from './check-network.ts';
 import { inPlaceOrder } from './conv-layers.ts';
 import { fuseAnyShape, hasWeights } from './fuse.ts';

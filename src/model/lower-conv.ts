@@ -1,4 +1,4 @@
-import { arrange, type TileLayout, type WeightShape } from '../quantize/weight-layout.ts';
+import { arrange, type TileLayout, type WeightShape } from '../conv/weight-layout.ts';
 import type { ConvLayer } from './fuse.ts';
 import { pixels } from './lower.ts';
 

@@ -1,9 +1,9 @@
+import { chooseFloat, type FloatChoice, floatKernel } from '../conv/float-choice.ts';
+import { containerBits, isAligned, packDense, tileWeights } from '../conv/weight-layout.ts';
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { float32ToFloat16 } from '../io/tensor.ts';
 import { codebookExpandKernel } from '../kernels/codebook-expand.ts';
-import { chooseFloat, type FloatChoice, floatKernel } from '../quantize/float-choice.ts';
-import { containerBits, isAligned, packDense, tileWeights } from '../quantize/weight-layout.ts';
 import { type ConvLayer } from './fuse.ts';
 import { decodeCodebook } from './layer-codes.ts';
 import { floatBounds, type LowerOptions, type Operand, type Step, vectors } from './lower.ts';

@@ -1,15 +1,15 @@
-import type { Specialization } from '../gpu/kernel.ts';
-import type { Runtime } from '../gpu/runtime.ts';
-import { checkAccumulator, foldZeroPoint } from '../quantize/accumulator.ts';
+import { checkAccumulator, foldZeroPoint } from '../conv/accumulator.ts';
 import {
   chooseInt8,
   type Int8Buffer,
   int8Dispatches,
   packWeights,
   partialBytes,
-} from '../quantize/kernel-choice.ts';
-import { prepareMultipliers, type RequantizeRule } from '../quantize/requantize.ts';
-import { containerBits } from '../quantize/weight-layout.ts';
+} from '../conv/kernel-choice.ts';
+import { prepareMultipliers, type RequantizeRule } from '../conv/requantize.ts';
+import { containerBits } from '../conv/weight-layout.ts';
+import type { Specialization } from '../gpu/kernel.ts';
+import type { Runtime } from '../gpu/runtime.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import { type ConvLayer } from './fuse.ts';
 import { fitCodes } from './layer-codes.ts';

@@ -1,3 +1,4 @@
+import type { RequantizeRule } from '../conv/requantize.ts';
 import type { Kernel } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { add } from '../kernels/add.ts';
@@ -6,7 +7,6 @@ import { concat } from '../kernels/concat.ts';
 import { concatInt8 } from '../kernels/concat-int8.ts';
 import { prepareAdd } from '../quantize/add.ts';
 import { prepareConcat } from '../quantize/concat.ts';
-import type { RequantizeRule } from '../quantize/requantize.ts';
 import type { PlainLayer } from './fuse.ts';
 import { codeBounds, floatBounds, type Operand, pixels, type Step, vectors } from './lower.ts';
 import type { ActivationQparams } from './quantized-model.ts';

@@ -1,11 +1,11 @@
+import { prepareKernels } from '../conv/kernel-choice.ts';
+import { type RequantizeRule, requantizeConstant } from '../conv/requantize.ts';
 import { check } from '../gpu/errors.ts';
 import type { Kernel } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import type { Value } from '../graph/ops/value.ts';
 import { loadImageKernel } from '../kernels/load-image.ts';
-import { prepareKernels } from '../quantize/kernel-choice.ts';
-import { type RequantizeRule, requantizeConstant } from '../quantize/requantize.ts';
 import { inputBridge, outputBridge } from './external.ts';
 import { type FusedGraph, fuseGraph, type Layer, layerSources } from './fuse.ts';
 import type { Model } from './graph.ts';

@@ -1,10 +1,10 @@
+import type { RequantizeRule } from '../conv/requantize.ts';
 import type { Kernel } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { averagePool2dKernel } from '../kernels/average-pool2d.ts';
 import { averagePool2dInt8Kernel } from '../kernels/average-pool2d-int8.ts';
 import { maxPool2dKernel } from '../kernels/max-pool2d.ts';
 import { maxPool2dInt8Kernel } from '../kernels/max-pool2d-int8.ts';
-import type { RequantizeRule } from '../quantize/requantize.ts';
 import type { PlainLayer } from './fuse.ts';
 import { type Operand, type Step, vectors } from './lower.ts';
 import { type MergeLayer, mergeInt8Steps, mergeSteps } from './lower-merge.ts';

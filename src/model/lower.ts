@@ -1,9 +1,9 @@
+import type { FloatChoice } from '../conv/float-choice.ts';
+import type { Int8Choice, KernelPreference } from '../conv/kernel-choice.ts';
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { ShapeOptions } from '../graph/graph.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import type { OnnxDType } from '../graph/ops/value.ts';
-import type { FloatChoice } from '../quantize/float-choice.ts';
-import type { Int8Choice, KernelPreference } from '../quantize/kernel-choice.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import type { Bridge } from './external.ts';
 import type { ConvLayer } from './fuse.ts';

@@ -1,3 +1,4 @@
+import type { RequantizeRule } from '../conv/requantize.ts';
 import { check } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
@@ -5,7 +6,6 @@ import type { ShapeOptions } from '../graph/graph.ts';
 import { fitScales } from '../quantize/bias-scale.ts';
 import { type KmeansGranularity, type KmeansInit, kmeansBatch } from '../quantize/kmeans.ts';
 import { linearQuantize } from '../quantize/linear.ts';
-import type { RequantizeRule } from '../quantize/requantize.ts';
 import { type Calibration, calibrate, type Observer } from './calibrate.ts';
 import { checkValues } from './check-values.ts';
 import { type ConvLayer, fuseAnyShape, fuseGraph, hasWeights } from './fuse.ts';

@@ -1,4 +1,4 @@
-import type { RequantizeRule } from '../quantize/requantize.ts';
+import type { RequantizeRule } from '../conv/requantize.ts';
 import type { Model } from './graph.ts';
 
 /** A layer's weights as codes into its codebooks: OIHW order, one code an element. */

@@ -1,3 +1,4 @@
+import type { KernelPreference } from '../conv/kernel-choice.ts';
 import { check, LloydError } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
@@ -6,7 +7,6 @@ import type { ShapeOptions, ValueInfo } from '../graph/graph.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { sizeOf } from '../graph/ops/tensors.ts';
 import { checkTensor } from '../graph/ops/value.ts';
-import type { KernelPreference } from '../quantize/kernel-choice.ts';
 import { adapterKey } from '../tune/store.ts';
 import { checkNetwork } from './check-network.ts';
 import { checkValues } from './check-values.ts';

@@ -1,9 +1,9 @@
 import { readTuning, writeTuning } from '#default-device';
+import { type Int8Choice, type KernelPreference, prepareKernels } from '../conv/kernel-choice.ts';
+import type { ConvTile } from '../conv/tile.ts';
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { ShapeOptions } from '../graph/graph.ts';
-import { type Int8Choice, type KernelPreference, prepareKernels } from '../quantize/kernel-choice.ts';
-import type { ConvTile } from '../quantize/tile.ts';
 import { fingerprint, floatCandidates, fnv1a, int8Candidates } from '../tune/candidates.ts';
 import { type Candidate, pickCandidate } from '../tune/pick.ts';
 import { openTuningCache, type StoredPick, type TuningStore } from '../tune/store.ts';

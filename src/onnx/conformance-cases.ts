@@ -1,7 +1,7 @@
+import type { RequantizeRule } from '../conv/requantize.ts';
 import type { DType, Tensor, TensorData } from '../gpu/tensor.ts';
 import type { CodeOperator } from '../graph/ops/operators.ts';
 import { CODE_RANGE, sizeOf } from '../graph/ops/tensors.ts';
-import type { RequantizeRule } from '../quantize/requantize.ts';
 import { floatToHalfReference } from '../reference/quantize-linear-onnx.ts';
 
 /** Operators whose outputs are bits, not floats within a tolerance. */

@@ -1,6 +1,6 @@
+import { type RequantizeRule, requantizeRules } from '../conv/requantize.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import { type RequantizeRule, requantizeRules } from '../quantize/requantize.ts';
 import { operatorReference } from '../reference/onnx-operators.ts';
 import {
   caseCounts,

@@ -1,3 +1,4 @@
+import { checkRule, type RequantizeRule } from '../conv/requantize.ts';
 import { check } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
@@ -10,7 +11,6 @@ import {
 } from '../graph/ops/operators.ts';
 import type { Attributes, Inputs, OnnxTensor } from '../graph/ops/tensors.ts';
 import { checkTensor, isDType } from '../graph/ops/value.ts';
-import { checkRule, type RequantizeRule } from '../quantize/requantize.ts';
 import { execute } from './execute.ts';
 
 /** Options of {@link runOperator}. */

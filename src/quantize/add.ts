@@ -1,5 +1,5 @@
+import { prepareMultipliers, type RequantizeRule } from '../conv/requantize.ts';
 import { check } from '../gpu/errors.ts';
-import { prepareMultipliers, type RequantizeRule } from './requantize.ts';
 
 /** What the `add-int8` kernel takes of scales and zero points: its `ADD` constant and its params' words. */
 export interface AddSettings {

@@ -1,4 +1,4 @@
-import { type AccumulatorInput, accumulatorReach } from './accumulator.ts';
+import { type AccumulatorInput, accumulatorReach } from '../conv/accumulator.ts';
 
 /** What the biases of an integer product follow from. */
 export interface BiasInput extends Pick<AccumulatorInput, 'inputRange' | 'inputZeroPoint'> {

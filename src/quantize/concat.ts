@@ -1,6 +1,11 @@
+import {
+  exactConstant,
+  prepareMultipliers,
+  type RequantizeRule,
+  requantizeConstant,
+} from '../conv/requantize.ts';
 import type { Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import { exactConstant, prepareMultipliers, type RequantizeRule, requantizeConstant } from './requantize.ts';
 
 /** Where one input of a concatenation goes: bytes `start` to `start + length` of every output row. */
 export interface ConcatPlace {

@@ -1,8 +1,8 @@
+import type { Lanes } from '../conv/tile.ts';
 import type { Specialization } from '../gpu/kernel.ts';
 import { resizeChannelsKernel } from '../kernels/resize-channels.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';
 import { tileWeightsKernel } from '../kernels/tile-weights.ts';
-import type { Lanes } from '../quantize/tile.ts';
 import {
   type ConvGeometry,
   convChoices,

@@ -1,6 +1,6 @@
+import { broadcastLanes, type Lanes } from '../conv/tile.ts';
 import type { Call } from '../gpu/call.ts';
 import type { CompiledKernel, Kernel, Specialization } from '../gpu/kernel.ts';
-import { broadcastLanes, type Lanes } from '../quantize/tile.ts';
 import type { SharedTfjs } from './share-device.ts';
 
 /** What tfjs hands to kernels and takes back. */

@@ -1,5 +1,5 @@
+import { broadcastLanes } from '../conv/tile.ts';
 import { check } from '../gpu/errors.ts';
-import { broadcastLanes } from '../quantize/tile.ts';
 import { BATCH_NORM_VARIANTS, normalize, normalizeGradient } from './batch-norm-kernels.ts';
 import {
   type ConvAttributes,

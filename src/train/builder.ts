@@ -1,8 +1,8 @@
+import type { KernelPreference } from '../conv/kernel-choice.ts';
+import type { TileLayout } from '../conv/weight-layout.ts';
 import type { Call } from '../gpu/call.ts';
 import type { ImageModel, ImageShape } from '../model/graph.ts';
 import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/quantized-model.ts';
-import type { KernelPreference } from '../quantize/kernel-choice.ts';
-import type { TileLayout } from '../quantize/weight-layout.ts';
 import type { BoundKernels } from './convolution.ts';
 import type { Descent, QuantizedTraining, State, TrainedWeights, Workshop } from './weights.ts';
 

@@ -1,3 +1,4 @@
+import type { TileLayout } from '../conv/weight-layout.ts';
 import type { Call } from '../gpu/call.ts';
 import { check } from '../gpu/errors.ts';
 import { codebookGatherKernel } from '../kernels/codebook-gather.ts';
@@ -5,7 +6,6 @@ import { codebookGradientKernel } from '../kernels/codebook-gradient.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';
 import { groupOf } from '../model/layer-codes.ts';
 import type { CodebookLayer } from '../model/quantized-model.ts';
-import type { TileLayout } from '../quantize/weight-layout.ts';
 import {
   type Descent,
   descend,

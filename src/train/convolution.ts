@@ -1,8 +1,8 @@
+import { type KernelPreference, kernelFamily } from '../conv/kernel-choice.ts';
+import { broadcastLanes, type Lanes } from '../conv/tile.ts';
+import type { Limits } from '../conv/tiled-tile.ts';
 import type { Call } from '../gpu/call.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import { type KernelPreference, kernelFamily } from '../quantize/kernel-choice.ts';
-import { broadcastLanes, type Lanes } from '../quantize/tile.ts';
-import type { Limits } from '../quantize/tiled-tile.ts';
 import {
   type ConvGeometry,
   type ConvPlan,

@@ -1,3 +1,4 @@
+import type { TileLayout } from '../conv/weight-layout.ts';
 import type { Call } from '../gpu/call.ts';
 import { add } from '../kernels/add.ts';
 import { averagePool2dKernel } from '../kernels/average-pool2d.ts';
@@ -5,7 +6,6 @@ import { batchNormKernel } from '../kernels/batch-norm.ts';
 import { batchNormStatisticsKernel } from '../kernels/batch-norm-statistics.ts';
 import { maxPool2dKernel } from '../kernels/max-pool2d.ts';
 import { requiredParameter } from '../model/parameters.ts';
-import type { TileLayout } from '../quantize/weight-layout.ts';
 import type { Builder, Stages } from './builder.ts';
 import { codebookWeights } from './codebook-weights.ts';
 import { bindConv } from './convolution.ts';

@@ -1,3 +1,5 @@
+import type { Lanes } from '../conv/tile.ts';
+import { depthwiseLayout, type TileLayout, tileLayout } from '../conv/weight-layout.ts';
 import type { Specialization } from '../gpu/kernel.ts';
 import { conv2dKernel } from '../kernels/conv2d.ts';
 import { conv2dBroadcastKernel } from '../kernels/conv2d-broadcast.ts';
@@ -9,8 +11,6 @@ import { depthwiseConv2dKernel } from '../kernels/depthwise-conv2d.ts';
 import { depthwiseFilterGradientKernel } from '../kernels/depthwise-filter-gradient.ts';
 import { depthwiseInputGradientKernel } from '../kernels/depthwise-input-gradient.ts';
 import type { ImageShape } from '../model/graph.ts';
-import type { Lanes } from '../quantize/tile.ts';
-import { depthwiseLayout, type TileLayout, tileLayout } from '../quantize/weight-layout.ts';
 import type { TrainedConv, TrainedPool } from './layers.ts';
 
 /** A convolution of one group or, depthwise, of one a channel: what its kernels need to know. */

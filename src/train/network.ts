@@ -1,3 +1,4 @@
+import type { TileLayout } from '../conv/weight-layout.ts';
 import type { Call } from '../gpu/call.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { add } from '../kernels/add.ts';
@@ -6,7 +7,6 @@ import { distillationLossKernel } from '../kernels/distillation-loss.ts';
 import { movingAverageKernel } from '../kernels/moving-average.ts';
 import { softmaxCrossEntropyKernel } from '../kernels/softmax-cross-entropy.ts';
 import type { ImageModel, ImageShape } from '../model/graph.ts';
-import type { TileLayout } from '../quantize/weight-layout.ts';
 import { bindBackward } from './backward.ts';
 import { type Builder, gradientPool, type NetworkOptions, type Stages } from './builder.ts';
 import {

@@ -1,8 +1,8 @@
+import { untileWeights } from '../conv/weight-layout.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import type { ImageModel } from '../model/graph.ts';
 import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/quantized-model.ts';
-import { untileWeights } from '../quantize/weight-layout.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import { type AffineLayer, biasBeforeNorm, isAffine, normOf } from './layers.ts';
 import type { TrainingNetwork } from './network.ts';

@@ -1,9 +1,9 @@
+import type { Limits } from '../conv/tiled-tile.ts';
 import type { Call } from '../gpu/call.ts';
 import { batchNormMergeKernel } from '../kernels/batch-norm-merge.ts';
 import { batchNormMergeWideKernel } from '../kernels/batch-norm-merge-wide.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';
 import { sumSplitsWideKernel } from '../kernels/sum-splits-wide.ts';
-import type { Limits } from '../quantize/tiled-tile.ts';
 import type { Workshop } from './weights.ts';
 
 /** Pixels that one thread sums in batch norm's reductions, where threads are few. */

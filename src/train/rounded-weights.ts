@@ -1,10 +1,10 @@
+import { type TileLayout, tileWeights } from '../conv/weight-layout.ts';
 import type { Call } from '../gpu/call.ts';
 import { fakeQuantizeKernel } from '../kernels/fake-quantize.ts';
 import { fakeQuantizeGradientKernel } from '../kernels/fake-quantize-gradient.ts';
 import { stepSizeGradientKernel } from '../kernels/step-size-gradient.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';
 import type { LinearLayer } from '../model/quantized-model.ts';
-import { type TileLayout, tileWeights } from '../quantize/weight-layout.ts';
 import { type Descent, descend, type State, type TrainedWeights, type Workshop } from './weights.ts';
 
 /** Weights that a forward pass rounds to integers times a step size a channel (straight-through estimator, LSQ). */

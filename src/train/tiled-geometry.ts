@@ -1,8 +1,8 @@
+import { chooseTiled, type Limits, tiledFloatSpecialization } from '../conv/tiled-tile.ts';
+import { type TileLayout, tileLayout } from '../conv/weight-layout.ts';
 import { conv2dFilterGradientTiledKernel } from '../kernels/conv2d-filter-gradient-tiled.ts';
 import { conv2dTiledKernel } from '../kernels/conv2d-tiled.ts';
 import { retileWeightsKernel } from '../kernels/retile-weights.ts';
-import { chooseTiled, type Limits, tiledFloatSpecialization } from '../quantize/tiled-tile.ts';
-import { type TileLayout, tileLayout } from '../quantize/weight-layout.ts';
 import { chooseFilterTile, filterChunk, filterSpecialization } from './filter-tile.ts';
 import {
   type ConvGeometry,

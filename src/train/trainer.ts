@@ -1,8 +1,8 @@
+import type { KernelPreference } from '../conv/kernel-choice.ts';
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { type ImageModel, type ImageShape, inferShapes } from '../model/graph.ts';
 import type { ActivationQparams, CodebookLayer, LinearLayer } from '../model/quantized-model.ts';
-import type { KernelPreference } from '../quantize/kernel-choice.ts';
 import type { Teacher } from './builder.ts';
 import { architectureOf, restoreCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { isAffine, normOf } from './layers.ts';

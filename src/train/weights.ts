@@ -1,8 +1,8 @@
+import { type TileLayout, tileWeights } from '../conv/weight-layout.ts';
 import type { Call } from '../gpu/call.ts';
 import type { Kernel, Specialization } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { sgdStepKernel } from '../kernels/sgd-step.ts';
-import { type TileLayout, tileWeights } from '../quantize/weight-layout.ts';
 
 /** How a quantized layer's weights move: see `FinetuneOptions`. */
 export interface QuantizedTraining {

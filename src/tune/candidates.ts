@@ -1,18 +1,13 @@
-import type { Kernel, Specialization } from '../gpu/kernel.ts';
-import type { Runtime } from '../gpu/runtime.ts';
-import { conv2dInt8TensorKernel } from '../kernels/conv2d-int8-tensor.ts';
-import { conv2dInt8TiledKernel } from '../kernels/conv2d-int8-tiled.ts';
-import { conv2dTiledKernel } from '../kernels/conv2d-tiled.ts';
-import { chooseFloat, type FloatChoice, floatVariants } from '../quantize/float-choice.ts';
+import { chooseFloat, type FloatChoice, floatVariants } from '../conv/float-choice.ts';
 import {
   chooseInt8,
   type Int8Choice,
   int8Variants,
   type KernelPreference,
   tensorChoice,
-} from '../quantize/kernel-choice.ts';
-import { knownTensorCores } from '../quantize/tensor-cores.ts';
-import { tensorTiles } from '../quantize/tensor-tile.ts';
+} from '../conv/kernel-choice.ts';
+import { knownTensorCores } from '../conv/tensor-cores.ts';
+import { tensorTiles } from '../conv/tensor-tile.ts';
 import {
   type ConvPlane,
   type ConvTile,
@@ -20,9 +15,14 @@ import {
   fitsWinograd,
   type Int8Variant,
   winogradTile,
-} from '../quantize/tile.ts';
-import { gemmShape, splitsFor, tiledTiles } from '../quantize/tiled-tile.ts';
-import { isAligned, type WeightShape } from '../quantize/weight-layout.ts';
+} from '../conv/tile.ts';
+import { gemmShape, splitsFor, tiledTiles } from '../conv/tiled-tile.ts';
+import { isAligned, type WeightShape } from '../conv/weight-layout.ts';
+import type { Kernel, Specialization } from '../gpu/kernel.ts';
+import type { Runtime } from '../gpu/runtime.ts';
+import { conv2dInt8TensorKernel } from '../kernels/conv2d-int8-tensor.ts';
+import { conv2dInt8TiledKernel } from '../kernels/conv2d-int8-tiled.ts';
+import { conv2dTiledKernel } from '../kernels/conv2d-tiled.ts';
 import type { Candidate } from './pick.ts';
 
 /** Vectors of four output channels that the kernels of private sums compute a thread; the two unrolled ones have two. */

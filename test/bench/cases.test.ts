@@ -4,7 +4,7 @@ import { disagreement } from '../../bench/compare-logits.ts';
 import { nodeContext } from '../../bench/node.ts';
 import { runCases, sha256 } from '../../bench/run.ts';
 import type { BenchContext } from '../../bench/types.ts';
-import { tensorCores } from '../../src/quantize/tensor-cores.ts';
+import { tensorCores } from '../../src/conv/tensor-cores.ts';
 import { relativeL2 } from '../support/gradients.ts';
 import { sampled, useRuntime } from '../support/runtime.ts';
 

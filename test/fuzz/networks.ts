@@ -1,4 +1,6 @@
 // Inputs for quantizeModel and compile: random graphs with their parameters, some of them contradicting each other.
+
+import { requantizeRules } from '../../src/conv/requantize.ts';
 import type { Tensor } from '../../src/gpu/tensor.ts';
 import {
   type ImageGraph,
@@ -10,7 +12,6 @@ import {
 import { parameterShapes } from '../../src/model/parameters.ts';
 import { quantizeModel } from '../../src/model/precision.ts';
 import { compile } from '../../src/model/session.ts';
-import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { closeGpu, gpu, openGpu, unheardError } from './gpu.ts';
 import type { Random } from './random.ts';
 import type { Target } from './target.ts';

@@ -1,7 +1,8 @@
 // Inputs for runOperator: shapes, dtypes and attributes at random, most of them nearly right.
+
+import { requantizeRules } from '../../src/conv/requantize.ts';
 import type { Tensor } from '../../src/gpu/tensor.ts';
 import { operators, runOperator } from '../../src/onnx/run-operator.ts';
-import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { makeFloatCall } from './float-operators.ts';
 import { closeGpu, gpu, openGpu, unheardError } from './gpu.ts';
 import type { Random } from './random.ts';

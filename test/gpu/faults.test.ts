@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { conv2dInt8 } from '../../src/conv/conv-int8.ts';
 import { DeviceLostError, LloydError } from '../../src/gpu/errors.ts';
 import { createRuntime, type Runtime } from '../../src/gpu/runtime.ts';
 import type { GraphModel } from '../../src/graph/graph.ts';
@@ -9,7 +10,6 @@ import { quantizeModel } from '../../src/model/precision.ts';
 import { type QuantizedModel } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
 import { runOperator } from '../../src/onnx/index.ts';
-import { conv2dInt8 } from '../../src/quantize/conv-int8.ts';
 import { kmeans, kmeansDequantize } from '../../src/quantize/kmeans.ts';
 import { linearDequantize, linearQuantize } from '../../src/quantize/linear.ts';
 import { finetune, train } from '../../src/train/index.ts';

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { conv2dInt8 } from '../../src/conv/conv-int8.ts';
+import { tileWeights, untileWeights } from '../../src/conv/weight-layout.ts';
 import { LloydError } from '../../src/gpu/errors.ts';
 import type { AdapterReport } from '../../src/gpu/runtime.ts';
 import { checkCoordinates, checkWindowGradient } from '../../src/gpu/window.ts';
@@ -7,8 +9,6 @@ import * as all from '../../src/kernels/index.ts';
 import { maxPool2dKernel } from '../../src/kernels/max-pool2d.ts';
 import { inferShapes } from '../../src/model/graph.ts';
 import { runOperator } from '../../src/onnx/index.ts';
-import { conv2dInt8 } from '../../src/quantize/conv-int8.ts';
-import { tileWeights, untileWeights } from '../../src/quantize/weight-layout.ts';
 import { averagePool2dInt8 } from '../../src/reference/average-pool2d-int8.ts';
 import { convIntegerReference } from '../../src/reference/conv-integer.ts';
 import { conv2d } from '../../src/reference/conv2d.ts';

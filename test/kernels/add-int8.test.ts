@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { requantizeRules } from '../../src/conv/requantize.ts';
 import type { Step } from '../../src/graph/ops/plan.ts';
 import { addInt8 } from '../../src/kernels/add-int8.ts';
 import { prepareAdd } from '../../src/quantize/add.ts';
-import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { addInt8Reference } from '../../src/reference/add-int8.ts';
 import type { RequantizeRule } from '../../src/reference/requantize.ts';
 import { dispatch, firstDifference } from '../support/dispatch.ts';

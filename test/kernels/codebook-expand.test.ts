@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { packDense } from '../../src/conv/weight-layout.ts';
 import { codebookExpandKernel } from '../../src/kernels/codebook-expand.ts';
-import { packDense } from '../../src/quantize/weight-layout.ts';
 import { codebookExpand } from '../../src/reference/codebook-expand.ts';
 import { firstDifference } from '../support/dispatch.ts';
 import { guardedOutput, seeded, useRuntime } from '../support/runtime.ts';

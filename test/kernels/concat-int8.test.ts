@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { requantizeRules } from '../../src/conv/requantize.ts';
 import type { Step } from '../../src/graph/ops/plan.ts';
 import { concatInt8 } from '../../src/kernels/concat-int8.ts';
 import { prepareConcat } from '../../src/quantize/concat.ts';
-import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { rescaleReference } from '../../src/reference/concat-int8.ts';
 import type { RequantizeRule } from '../../src/reference/requantize.ts';
 import { firstDifference } from '../support/dispatch.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { tileLayout, untileWeights } from '../../src/conv/weight-layout.ts';
 import { conv2dFilterGradientTiledKernel } from '../../src/kernels/conv2d-filter-gradient-tiled.ts';
-import { tileLayout, untileWeights } from '../../src/quantize/weight-layout.ts';
 import { conv2dFilterGradient } from '../../src/reference/conv2d-filter-gradient.ts';
 import { type ConvGeometry, convOutput } from '../../src/reference/conv2d-int8.ts';
 import { sumSplits } from '../../src/reference/sum-splits.ts';

@@ -1,16 +1,16 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { create, globals } from 'webgpu';
 import { tensorChains } from '../../bench/ceilings.ts';
-import { assembleSource, type Specialization } from '../../src/gpu/kernel.ts';
-import { conv2dInt8TensorKernel } from '../../src/kernels/conv2d-int8-tensor.ts';
-import { matrixShapes, tensorCores } from '../../src/quantize/tensor-cores.ts';
+import { matrixShapes, tensorCores } from '../../src/conv/tensor-cores.ts';
 import {
   type TensorCores,
   tensorSpecialization,
   tensorTiles,
   tensorWeights,
-} from '../../src/quantize/tensor-tile.ts';
-import { packTiles, tileLayout } from '../../src/quantize/weight-layout.ts';
+} from '../../src/conv/tensor-tile.ts';
+import { packTiles, tileLayout } from '../../src/conv/weight-layout.ts';
+import { assembleSource, type Specialization } from '../../src/gpu/kernel.ts';
+import { conv2dInt8TensorKernel } from '../../src/kernels/conv2d-int8-tensor.ts';
 import { maxPool2x2 } from '../../src/reference/conv2d-int8.ts';
 import { conv2dInt8Tensor } from '../../src/reference/conv2d-int8-tensor.ts';
 import { dispatch, firstDifference } from '../support/dispatch.ts';

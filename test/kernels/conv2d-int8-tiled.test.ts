@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { conv2dInt8, matmulInt8 } from '../../src/conv/conv-int8.ts';
+import { type TiledTile, tiledSpecialization } from '../../src/conv/tiled-tile.ts';
+import { packTiles, tileLayout } from '../../src/conv/weight-layout.ts';
 import { conv2dInt8TiledKernel } from '../../src/kernels/conv2d-int8-tiled.ts';
-import { conv2dInt8, matmulInt8 } from '../../src/quantize/conv-int8.ts';
-import { type TiledTile, tiledSpecialization } from '../../src/quantize/tiled-tile.ts';
-import { packTiles, tileLayout } from '../../src/quantize/weight-layout.ts';
 import {
   type ConvGeometry,
   conv2dAccumulators,

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { foldZeroPoint } from '../../src/conv/accumulator.ts';
+import { conv2dInt8 } from '../../src/conv/conv-int8.ts';
+import { prepareMultipliers, requantizeConstant, requantizeRules } from '../../src/conv/requantize.ts';
+import { type ConvPlane, chooseTile, fitsWinograd } from '../../src/conv/tile.ts';
+import { packTiles, tileLayout } from '../../src/conv/weight-layout.ts';
 import type { Kernel } from '../../src/gpu/kernel.ts';
 import { conv2dInt8WinogradKernel } from '../../src/kernels/conv2d-int8-winograd.ts';
-import { foldZeroPoint } from '../../src/quantize/accumulator.ts';
-import { conv2dInt8 } from '../../src/quantize/conv-int8.ts';
-import { prepareMultipliers, requantizeConstant, requantizeRules } from '../../src/quantize/requantize.ts';
-import { type ConvPlane, chooseTile, fitsWinograd } from '../../src/quantize/tile.ts';
-import { packTiles, tileLayout } from '../../src/quantize/weight-layout.ts';
 import {
   type ConvGeometry,
   conv2dAccumulators,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { TiledTile } from '../../src/conv/tiled-tile.ts';
+import { packDense } from '../../src/conv/weight-layout.ts';
 import { conv2dTiledCodebookKernel } from '../../src/kernels/conv2d-tiled-codebook.ts';
-import type { TiledTile } from '../../src/quantize/tiled-tile.ts';
-import { packDense } from '../../src/quantize/weight-layout.ts';
 import { conv2dTiledCodebook } from '../../src/reference/conv2d-tiled-codebook.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 import { tiledFloatError } from '../support/tiled-float.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { chooseFloat } from '../../src/conv/float-choice.ts';
+import type { TiledTile } from '../../src/conv/tiled-tile.ts';
 import { float16ToFloat32, float32ToFloat16 } from '../../src/io/tensor.ts';
 import { conv2dTiledF16Kernel } from '../../src/kernels/conv2d-tiled-f16.ts';
-import { chooseFloat } from '../../src/quantize/float-choice.ts';
-import type { TiledTile } from '../../src/quantize/tiled-tile.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 import { tiledFloatError } from '../support/tiled-float.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { TiledTile } from '../../src/conv/tiled-tile.ts';
 import { conv2dTiledKernel } from '../../src/kernels/conv2d-tiled.ts';
-import type { TiledTile } from '../../src/quantize/tiled-tile.ts';
 import { testConv2d } from '../support/conv2d.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 import { tiledFloatError } from '../support/tiled-float.ts';

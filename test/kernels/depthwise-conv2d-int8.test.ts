@@ -1,9 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Specialization } from '../../src/gpu/kernel.ts';
-import { conv2dInt8Kernel } from '../../src/kernels/conv2d-int8.ts';
-import { depthwiseConv2dInt8Kernel } from '../../src/kernels/depthwise-conv2d-int8.ts';
-import { foldZeroPoint } from '../../src/quantize/accumulator.ts';
-import { prepareMultipliers, requantizeConstant, requantizeRules } from '../../src/quantize/requantize.ts';
+import { foldZeroPoint } from '../../src/conv/accumulator.ts';
+import { prepareMultipliers, requantizeConstant, requantizeRules } from '../../src/conv/requantize.ts';
 import {
   denseGroups,
   depthwiseLayout,
@@ -11,7 +8,10 @@ import {
   type TileLayout,
   tileLayout,
   tileWeights,
-} from '../../src/quantize/weight-layout.ts';
+} from '../../src/conv/weight-layout.ts';
+import type { Specialization } from '../../src/gpu/kernel.ts';
+import { conv2dInt8Kernel } from '../../src/kernels/conv2d-int8.ts';
+import { depthwiseConv2dInt8Kernel } from '../../src/kernels/depthwise-conv2d-int8.ts';
 import { type ConvGeometry, convOutput, maxPool2x2 } from '../../src/reference/conv2d-int8.ts';
 import { depthwiseConv2dInt8 } from '../../src/reference/depthwise-conv2d-int8.ts';
 import { requantizeReference } from '../../src/reference/requantize.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { tileWeights } from '../../src/conv/weight-layout.ts';
 import { depthwiseConv2dKernel } from '../../src/kernels/depthwise-conv2d.ts';
-import { tileWeights } from '../../src/quantize/weight-layout.ts';
 import { conv2d } from '../../src/reference/conv2d.ts';
 import { type ConvGeometry, convOutput, maxPool2x2 } from '../../src/reference/conv2d-int8.ts';
 import { depthwiseConv2d } from '../../src/reference/depthwise-conv2d.ts';

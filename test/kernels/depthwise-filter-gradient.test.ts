@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { untileWeights } from '../../src/conv/weight-layout.ts';
 import { depthwiseFilterGradientKernel } from '../../src/kernels/depthwise-filter-gradient.ts';
-import { untileWeights } from '../../src/quantize/weight-layout.ts';
 import { depthwiseConv2d } from '../../src/reference/depthwise-conv2d.ts';
 import { depthwiseFilterGradient } from '../../src/reference/depthwise-filter-gradient.ts';
 import { sumSplits } from '../../src/reference/sum-splits.ts';

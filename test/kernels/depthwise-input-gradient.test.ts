@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { tileWeights } from '../../src/conv/weight-layout.ts';
 import { depthwiseInputGradientKernel } from '../../src/kernels/depthwise-input-gradient.ts';
-import { tileWeights } from '../../src/quantize/weight-layout.ts';
 import { depthwiseConv2d } from '../../src/reference/depthwise-conv2d.ts';
 import { depthwiseInputGradient } from '../../src/reference/depthwise-input-gradient.ts';
 import { depthwiseCase, randomDepthwise } from '../support/depthwise.ts';

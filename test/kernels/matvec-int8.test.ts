@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { matmulInt8 } from '../../src/conv/conv-int8.ts';
+import { chooseInt8, int8Dispatches, matmulGeometry } from '../../src/conv/kernel-choice.ts';
+import { packTiles, tileLayout } from '../../src/conv/weight-layout.ts';
 import { matvecInt8Kernel } from '../../src/kernels/matvec-int8.ts';
-import { matmulInt8 } from '../../src/quantize/conv-int8.ts';
-import { chooseInt8, int8Dispatches, matmulGeometry } from '../../src/quantize/kernel-choice.ts';
-import { packTiles, tileLayout } from '../../src/quantize/weight-layout.ts';
 import { matvecAccumulators } from '../../src/reference/matvec-int8.ts';
 import { dispatch, firstDifference } from '../support/dispatch.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';

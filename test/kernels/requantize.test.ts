@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { prepareMultipliers, requantizeConstant, requantizeRules } from '../../src/conv/requantize.ts';
 import { requantize } from '../../src/kernels/requantize.ts';
-import { prepareMultipliers, requantizeConstant, requantizeRules } from '../../src/quantize/requantize.ts';
 import { type RequantizeRule, requantizeReference } from '../../src/reference/requantize.ts';
 import { dispatch, firstDifference } from '../support/dispatch.ts';
 import { kernelForRule, REQUANTIZE_CHOICES } from '../support/requantize.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { tileLayout, tileWeights } from '../../src/conv/weight-layout.ts';
 import { retileWeightsKernel } from '../../src/kernels/retile-weights.ts';
-import { tileLayout, tileWeights } from '../../src/quantize/weight-layout.ts';
 import { retileWeights } from '../../src/reference/retile-weights.ts';
 import { dispatch, firstDifference } from '../support/dispatch.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { prepareMultipliers, requantizeConstant, requantizeRules } from '../../src/conv/requantize.ts';
 import { sumSplitsInt8Kernel } from '../../src/kernels/sum-splits-int8.ts';
-import { prepareMultipliers, requantizeConstant, requantizeRules } from '../../src/quantize/requantize.ts';
 import { requantizeReference } from '../../src/reference/requantize.ts';
 import { sumSplitsInt8 } from '../../src/reference/sum-splits-int8.ts';
 import { dispatch, firstDifference } from '../support/dispatch.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { tileLayout, tileWeights as tileOihw } from '../../src/conv/weight-layout.ts';
 import { tileWeightsKernel } from '../../src/kernels/tile-weights.ts';
-import { tileLayout, tileWeights as tileOihw } from '../../src/quantize/weight-layout.ts';
 import { tileWeights, untileWeights } from '../../src/reference/tile-weights.ts';
 import { dispatch, firstDifference } from '../support/dispatch.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';

@@ -1,11 +1,11 @@
 // The accumulator check where it guards: compiling a model, the int8 operations, ONNX operators.
 import { describe, expect, test } from 'vitest';
+import { conv2dInt8, matmulInt8 } from '../../src/conv/conv-int8.ts';
 import type { Runtime } from '../../src/gpu/runtime.ts';
 import type { Tensor } from '../../src/gpu/tensor.ts';
 import type { QuantizedModel } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
 import { runOperator } from '../../src/onnx/index.ts';
-import { conv2dInt8, matmulInt8 } from '../../src/quantize/conv-int8.ts';
 import { operatorReference } from '../../src/reference/onnx-operators.ts';
 import { useRuntime } from '../support/runtime.ts';
 

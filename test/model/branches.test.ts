@@ -1,5 +1,6 @@
 // Graphs that branch: residual sums and concatenations, at every precision.
 import { describe, expect, test } from 'vitest';
+import { requantizeRules } from '../../src/conv/requantize.ts';
 import { calibrate } from '../../src/model/calibrate.ts';
 import { compareModel, compareRowNames } from '../../src/model/compare.ts';
 import { readModelFile, writeModelFile } from '../../src/model/file.ts';
@@ -9,7 +10,6 @@ import { logitSqnrDb } from '../../src/model/metrics.ts';
 import { quantizeModel } from '../../src/model/precision.ts';
 import { isQuantized } from '../../src/model/quantized-model.ts';
 import { type CompileOptions, compile } from '../../src/model/session.ts';
-import { requantizeRules } from '../../src/quantize/requantize.ts';
 import {
   inceptionGraph,
   preactivationGraph,

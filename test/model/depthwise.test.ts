@@ -1,12 +1,12 @@
 // Depthwise layers, and batch norms that follow no convolution, run by kernels of their own at every precision.
 import { describe, expect, test } from 'vitest';
+import { type Conv2dInt8Options, conv2dInt8 } from '../../src/conv/conv-int8.ts';
+import { denseGroups } from '../../src/conv/weight-layout.ts';
 import type { ImageModel, ImageNode } from '../../src/model/graph.ts';
 import { decodeCodebook } from '../../src/model/layer-codes.ts';
 import { quantizeModel } from '../../src/model/precision.ts';
 import type { CodebookLayer } from '../../src/model/quantized-model.ts';
 import { type CompileOptions, compile } from '../../src/model/session.ts';
-import { type Conv2dInt8Options, conv2dInt8 } from '../../src/quantize/conv-int8.ts';
-import { denseGroups } from '../../src/quantize/weight-layout.ts';
 import { floatCandidates, int8Candidates } from '../../src/tune/candidates.ts';
 import { definedOutput } from '../support/defined-output.ts';
 import { handMade, logitsOf, worstError } from '../support/hand-made.ts';

@@ -1,9 +1,9 @@
 // A ReLU or ReLU6 fused into the layer that leaves float logits.
 import { describe, expect, test } from 'vitest';
+import { requantizeRules } from '../../src/conv/requantize.ts';
 import type { ImageGraph, ImageModel } from '../../src/model/graph.ts';
 import { quantizeModel } from '../../src/model/precision.ts';
 import { type CompileOptions, compile } from '../../src/model/session.ts';
-import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { int8Logits } from '../support/int8-twin.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 

@@ -1,8 +1,8 @@
 // Channels without weights, activations without values, and parameters of every size that float32 has.
 import { describe, expect, test } from 'vitest';
+import { requantizeRules } from '../../src/conv/requantize.ts';
 import type { ImageModel, ImageNode } from '../../src/model/graph.ts';
 import { type QuantizeModelOptions, quantizeModel } from '../../src/model/precision.ts';
-import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { handMade, logitsOf, worstError } from '../support/hand-made.ts';
 import { int8Logits } from '../support/int8-twin.ts';
 import { sampled, seeded, useRuntime } from '../support/runtime.ts';

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { requantizeRules } from '../../src/conv/requantize.ts';
 import { executeTwin } from '../../src/graph/ops/execute-twin.ts';
 import { codeOperators, inferOperator, planOperator } from '../../src/graph/ops/operators.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
@@ -7,7 +8,6 @@ import { countMismatches } from '../../src/onnx/conformance.ts';
 import { caseCounts, conformanceCase, type ExactOperator } from '../../src/onnx/conformance-cases.ts';
 import { execute } from '../../src/onnx/execute.ts';
 import { type OperatorName, runOperator } from '../../src/onnx/index.ts';
-import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { operatorReference, type TwinTensor } from '../../src/reference/onnx-operators.ts';
 import { f32, i8, reshape, u8, zeros } from '../support/onnx-tensors.ts';
 import { expectPeer, type PeerCase, randomTensor } from '../support/planned.ts';

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { RequantizeRule } from '../../src/conv/requantize.ts';
 import type { Tensor } from '../../src/gpu/tensor.ts';
 import { countMismatches, runConformance } from '../../src/onnx/conformance.ts';
 import {
@@ -8,7 +9,6 @@ import {
   type ExactOperator,
 } from '../../src/onnx/conformance-cases.ts';
 import { runOperator } from '../../src/onnx/run-operator.ts';
-import type { RequantizeRule } from '../../src/quantize/requantize.ts';
 import { operatorReference, type TwinTensor } from '../../src/reference/onnx-operators.ts';
 import { roundHalfEven } from '../../src/reference/requantize.ts';
 import { runOnnxRuntime } from '../support/onnx-runtime.ts';

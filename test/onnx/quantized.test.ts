@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { requantizeRules } from '../../src/conv/requantize.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { runOperator } from '../../src/onnx/index.ts';
-import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { type RequantizeRule, requantizeReference } from '../../src/reference/requantize.ts';
 import { expectPeer, type PeerCase, randomTensor } from '../support/planned.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { accumulatorBound } from '../../src/quantize/accumulator.ts';
+import { accumulatorBound } from '../../src/conv/accumulator.ts';
 import { fitScales } from '../../src/quantize/bias-scale.ts';
 import { seeded } from '../support/runtime.ts';
 

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
+import { tileLayout, tileWeights, untileWeights } from '../../src/conv/weight-layout.ts';
 import type { Specialization } from '../../src/gpu/kernel.ts';
 import type { Runtime } from '../../src/gpu/runtime.ts';
 import type { conv2dFilterGradientKernel } from '../../src/kernels/conv2d-filter-gradient.ts';
 import type { conv2dInputGradientKernel } from '../../src/kernels/conv2d-input-gradient.ts';
-import { tileLayout, tileWeights, untileWeights } from '../../src/quantize/weight-layout.ts';
 import { conv2dFilterGradient } from '../../src/reference/conv2d-filter-gradient.ts';
 import { conv2dInputGradient } from '../../src/reference/conv2d-input-gradient.ts';
 import { type ConvGeometry, convOutput } from '../../src/reference/conv2d-int8.ts';

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
+import { conv2dInt8 } from '../../src/conv/conv-int8.ts';
+import { prepareMultipliers, requantizeConstant, requantizeRules } from '../../src/conv/requantize.ts';
+import { packTiles, tileLayout } from '../../src/conv/weight-layout.ts';
 import type { Kernel, Specialization } from '../../src/gpu/kernel.ts';
 import type { AdapterReport } from '../../src/gpu/runtime.ts';
-import { conv2dInt8 } from '../../src/quantize/conv-int8.ts';
-import { prepareMultipliers, requantizeConstant, requantizeRules } from '../../src/quantize/requantize.ts';
-import { packTiles, tileLayout } from '../../src/quantize/weight-layout.ts';
 import {
   type ConvGeometry,
   conv2dAccumulators,

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
+import { tileLayout, tileWeights } from '../../src/conv/weight-layout.ts';
 import type { Specialization } from '../../src/gpu/kernel.ts';
 import type { AdapterReport } from '../../src/gpu/runtime.ts';
 import type { conv2dKernel } from '../../src/kernels/conv2d.ts';
 import type { ImageGraph } from '../../src/model/graph.ts';
 import { type CompileOptions, compile } from '../../src/model/session.ts';
-import { tileLayout, tileWeights } from '../../src/quantize/weight-layout.ts';
 import { conv2d } from '../../src/reference/conv2d.ts';
 import { type ConvGeometry, convOutput, maxPool2x2 } from '../../src/reference/conv2d-int8.ts';
 import { dispatch } from './dispatch.ts';

@@ -1,4 +1,4 @@
-import { depthwiseLayout, type TileLayout } from '../../src/quantize/weight-layout.ts';
+import { depthwiseLayout, type TileLayout } from '../../src/conv/weight-layout.ts';
 import { type ConvGeometry, convOutput } from '../../src/reference/conv2d-int8.ts';
 import { convParams, randomConvs } from './gradients.ts';
 import { seeded } from './runtime.ts';

@@ -1,7 +1,7 @@
+import type { KernelPreference } from '../../src/conv/kernel-choice.ts';
 import type { Graph, GraphModel, Node, ShapeOptions, ValueInfo } from '../../src/graph/graph.ts';
 import type { Attributes, OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { fromWords, type OnnxDType } from '../../src/graph/ops/value.ts';
-import type { KernelPreference } from '../../src/quantize/kernel-choice.ts';
 import { define } from '../../src/reference/interpreter/interpret.ts';
 import { readTensor, sizeOf, type Value } from '../../src/reference/interpreter/value.ts';
 import { int64s, randomTensor } from './planned.ts';

@@ -1,7 +1,7 @@
+import { type TiledTile, tiledFloatSpecialization } from '../../src/conv/tiled-tile.ts';
+import { type TileLayout, tileLayout, tileWeights } from '../../src/conv/weight-layout.ts';
 import type { Kernel } from '../../src/gpu/kernel.ts';
 import type { Runtime } from '../../src/gpu/runtime.ts';
-import { type TiledTile, tiledFloatSpecialization } from '../../src/quantize/tiled-tile.ts';
-import { type TileLayout, tileLayout, tileWeights } from '../../src/quantize/weight-layout.ts';
 import { conv2d } from '../../src/reference/conv2d.ts';
 import { type ConvGeometry, maxPool2x2 } from '../../src/reference/conv2d-int8.ts';
 import { dispatch } from './dispatch.ts';

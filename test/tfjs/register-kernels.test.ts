@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { broadcastLanes } from '../../src/quantize/tile.ts';
+import { broadcastLanes } from '../../src/conv/tile.ts';
 import { conv2dFilterGradient } from '../../src/reference/conv2d-filter-gradient.ts';
 import { conv2dInputGradient } from '../../src/reference/conv2d-input-gradient.ts';
 import { fakeQuantize as fakeQuantizeTwin } from '../../src/reference/fake-quantize.ts';

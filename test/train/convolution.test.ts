@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import type { KernelPreference } from '../../src/conv/kernel-choice.ts';
+import { tileWeights, untileWeights } from '../../src/conv/weight-layout.ts';
 import type { Call } from '../../src/gpu/call.ts';
 import type { ImageModel } from '../../src/model/graph.ts';
 import type { CodebookLayer } from '../../src/model/quantized-model.ts';
-import type { KernelPreference } from '../../src/quantize/kernel-choice.ts';
-import { tileWeights, untileWeights } from '../../src/quantize/weight-layout.ts';
 import { conv2dFilterGradient } from '../../src/reference/conv2d-filter-gradient.ts';
 import { conv2dInputGradient } from '../../src/reference/conv2d-input-gradient.ts';
 import { convOutput, type ConvGeometry as TwinGeometry } from '../../src/reference/conv2d-int8.ts';

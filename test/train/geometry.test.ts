@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import type { Lanes } from '../../src/conv/tile.ts';
 import type { CompiledKernel } from '../../src/gpu/kernel.ts';
-import type { Lanes } from '../../src/quantize/tile.ts';
 import {
   type ConvGeometry,
   convChoices,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { untileWeights } from '../../src/conv/weight-layout.ts';
 import type { ImageGraph, ImageModel, ImageNode } from '../../src/model/graph.ts';
 import { parameter } from '../../src/model/parameters.ts';
-import { untileWeights } from '../../src/quantize/weight-layout.ts';
 import { buildNetwork } from '../../src/train/network.ts';
 import { withParameters } from '../support/branching-models.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';

@@ -1,5 +1,5 @@
+import { checkAccumulator } from '../../conv/accumulator.ts';
 import { LloydError } from '../../gpu/errors.ts';
-import { checkAccumulator } from '../../quantize/accumulator.ts';
 import type { Node } from './node.ts';
 import { rangeOf } from './qparams.ts';
 import { sizeOf } from './tensors.ts';

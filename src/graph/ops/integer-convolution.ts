@@ -1,4 +1,4 @@
-import { prepareMultipliers } from '../../quantize/requantize.ts';
+import { prepareMultipliers } from '../../conv/requantize.ts';
 import { checkRequantized } from './accumulator.ts';
 import {
   CONVOLUTION_ATTRIBUTES,

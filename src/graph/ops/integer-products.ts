@@ -1,4 +1,4 @@
-import { prepareMultipliers, type RequantizeRule } from '../../quantize/requantize.ts';
+import { prepareMultipliers, type RequantizeRule } from '../../conv/requantize.ts';
 import { type ChannelWeights, checkRequantized } from './accumulator.ts';
 import { copyBox } from './copy-step.ts';
 import { broadcastDims } from './layout.ts';

@@ -1,5 +1,5 @@
+import type { RequantizeRule } from '../../conv/requantize.ts';
 import { check } from '../../gpu/errors.ts';
-import type { RequantizeRule } from '../../quantize/requantize.ts';
 import type { Attributes, AttributeValue, OnnxTensor } from './tensors.ts';
 import { INDICES, numbersOf, type OnnxDType, type Value } from './value.ts';
 

@@ -1,5 +1,5 @@
+import { exactConstant, type RequantizeRule } from '../../conv/requantize.ts';
 import { requantize } from '../../kernels/requantize.ts';
-import { exactConstant, type RequantizeRule } from '../../quantize/requantize.ts';
 import type { Node } from './node.ts';
 import { type Operand, type Step, step } from './plan.ts';
 import { constant, type Operated, pointwise } from './pointwise-step.ts';

@@ -1,9 +1,9 @@
+import { prepareMultipliers, type RequantizeRule } from '../../conv/requantize.ts';
 import { check } from '../../gpu/errors.ts';
 import { addInt8 } from '../../kernels/add-int8.ts';
 import { concatInt8 } from '../../kernels/concat-int8.ts';
 import { prepareAdd } from '../../quantize/add.ts';
 import { prepareRescale } from '../../quantize/concat.ts';
-import { prepareMultipliers, type RequantizeRule } from '../../quantize/requantize.ts';
 import { roundHalfEven } from '../../reference/requantize.ts';
 import { copyBox } from './copy-step.ts';
 import { broadcastDims, broadcastStrides } from './layout.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { accumulatorBound, checkAccumulator, foldZeroPoint } from '../../src/quantize/accumulator.ts';
+import { accumulatorBound, checkAccumulator, foldZeroPoint } from '../../src/conv/accumulator.ts';
 import { seeded } from '../support/runtime.ts';
 
 describe('accumulator', () => {

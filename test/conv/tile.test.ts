@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { chooseTile } from '../../src/quantize/tile.ts';
-import { isAligned } from '../../src/quantize/weight-layout.ts';
+import { chooseTile } from '../../src/conv/tile.ts';
+import { isAligned } from '../../src/conv/weight-layout.ts';
 
 /** What `chooseTile` looks at in a runtime. */
 function cpu(software: 'lavapipe' | 'swiftshader' | null, subgroupSize = 8) {

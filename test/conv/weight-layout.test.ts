@@ -5,7 +5,7 @@ import {
   tileLayout,
   tileWeights,
   untileWeights,
-} from '../../src/quantize/weight-layout.ts';
+} from '../../src/conv/weight-layout.ts';
 import { type ConvGeometry, conv2dAccumulators } from '../../src/reference/conv2d-int8.ts';
 import { seeded } from '../support/runtime.ts';
 

@@ -6,7 +6,7 @@ import type { Runtime } from '../gpu/runtime.ts';
 import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import type { Value } from '../graph/ops/value.ts';
 import { loadImageKernel } from '../kernels/load-image.ts';
-import { inputBridge, outputBridge } from './external.ts';
+import { inputBridge, outputBridge } from './bridges.ts';
 import { type FusedGraph, fuseGraph, type Layer, layerSources } from './fuse.ts';
 import type { Model } from './graph.ts';
 import { imageOf } from './images.ts';

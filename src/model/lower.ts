@@ -5,7 +5,7 @@ import type { ShapeOptions } from '../graph/graph.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import type { OnnxDType } from '../graph/ops/value.ts';
 import { roundHalfToEven } from '../reference/round.ts';
-import type { Bridge } from './external.ts';
+import type { Bridge } from './bridges.ts';
 import type { ConvLayer } from './fuse.ts';
 import type { ImageShape } from './graph.ts';
 import type { ImageView } from './images.ts';

@@ -1,5 +1,5 @@
 import { tensorCores } from '../src/conv/tensor-cores.ts';
-import { compile } from '../src/model/session.ts';
+import { compile } from '../src/run/session.ts';
 import { quantizedVgg } from './cases/vgg.ts';
 import { measureTensorCores } from './ceilings.ts';
 import type { BenchContext, GpuDetails } from './types.ts';

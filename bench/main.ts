@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { findPackageRoot, writeAtomically } from '../src/cli/files.ts';
 import { check } from '../src/gpu/errors.ts';
 import type { Runtime } from '../src/gpu/runtime.ts';
-import type { TuneOptions } from '../src/model/tune.ts';
+import type { TuneOptions } from '../src/run/tune.ts';
 import { benchCases } from './cases/index.ts';
 import { measureCeilings } from './ceilings.ts';
 import { compareResults } from './compare.ts';

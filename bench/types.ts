@@ -1,7 +1,7 @@
 import type { TensorCores } from '../src/conv/tensor-tile.ts';
 import type { Runtime } from '../src/gpu/runtime.ts';
 import type { ImageModel } from '../src/model/graph.ts';
-import type { TuneOptions } from '../src/model/tune.ts';
+import type { TuneOptions } from '../src/run/tune.ts';
 
 /** Which of the cases run and how large they are: `tiny` for tests, `gpu` for a graphics card's report. */
 export type Size = 'tiny' | 'quick' | 'standard' | 'gpu';

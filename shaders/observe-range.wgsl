@@ -2,7 +2,7 @@
 //
 //   range = (1 - momentum) * range + momentum * (minimum, maximum)
 //   low = min(range.x, 0), high = max(range.y, 0), scale = max((high - low) / (quant_max - quant_min), 2^-126),
-//   or 2^-20 where low = high, as in calibration (src/model/calibrate.ts)
+//   or 2^-20 where low = high, as in calibration (src/run/calibrate.ts)
 //   zero_point = clamp(rne(quant_min - low / scale), quant_min, quant_max)
 //
 // buffer   shape  dtype

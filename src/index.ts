@@ -27,18 +27,6 @@ export type { DType, Tensor, TensorData } from './gpu/tensor.ts';
 export { uploadTexels } from './gpu/texels.ts';
 export type { Dim, Graph, GraphModel, Node, ShapeOptions, ValueInfo } from './graph/graph.ts';
 export { kernels } from './kernels/index.ts';
-export {
-  type CompareOptions,
-  type CompareRow,
-  type CompareRowName,
-  type CompareState,
-  type Comparison,
-  compareModel,
-  compareRowNames,
-  labSizeBytes,
-} from './model/compare.ts';
-export type { PlanEntry } from './model/executor.ts';
-export { modelFileBytes, readModelFile, writeModelFile } from './model/file.ts';
 export type {
   Conv2dAttributes,
   ImageGraph,
@@ -49,8 +37,6 @@ export type {
   PoolAttributes,
 } from './model/graph.ts';
 export { inferShapes, isImageModel } from './model/graph.ts';
-export { agreement, logitSqnrDb, topOne, wilson } from './model/metrics.ts';
-export { type QuantizeModelOptions, quantizeModel } from './model/precision.ts';
 export {
   type ActivationQparams,
   type CodebookLayer,
@@ -58,9 +44,6 @@ export {
   type LinearLayer,
   type QuantizedModel,
 } from './model/quantized-model.ts';
-export { type CompileOptions, compile, type RunOptions, type Session } from './model/session.ts';
-export type { RowCounts } from './model/tally.ts';
-export type { TunedLayers, TuneOptions } from './model/tune.ts';
 export { type VggOptions, vgg } from './model/vgg.ts';
 export {
   createObserver,
@@ -85,4 +68,21 @@ export {
 } from './quantize/linear.ts';
 export { pack, unpack } from './quantize/pack.ts';
 export type { CodeOptions, Scheme } from './quantize/qparams.ts';
+export {
+  type CompareOptions,
+  type CompareRow,
+  type CompareRowName,
+  type CompareState,
+  type Comparison,
+  compareModel,
+  compareRowNames,
+  labSizeBytes,
+} from './run/compare.ts';
+export type { PlanEntry } from './run/executor.ts';
+export { modelFileBytes, readModelFile, writeModelFile } from './run/file.ts';
+export { agreement, logitSqnrDb, topOne, wilson } from './run/metrics.ts';
+export { type QuantizeModelOptions, quantizeModel } from './run/precision.ts';
+export { type CompileOptions, compile, type RunOptions, type Session } from './run/session.ts';
+export type { RowCounts } from './run/tally.ts';
+export type { TunedLayers, TuneOptions } from './run/tune.ts';
 export type { TuningStore } from './tune/store.ts';

@@ -1,4 +1,5 @@
-// Imports run one way: cli, demo, bench -> model, train, onnx, tfjs -> tune, graph -> quantize -> conv -> kernels -> gpu; io and reference apart.
+// Imports run one way: cli, demo, bench -> train, onnx, tfjs -> run -> lower -> model -> tune, graph -> quantize -> conv -> kernels -> gpu;
+// io and reference apart.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +8,20 @@ import { describe, expect, test } from 'vitest';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** What each room may import from, besides itself. */
-const CHAIN = ['gpu', 'kernels', 'conv', 'quantize', 'graph', 'tune', 'model', 'train', 'onnx', 'tfjs'];
+const CHAIN = [
+  'gpu',
+  'kernels',
+  'conv',
+  'quantize',
+  'graph',
+  'tune',
+  'model',
+  'lower',
+  'run',
+  'train',
+  'onnx',
+  'tfjs',
+];
 const ROOMS: Record<string, readonly string[]> = {
   gpu: [],
   reference: [],
@@ -17,7 +31,9 @@ const ROOMS: Record<string, readonly string[]> = {
   quantize: ['gpu', 'kernels', 'conv', 'reference'],
   graph: ['gpu', 'kernels', 'conv', 'quantize', 'reference'],
   tune: ['gpu', 'kernels', 'conv'],
-  model: [...CHAIN, 'reference', 'io'],
+  model: ['gpu', 'kernels', 'conv', 'quantize', 'graph', 'reference', 'io'],
+  lower: ['gpu', 'kernels', 'conv', 'quantize', 'graph', 'model', 'reference', 'io'],
+  run: ['gpu', 'kernels', 'conv', 'quantize', 'graph', 'tune', 'model', 'lower', 'reference', 'io'],
   train: [...CHAIN, 'reference', 'io'],
   onnx: [...CHAIN, 'reference', 'io'],
   tfjs: [...CHAIN, 'reference', 'io'],

@@ -5,7 +5,7 @@ import { depthwiseConv2dInt8Kernel } from '../../src/kernels/depthwise-conv2d-in
 import { depthwiseFilterGradientKernel } from '../../src/kernels/depthwise-filter-gradient.ts';
 import { depthwiseInputGradientKernel } from '../../src/kernels/depthwise-input-gradient.ts';
 import { sumSplitsKernel } from '../../src/kernels/sum-splits.ts';
-import { FINITE } from '../../src/model/lower.ts';
+import { FINITE } from '../../src/lower/lower.ts';
 import { depthwiseConv2d } from '../../src/reference/depthwise-conv2d.ts';
 import { depthwiseConv2dInt8 } from '../../src/reference/depthwise-conv2d-int8.ts';
 import { depthwiseFilterGradient } from '../../src/reference/depthwise-filter-gradient.ts';

@@ -1,4 +1,4 @@
-import { fuseGraph } from '../../src/model/fuse.ts';
+import { fuseGraph } from '../../src/lower/fuse.ts';
 import type { ImageModel } from '../../src/model/graph.ts';
 import { type KmeansOptions, type KmeansResult, kmeansBatch } from '../../src/quantize/kmeans.ts';
 import { joinBytes } from '../bytes.ts';

@@ -1,8 +1,8 @@
-import { fuseGraph } from '../../src/model/fuse.ts';
+import { fuseGraph } from '../../src/lower/fuse.ts';
 import type { ImageModel } from '../../src/model/graph.ts';
-import { quantizeModel } from '../../src/model/precision.ts';
 import { type ActivationQparams, type QuantizedModel } from '../../src/model/quantized-model.ts';
-import { compile } from '../../src/model/session.ts';
+import { quantizeModel } from '../../src/run/precision.ts';
+import { compile } from '../../src/run/session.ts';
 import type { BenchCase, BenchContext, Opened, Size, Subject } from '../types.ts';
 import activations from './vgg-activations.json';
 

@@ -1,6 +1,6 @@
-import { fuseGraph } from '../../src/model/fuse.ts';
+import { fuseGraph } from '../../src/lower/fuse.ts';
 import type { ImageModel } from '../../src/model/graph.ts';
-import { foldedWeights } from '../../src/model/precision.ts';
+import { foldedWeights } from '../../src/run/precision.ts';
 
 /** A VGG as every peer wants it: convolutions with batch norm folded in, then one average pool and a classifier. */
 export interface FoldedVgg {

@@ -1,8 +1,8 @@
 import type { Runtime } from '../gpu/runtime.ts';
 import type { ImageModel } from '../model/graph.ts';
-import { quantizeModel } from '../model/precision.ts';
 import { type QuantizedModel } from '../model/quantized-model.ts';
-import { compile } from '../model/session.ts';
+import { quantizeModel } from '../run/precision.ts';
+import { compile } from '../run/session.ts';
 
 /** Seconds of evaluation that a software adapter is given; a GPU takes the whole test set. */
 const BUDGET_SECONDS = 100;

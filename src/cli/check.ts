@@ -1,19 +1,19 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import type { GraphModel, ShapeOptions } from '../graph/graph.ts';
+import { fuseAnyShape } from '../lower/fuse.ts';
+import type { Model } from '../model/graph.ts';
+import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
+import { toGraphModel } from '../model/translate.ts';
+import { type NodeSupport, supportedNodes } from '../onnx/supported-nodes.ts';
 import {
   type ActivationErrors,
   compareActivations,
   type GraphNetwork,
   type LayerActivations,
   layerKinds,
-} from '../model/activation-errors.ts';
-import { modelFileBytes } from '../model/file.ts';
-import { fuseAnyShape } from '../model/fuse.ts';
-import type { Model } from '../model/graph.ts';
-import { quantizeModel } from '../model/precision.ts';
-import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
-import { toGraphModel } from '../model/translate.ts';
-import { type NodeSupport, supportedNodes } from '../onnx/supported-nodes.ts';
+} from '../run/activation-errors.ts';
+import { modelFileBytes } from '../run/file.ts';
+import { quantizeModel } from '../run/precision.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';
 import { findCommit } from './files.ts';

@@ -1,8 +1,8 @@
 import { requantizeRules } from '../conv/requantize.ts';
 import { check, LloydError } from '../gpu/errors.ts';
-import { type CompareRow, type CompareRowName, type Comparison, compareRowNames } from '../model/compare.ts';
-import { isExact } from '../model/exact-sum.ts';
-import { ratesOf } from '../model/tally.ts';
+import { type CompareRow, type CompareRowName, type Comparison, compareRowNames } from '../run/compare.ts';
+import { isExact } from '../run/exact-sum.ts';
+import { ratesOf } from '../run/tally.ts';
 import { type Shard, shardRange } from './shard.ts';
 
 /** A row, and which network it is of. */

@@ -1,5 +1,5 @@
 import { check, LloydError } from '../gpu/errors.ts';
-import { addCounts, ratesOf } from '../model/tally.ts';
+import { addCounts, ratesOf } from '../run/tally.ts';
 import type { Context } from './command.ts';
 import { type CompareReport, type CompareReportRow, checkSame, parseReport } from './compare-file.ts';
 import { comparisonLines, notesOn } from './compare-table.ts';

@@ -1,11 +1,11 @@
 import type { RequantizeRule } from '../conv/requantize.ts';
 import { check, LloydError } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import type { CompareRowName, CompareState } from '../model/compare.ts';
-import { writeModelFile } from '../model/file.ts';
 import type { ImageModel } from '../model/graph.ts';
 import type { QuantizedModel } from '../model/quantized-model.ts';
-import type { TuneOptions } from '../model/tune.ts';
+import type { CompareRowName, CompareState } from '../run/compare.ts';
+import { writeModelFile } from '../run/file.ts';
+import type { TuneOptions } from '../run/tune.ts';
 import type { Context } from './command.ts';
 import {
   type CompareReport,

@@ -1,5 +1,5 @@
-import type { CompareRow, Comparison } from '../model/compare.ts';
-import { wilson } from '../model/metrics.ts';
+import type { CompareRow, Comparison } from '../run/compare.ts';
+import { wilson } from '../run/metrics.ts';
 import type { CompareReport } from './compare-file.ts';
 import { alignTable, columns, decibels, mebibytes, percent, significant, thousands } from './table.ts';
 

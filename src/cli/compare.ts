@@ -1,6 +1,8 @@
 import { requantizeRules } from '../conv/requantize.ts';
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
+import type { ImageModel } from '../model/graph.ts';
+import type { QuantizedModel } from '../model/quantized-model.ts';
 import {
   type CompareOptions,
   type CompareRow,
@@ -8,9 +10,7 @@ import {
   type Comparison,
   compareModel,
   compareRowNames,
-} from '../model/compare.ts';
-import type { ImageModel } from '../model/graph.ts';
-import type { QuantizedModel } from '../model/quantized-model.ts';
+} from '../run/compare.ts';
 import { affordableCalibration, affordableImages, measureSpeeds } from './budget.ts';
 import type { Context } from './command.ts';
 import type { CompareReport } from './compare-file.ts';

@@ -1,12 +1,12 @@
 import { extname } from 'node:path';
 import { check } from '../gpu/errors.ts';
-import { writeModelFile } from '../model/file.ts';
+import { importQdq } from '../lower/import-qdq.ts';
 import { isImageModel, type Model } from '../model/graph.ts';
-import { importQdq } from '../model/import-qdq.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { toGraphModel } from '../model/translate.ts';
 import { qdqOfOperators } from '../onnx/qoperator-import.ts';
 import { type OnnxFormat, writeOnnx } from '../onnx/write-onnx.ts';
+import { writeModelFile } from '../run/file.ts';
 import type { Context } from './command.ts';
 import { findCommit } from './files.ts';
 import { choice, text } from './options.ts';

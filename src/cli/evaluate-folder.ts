@@ -6,10 +6,10 @@ import type { ShapeOptions } from '../graph/graph.ts';
 import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import { numbersOf } from '../graph/ops/value.ts';
 import type { Model } from '../model/graph.ts';
-import { topOne, wilson } from '../model/metrics.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
-import { compile } from '../model/session.ts';
 import { toGraphModel } from '../model/translate.ts';
+import { topOne, wilson } from '../run/metrics.ts';
+import { compile } from '../run/session.ts';
 import { affordableImages } from './budget.ts';
 import type { Context } from './command.ts';
 import {

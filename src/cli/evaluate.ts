@@ -1,9 +1,9 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { ImageModel, Model } from '../model/graph.ts';
-import { topOne, wilson } from '../model/metrics.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
-import { compile } from '../model/session.ts';
+import { topOne, wilson } from '../run/metrics.ts';
+import { compile } from '../run/session.ts';
 import { affordableImages, imagesPerSecond } from './budget.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';

@@ -1,8 +1,8 @@
 import { basename, dirname, extname, join } from 'node:path';
 import { printable } from '../gpu/describe.ts';
 import { check, LloydError } from '../gpu/errors.ts';
-import { writeModelFile } from '../model/file.ts';
-import { quantizeModel } from '../model/precision.ts';
+import { writeModelFile } from '../run/file.ts';
+import { quantizeModel } from '../run/precision.ts';
 import { checkFinetuning } from '../train/finetune.ts';
 import {
   DivergedError,

@@ -1,11 +1,11 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import { type CompareRowName, type Comparison, compareModel, labSizeBytes } from '../model/compare.ts';
-import { type ConvLayer, fuseGraph } from '../model/fuse.ts';
+import { type ConvLayer, fuseGraph } from '../lower/fuse.ts';
+import { decodeCodebook } from '../lower/layer-codes.ts';
 import type { ImageModel } from '../model/graph.ts';
-import { decodeCodebook } from '../model/layer-codes.ts';
-import { foldedWeights, quantizeModel } from '../model/precision.ts';
 import { kmeansBatch } from '../quantize/kmeans.ts';
+import { type CompareRowName, type Comparison, compareModel, labSizeBytes } from '../run/compare.ts';
+import { foldedWeights, quantizeModel } from '../run/precision.ts';
 import { affordableCalibration, affordableImages, measureSpeeds } from './budget.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';

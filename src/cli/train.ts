@@ -1,5 +1,5 @@
-import { writeModelFile } from '../model/file.ts';
 import { vgg } from '../model/vgg.ts';
+import { writeModelFile } from '../run/file.ts';
 import { initialize, train } from '../train/index.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';

@@ -1,4 +1,4 @@
-import type { TuneOptions } from '../model/tune.ts';
+import type { TuneOptions } from '../run/tune.ts';
 import type { Context } from './command.ts';
 import { integer } from './options.ts';
 import { significant } from './table.ts';

@@ -2,14 +2,14 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative } from 'node:path';
 import { LloydError } from '../gpu/errors.ts';
 import { readPth } from '../io/pth.ts';
-import { type CompareRowName, compareRowNames } from '../model/compare.ts';
-import { readModelFile } from '../model/file.ts';
+import { importQdq } from '../lower/import-qdq.ts';
 import { type ImageModel, imageModel, isImageModel, type Model } from '../model/graph.ts';
-import { importQdq } from '../model/import-qdq.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { vgg } from '../model/vgg.ts';
 import { qdqOfOperators } from '../onnx/qoperator-import.ts';
 import { type ExternalReader, readOnnx } from '../onnx/read-onnx.ts';
+import { type CompareRowName, compareRowNames } from '../run/compare.ts';
+import { readModelFile } from '../run/file.ts';
 import { findPackageRoot, sha256 } from './files.ts';
 import type { Ledger } from './ledger.ts';
 

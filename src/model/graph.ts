@@ -269,7 +269,7 @@ export function nodeShape(node: ImageNode, inputs: readonly ImageShape[]): Image
       return input;
     }
     case 'flatten':
-      return input; // a reshape: linear reads the image it came from (model/fuse.ts)
+      return input; // a reshape: linear reads the image it came from (lower/fuse.ts)
     case 'globalAveragePool':
       return { height: 1, width: 1, channels: input.channels };
     case 'add':

@@ -1,10 +1,10 @@
 import { check } from '../gpu/errors.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
-import { inPlaceOrder } from '../model/conv-layers.ts';
-import { type ConvLayer, type FusedGraph, fuseAnyShape, type PlainLayer, VIEWS } from '../model/fuse.ts';
-import { fitCodes } from '../model/layer-codes.ts';
-import { int8Values, integerLayers } from '../model/lower-model.ts';
+import { inPlaceOrder } from '../lower/conv-layers.ts';
+import { type ConvLayer, type FusedGraph, fuseAnyShape, type PlainLayer, VIEWS } from '../lower/fuse.ts';
+import { fitCodes } from '../lower/layer-codes.ts';
+import { int8Values, integerLayers } from '../lower/lower-model.ts';
 import type { CodebookLayer, LinearLayer, QuantizedModel } from '../model/quantized-model.ts';
 import { toGraphModel } from '../model/translate.ts';
 import { roundHalfToEven } from '../reference/round.ts';

@@ -4,7 +4,7 @@ import { check } from '../gpu/errors.ts';
 import { codebookGatherKernel } from '../kernels/codebook-gather.ts';
 import { codebookGradientKernel } from '../kernels/codebook-gradient.ts';
 import { sumSplitsKernel } from '../kernels/sum-splits.ts';
-import { groupOf } from '../model/layer-codes.ts';
+import { groupOf } from '../lower/layer-codes.ts';
 import type { CodebookLayer } from '../model/quantized-model.ts';
 import {
   type Descent,

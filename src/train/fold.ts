@@ -1,8 +1,8 @@
 import type { Tensor } from '../gpu/tensor.ts';
-import { type ConvLayer, fuseGraph } from '../model/fuse.ts';
+import { type ConvLayer, fuseGraph } from '../lower/fuse.ts';
 import type { ImageModel, ImageNode } from '../model/graph.ts';
 import { requiredParameter } from '../model/parameters.ts';
-import { foldedWeights } from '../model/precision.ts';
+import { foldedWeights } from '../run/precision.ts';
 
 /** A model without the batch norms that fold into what is before them, and the way back. */
 export interface Folded {

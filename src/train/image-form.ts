@@ -4,11 +4,11 @@ import { type ConcreteGraph, concreteGraph, located } from '../graph/concrete.ts
 import type { Node } from '../graph/graph.ts';
 import { simplify } from '../graph/passes/simplify.ts';
 import { sinkTransposes } from '../graph/passes/transposes.ts';
-import { type ConvFrame, convolutionLayer, productLayer } from '../model/conv-layers.ts';
+import { type ConvFrame, convolutionLayer, productLayer } from '../lower/conv-layers.ts';
+import { affineOf, boundsOf, floatData } from '../lower/patterns.ts';
+import { poolLayer } from '../lower/pool-layers.ts';
 import { type ImageModel, type ImageNode, isImageModel, type Model } from '../model/graph.ts';
 import { imageOf } from '../model/images.ts';
-import { affineOf, boundsOf, floatData } from '../model/patterns.ts';
-import { poolLayer } from '../model/pool-layers.ts';
 import type { QuantizedModel } from '../model/quantized-model.ts';
 
 /** A network as training takes it, and what its values are called there. */

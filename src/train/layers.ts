@@ -148,14 +148,14 @@ function absorb(layer: TrainedLayer, node: ImageNode): boolean {
   return true;
 }
 
-/** A 2x2 max-pool, which is part of the layer before it where activations are named (model/fuse.ts). */
+/** A 2x2 max-pool, which is part of the layer before it where activations are named (lower/fuse.ts). */
 function isHalving(node: ImageNode): boolean {
   if (node.op !== 'maxPool') return false;
   const plain = [...node.kernel, ...node.strides].every((n) => n === 2);
   return plain && (node.pads ?? NO_PADS).every((pad) => pad === 0);
 }
 
-/** A sum of more than two is the sum of the first two, and so on; named as in model/fuse.ts. */
+/** A sum of more than two is the sum of the first two, and so on; named as in lower/fuse.ts. */
 function sums(name: string, inputs: readonly string[], shape: ImageShape): TrainedAdd[] {
   const layers: TrainedAdd[] = [];
   let [first] = inputs;

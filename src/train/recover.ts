@@ -1,10 +1,10 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { ImageModel } from '../model/graph.ts';
-import { topOne } from '../model/metrics.ts';
-import { quantizeModel } from '../model/precision.ts';
 import { type QuantizedModel } from '../model/quantized-model.ts';
-import { compile } from '../model/session.ts';
+import { topOne } from '../run/metrics.ts';
+import { quantizeModel } from '../run/precision.ts';
+import { compile } from '../run/session.ts';
 import { type FinetuneOptions, finetune } from './finetune.ts';
 import type { TrainingData } from './train.ts';
 

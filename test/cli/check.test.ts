@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { GraphModel } from '../../src/graph/graph.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
-import { readModelFile, writeModelFile } from '../../src/model/file.ts';
 import type { LinearLayer, QuantizedModel } from '../../src/model/quantized-model.ts';
 import { readOnnx } from '../../src/onnx/read-onnx.ts';
 import { writeOnnx } from '../../src/onnx/write-onnx.ts';
+import { readModelFile, writeModelFile } from '../../src/run/file.ts';
 import { lloyd } from '../support/command-line.ts';
 import { imageClassifier, png } from '../support/image-classifier.ts';
 

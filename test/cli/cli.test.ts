@@ -11,7 +11,7 @@ import { closest } from '../../src/cli/errors.ts';
 import { checkWritable, writeAtomically } from '../../src/cli/files.ts';
 import { imageCount, integer, layerBits, layerPlan } from '../../src/cli/options.ts';
 import { alignTable, columns } from '../../src/cli/table.ts';
-import type { CompareRow } from '../../src/model/compare.ts';
+import type { CompareRow } from '../../src/run/compare.ts';
 import { lloyd } from '../support/command-line.ts';
 
 let folder = '';

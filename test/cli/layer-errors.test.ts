@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { layerErrors } from '../../src/cli/quantize.ts';
-import { quantizeModel } from '../../src/model/precision.ts';
+import { quantizeModel } from '../../src/run/precision.ts';
 import { useRuntime } from '../support/runtime.ts';
 import { smallModel } from '../support/small-model.ts';
 

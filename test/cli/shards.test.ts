@@ -11,10 +11,10 @@ import { loadImages } from '../../src/cli/data.ts';
 import { createLedger } from '../../src/cli/ledger.ts';
 import { runCli } from '../../src/cli/main.ts';
 import { shardRange } from '../../src/cli/shard.ts';
-import { type CompareState, compareModel } from '../../src/model/compare.ts';
-import { writeModelFile } from '../../src/model/file.ts';
-import { quantizeModel } from '../../src/model/precision.ts';
 import { vgg } from '../../src/model/vgg.ts';
+import { type CompareState, compareModel } from '../../src/run/compare.ts';
+import { writeModelFile } from '../../src/run/file.ts';
+import { quantizeModel } from '../../src/run/precision.ts';
 import { initialize } from '../../src/train/initialize.ts';
 import { testUnlessSlow, useRuntime } from '../support/runtime.ts';
 

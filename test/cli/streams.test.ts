@@ -4,9 +4,9 @@ import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readModelFile, writeModelFile } from '../../src/model/file.ts';
 import { isQuantized } from '../../src/model/quantized-model.ts';
 import { vgg } from '../../src/model/vgg.ts';
+import { readModelFile, writeModelFile } from '../../src/run/file.ts';
 import { buildCli } from '../support/built.ts';
 
 let folder = '';

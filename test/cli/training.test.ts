@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { runCli } from '../../src/cli/main.ts';
 import { readSafetensors } from '../../src/io/safetensors.ts';
-import { readModelFile } from '../../src/model/file.ts';
 import { isQuantized } from '../../src/model/quantized-model.ts';
+import { readModelFile } from '../../src/run/file.ts';
 import { testUnlessSlow } from '../support/runtime.ts';
 
 let folder = '';

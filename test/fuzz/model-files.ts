@@ -1,10 +1,10 @@
 // Inputs for the readers of networks: sound files whose header, metadata or data were changed, and raw damage.
 import { check } from '../../src/gpu/errors.ts';
 import { type CodebookFile, readCodebookFile } from '../../src/io/codebook-file.ts';
-import { readModelFile } from '../../src/model/file.ts';
-import { fuseGraph, hasWeights } from '../../src/model/fuse.ts';
+import { fuseGraph, hasWeights } from '../../src/lower/fuse.ts';
 import type { Model } from '../../src/model/graph.ts';
 import type { QuantizedModel } from '../../src/model/quantized-model.ts';
+import { readModelFile } from '../../src/run/file.ts';
 import { type CheckpointKind, restoreCheckpoint } from '../../src/train/checkpoint.ts';
 import { smallFiles } from '../support/small-files.ts';
 import { concat, damaged, damagedJson, type Random } from './random.ts';

@@ -10,8 +10,8 @@ import {
   inferShapes,
 } from '../../src/model/graph.ts';
 import { parameterShapes } from '../../src/model/parameters.ts';
-import { quantizeModel } from '../../src/model/precision.ts';
-import { compile } from '../../src/model/session.ts';
+import { quantizeModel } from '../../src/run/precision.ts';
+import { compile } from '../../src/run/session.ts';
 import { closeGpu, gpu, openGpu, unheardError } from './gpu.ts';
 import type { Random } from './random.ts';
 import type { Target } from './target.ts';

@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { readSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
 import type { Tensor } from '../../src/io/tensor.ts';
-import { readModelFile } from '../../src/model/file.ts';
 import type { LinearLayer, QuantizedModel } from '../../src/model/quantized-model.ts';
+import { readModelFile } from '../../src/run/file.ts';
 import { smallFiles } from '../support/small-files.ts';
 import { modelFiles } from './model-files.ts';
 import { onnxFiles } from './onnx-files.ts';

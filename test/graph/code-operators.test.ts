@@ -3,7 +3,7 @@ import { concreteGraph } from '../../src/graph/concrete.ts';
 import type { GraphModel, Node } from '../../src/graph/graph.ts';
 import type { Attributes, OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { numbersOf } from '../../src/graph/ops/value.ts';
-import { compile } from '../../src/model/session.ts';
+import { compile } from '../../src/run/session.ts';
 import { interpretGraph } from '../support/interpret-graph.ts';
 import { f32, i8, reshape, u8 } from '../support/onnx-tensors.ts';
 import { firstApart, randomTensor } from '../support/planned.ts';

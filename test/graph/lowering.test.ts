@@ -4,9 +4,9 @@ import type { GraphModel } from '../../src/graph/graph.ts';
 import { GraphWriter } from '../../src/graph/graph-writer.ts';
 import { type OnnxTensor, sizeOf } from '../../src/graph/ops/tensors.ts';
 import { fromWords, numbersOf } from '../../src/graph/ops/value.ts';
-import { quantizeModel } from '../../src/model/precision.ts';
-import { compile } from '../../src/model/session.ts';
 import { interpretReference } from '../../src/reference/interpreter/interpret.ts';
+import { quantizeModel } from '../../src/run/precision.ts';
+import { compile } from '../../src/run/session.ts';
 import { randomTensor } from '../support/planned.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 

@@ -2,10 +2,10 @@
 import { expect, test } from 'vitest';
 import type { GraphModel } from '../../src/graph/graph.ts';
 import { numbersOf } from '../../src/graph/ops/value.ts';
-import { quantizeModel } from '../../src/model/precision.ts';
 import type { QuantizedModel } from '../../src/model/quantized-model.ts';
-import { compile } from '../../src/model/session.ts';
 import { interpretReference } from '../../src/reference/interpreter/interpret.ts';
+import { quantizeModel } from '../../src/run/precision.ts';
+import { compile } from '../../src/run/session.ts';
 import type { RandomGraph } from '../support/drawing.ts';
 import { graphText, minimizeGraph } from '../support/minimize-graph.ts';
 import { drawGraph } from '../support/random-graphs.ts';

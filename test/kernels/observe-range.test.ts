@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { observeRangeKernel } from '../../src/kernels/observe-range.ts';
-import { qparamsOf } from '../../src/model/calibrate.ts';
 import { observeRange } from '../../src/reference/observe-range.ts';
+import { qparamsOf } from '../../src/run/calibrate.ts';
 import { runInPlace } from '../support/gradients.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 

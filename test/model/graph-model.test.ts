@@ -3,13 +3,13 @@ import { describe, expect, test } from 'vitest';
 import type { GraphModel } from '../../src/graph/graph.ts';
 import { GraphWriter } from '../../src/graph/graph-writer.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
-import { readModelFile, writeModelFile } from '../../src/model/file.ts';
 import type { Model } from '../../src/model/graph.ts';
-import { quantizeModel } from '../../src/model/precision.ts';
 import { type QuantizedModel } from '../../src/model/quantized-model.ts';
-import { compile } from '../../src/model/session.ts';
 import { interpretReference } from '../../src/reference/interpreter/interpret.ts';
 import type { Value } from '../../src/reference/interpreter/value.ts';
+import { readModelFile, writeModelFile } from '../../src/run/file.ts';
+import { quantizeModel } from '../../src/run/precision.ts';
+import { compile } from '../../src/run/session.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();

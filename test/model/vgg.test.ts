@@ -1,9 +1,9 @@
 // The VGG that parameters describe: of any width and class count, under the prefixes of wrappers.
 import { describe, expect, test } from 'vitest';
 import type { Tensor } from '../../src/gpu/tensor.ts';
-import { readModelFile, writeModelFile } from '../../src/model/file.ts';
 import { parameterShapes } from '../../src/model/parameters.ts';
 import { vgg } from '../../src/model/vgg.ts';
+import { readModelFile, writeModelFile } from '../../src/run/file.ts';
 
 /** Parameters of a VGG with these output channels, each filled with its own number. */
 function parametersOf(widths: readonly number[], classes: number, prefix = '') {

@@ -55,8 +55,8 @@ test('the reader and the encoder add less than 40 kB to a script', async () => {
 
 test('with the formats of quantized networks they add less than 48 kB to a page that quantizes', async () => {
   const page =
-    `import { compile } from '${root}/src/model/session.ts'; window.compile = compile;` +
-    `import { quantizeModel } from '${root}/src/model/precision.ts'; window.quantizeModel = quantizeModel;`;
+    `import { compile } from '${root}/src/run/session.ts'; window.compile = compile;` +
+    `import { quantizeModel } from '${root}/src/run/precision.ts'; window.quantizeModel = quantizeModel;`;
   const bytes = await added(page, ['read-onnx', 'write-onnx', 'supported-nodes']);
   console.log(`bundle: quantized networks in and out add ${bytes} bytes`);
   expect(bytes).toBeGreaterThan(10_000);

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { float16ToFloat32 } from '../../src/io/index.ts';
-import { readModelFile } from '../../src/model/file.ts';
 import type { ImageModel } from '../../src/model/graph.ts';
 import { type KmeansOptions, kmeans, kmeansDequantize } from '../../src/quantize/kmeans.ts';
 import { optimalRuns, runCosts } from '../../src/quantize/kmeans-dp.ts';
 import { KMEANS_INITS } from '../../src/quantize/kmeans-init.ts';
 import { createPause } from '../../src/quantize/pause.ts';
+import { readModelFile } from '../../src/run/file.ts';
 import { atMost, exactError, exactOptimum, isOptimal } from '../support/optimum.ts';
 import { sampled, seeded, useRuntime } from '../support/runtime.ts';
 

@@ -1,5 +1,5 @@
 import { type ImageGraph, type ImageModel, type ImageNode, imageModel } from '../../src/model/graph.ts';
-import { type CompileOptions, compile } from '../../src/model/session.ts';
+import { type CompileOptions, compile } from '../../src/run/session.ts';
 import type { useRuntime } from './runtime.ts';
 
 /** A network of given nodes, the last one its output, with float32 parameters: `[dims, values]` by name. */

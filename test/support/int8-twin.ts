@@ -1,4 +1,4 @@
-import { type ConvLayer, fuseGraph, layerInputs, type PlainLayer } from '../../src/model/fuse.ts';
+import { type ConvLayer, fuseGraph, layerInputs, type PlainLayer } from '../../src/lower/fuse.ts';
 import type { Model } from '../../src/model/graph.ts';
 import type { ActivationQparams, QuantizedModel } from '../../src/model/quantized-model.ts';
 import { addInt8Reference } from '../../src/reference/add-int8.ts';

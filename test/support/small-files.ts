@@ -1,9 +1,9 @@
 import { readSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
 import type { Tensor } from '../../src/io/tensor.ts';
-import { writeModelFile } from '../../src/model/file.ts';
-import { fuseGraph, hasWeights } from '../../src/model/fuse.ts';
+import { fuseGraph, hasWeights } from '../../src/lower/fuse.ts';
 import type { QuantizedModel } from '../../src/model/quantized-model.ts';
 import { vgg } from '../../src/model/vgg.ts';
+import { writeModelFile } from '../../src/run/file.ts';
 
 /** Files of the smallest VGG: made without a GPU, of codes and scales that any reader must take. */
 export function smallFiles(): { fp32: Uint8Array; linear: Uint8Array; kmeans: Uint8Array } {

@@ -6,7 +6,7 @@ import { concreteGraph } from '../../src/graph/concrete.ts';
 import type { GraphModel } from '../../src/graph/graph.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { numbersOf } from '../../src/graph/ops/value.ts';
-import { compile } from '../../src/model/session.ts';
+import { compile } from '../../src/run/session.ts';
 import { fromGraphModel, fromLayersModel } from '../../src/tfjs/index.ts';
 import { interpretGraph } from './interpret-graph.ts';
 import { seeded } from './runtime.ts';

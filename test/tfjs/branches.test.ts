@@ -1,9 +1,9 @@
 // tfjs layers networks that branch: Add and Concatenate, held to tfjs's own predictions.
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { logitSqnrDb } from '../../src/model/metrics.ts';
-import { quantizeModel } from '../../src/model/precision.ts';
-import { compile } from '../../src/model/session.ts';
+import { logitSqnrDb } from '../../src/run/metrics.ts';
+import { quantizeModel } from '../../src/run/precision.ts';
+import { compile } from '../../src/run/session.ts';
 import { fromLayersModel } from '../../src/tfjs/index.ts';
 import { int8Logits } from '../support/int8-twin.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';

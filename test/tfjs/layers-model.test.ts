@@ -2,9 +2,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { LloydError } from '../../src/gpu/errors.ts';
-import { logitSqnrDb } from '../../src/model/metrics.ts';
-import { quantizeModel } from '../../src/model/precision.ts';
-import { compile } from '../../src/model/session.ts';
+import { logitSqnrDb } from '../../src/run/metrics.ts';
+import { quantizeModel } from '../../src/run/precision.ts';
+import { compile } from '../../src/run/session.ts';
 import { fromGraphModel, fromLayersModel } from '../../src/tfjs/index.ts';
 import { furthest } from '../cases/networks.ts';
 import { interpretGraph } from '../support/interpret-graph.ts';

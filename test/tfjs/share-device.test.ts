@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { LloydError } from '../../src/gpu/errors.ts';
-import { compile } from '../../src/model/session.ts';
+import { compile } from '../../src/run/session.ts';
 import { bufferToTensor, fromLayersModel, shareDevice, tensorToBuffer } from '../../src/tfjs/index.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 

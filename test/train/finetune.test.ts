@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { readSafetensors } from '../../src/io/safetensors.ts';
-import { readModelFile, writeModelFile } from '../../src/model/file.ts';
 import type { ImageModel } from '../../src/model/graph.ts';
-import { agreement, topOne } from '../../src/model/metrics.ts';
-import { quantizeModel } from '../../src/model/precision.ts';
 import { type QuantizedModel } from '../../src/model/quantized-model.ts';
-import { compile } from '../../src/model/session.ts';
+import { readModelFile, writeModelFile } from '../../src/run/file.ts';
+import { agreement, topOne } from '../../src/run/metrics.ts';
+import { quantizeModel } from '../../src/run/precision.ts';
+import { compile } from '../../src/run/session.ts';
 import { createFinetuner, type FinetuneOptions, finetune } from '../../src/train/finetune.ts';
 import { DivergedError, train } from '../../src/train/train.ts';
 import { preactivationGraph, withParameters } from '../support/branching-models.ts';

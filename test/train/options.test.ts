@@ -1,13 +1,13 @@
 // What training can be asked for beside the plain run: averages, observers, statistics estimated again, centroid rules.
 import { describe, expect, test } from 'vitest';
 import { readSafetensors } from '../../src/io/safetensors.ts';
-import { readModelFile, writeModelFile } from '../../src/model/file.ts';
-import { decodeCodebook } from '../../src/model/layer-codes.ts';
-import { agreement } from '../../src/model/metrics.ts';
-import { quantizeModel } from '../../src/model/precision.ts';
+import { decodeCodebook } from '../../src/lower/layer-codes.ts';
 import { type CodebookLayer } from '../../src/model/quantized-model.ts';
-import { compile } from '../../src/model/session.ts';
 import { conv2d } from '../../src/reference/conv2d.ts';
+import { readModelFile, writeModelFile } from '../../src/run/file.ts';
+import { agreement } from '../../src/run/metrics.ts';
+import { quantizeModel } from '../../src/run/precision.ts';
+import { compile } from '../../src/run/session.ts';
 import { createFinetuner, finetune } from '../../src/train/finetune.ts';
 import { recoverAccuracy } from '../../src/train/recover.ts';
 import { train } from '../../src/train/train.ts';

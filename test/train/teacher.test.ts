@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { ImageModel } from '../../src/model/graph.ts';
-import { quantizeModel } from '../../src/model/precision.ts';
-import { compile } from '../../src/model/session.ts';
 import { vgg } from '../../src/model/vgg.ts';
 import { distillationLoss } from '../../src/reference/distillation-loss.ts';
 import { softmaxCrossEntropy } from '../../src/reference/softmax-cross-entropy.ts';
+import { quantizeModel } from '../../src/run/precision.ts';
+import { compile } from '../../src/run/session.ts';
 import { finetune } from '../../src/train/finetune.ts';
 import { foldModel } from '../../src/train/fold.ts';
 import { initialize } from '../../src/train/initialize.ts';

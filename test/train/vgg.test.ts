@@ -1,11 +1,11 @@
 import { expect } from 'vitest';
 import type { ImageModel } from '../../src/model/graph.ts';
-import { topOne } from '../../src/model/metrics.ts';
-import { quantizeModel } from '../../src/model/precision.ts';
 import { type QuantizedModel } from '../../src/model/quantized-model.ts';
-import { compile } from '../../src/model/session.ts';
 import { vgg } from '../../src/model/vgg.ts';
 import { loadCifar10 } from '../../src/node/cifar10.ts';
+import { topOne } from '../../src/run/metrics.ts';
+import { quantizeModel } from '../../src/run/precision.ts';
+import { compile } from '../../src/run/session.ts';
 import { finetune } from '../../src/train/finetune.ts';
 import { initialize } from '../../src/train/initialize.ts';
 import { train } from '../../src/train/train.ts';

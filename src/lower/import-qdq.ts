@@ -1,0 +1,166 @@
+import type { GraphModel, Node } from '../graph/graph.ts';
+import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
+import { fromWords, numbersOf } from '../graph/ops/value.ts';
+import type { ActivationQparams, LinearLayer, QuantizedModel } from '../model/quantized-model.ts';
+import { type ConvLayer, type FusedGraph, fuseAnyShape, hasWeights } from './fuse.ts';
+
+/** Weights that DequantizeLinear makes of constant codes. */
+interface CodedWeights {
+  codes: OnnxTensor;
+  scale: Float32Array;
+  /** Along which dimension there are several scales; null of one. */
+  axis: number | null;
+}
+
+/**
+ * A network whose nodes lie between DequantizeLinear and QuantizeLinear, as the linearly quantized network that it is:
+ * quantizers become scales and zero points of activations, dequantized codes become weights. Quantizers that the integer
+ * kernels don't have (blocks, zero points of weights, 16 bits) stay nodes, computed as ONNX defines them.
+ *
+ * @returns the model itself where there is nothing of the kind
+ */
+export function importQdq(model: GraphModel): GraphModel | QuantizedModel {
+  const { graph } = model;
+  if (!graph.nodes.some(({ op }) => op === 'DequantizeLinear')) return model;
+  const parameters = new Map(model.parameters);
+  const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
+  const coded = new Map<string, CodedWeights>();
+  const grids = new Map<string, ActivationQparams>();
+  const renamed = new Map<string, string>();
+  const gone = new Set<Node>();
+  for (const node of graph.nodes) {
+    if (node.op !== 'DequantizeLinear') continue;
+    const codes = model.parameters.get(node.inputs[0]!);
+    if (codes) {
+      const weights = codedWeights(model, node, codes);
+      if (!weights) continue;
+      gone.add(node);
+      coded.set(node.outputs[0], weights);
+      parameters.set(node.outputs[0], decoded(weights));
+      continue;
+    }
+    const quantizer = makers.get(node.inputs[0]!);
+    const grid = quantizer?.op === 'QuantizeLinear' ? gridOf(model, quantizer) : null;
+    const own = gridOf(model, node);
+    if (!grid || !own || grid.scale !== own.scale || grid.zeroPoint !== own.zeroPoint) continue;
+    const value = renamed.get(quantizer!.inputs[0]!) ?? quantizer!.inputs[0]!;
+    grids.set(value, grid);
+    renamed.set(node.outputs[0], value);
+    gone.add(node);
+  }
+  const nodes: Node[] = [];
+  for (const node of graph.nodes) {
+    if (gone.has(node)) continue;
+    nodes.push({
+      ...node,
+      inputs: node.inputs.map((name) => (name === null ? null : (renamed.get(name) ?? name))),
+    });
+  }
+  for (const output of graph.outputs) {
+    const value = renamed.get(output);
+    if (!value) continue;
+    nodes.push({
+      op: 'Identity',
+      name: `${output}/identity`,
+      inputs: [value],
+      outputs: [output],
+      attributes: {},
+    });
+  }
+  const float: GraphModel = { graph: { ...graph, nodes: needed(nodes, graph.outputs) }, parameters };
+  const fused = fuseAnyShape(float);
+  // Quantization goes by what a value is a view of.
+  const activations = new Map([...grids].map(([value, grid]) => [fused.root(value), grid]));
+  const layers = layersOf(fused, coded, activations);
+  const { size } = layers;
+  if (size === 0) return model;
+  const bits = Math.max(...[...layers.values()].map((layer) => layer.bits));
+  return { model: float, method: 'linear', bits, layers, activations, requantize: 'ort-f32' };
+}
+
+/** Scale and zero point of a quantizer of a whole tensor in 8 bits, as of int8; null of any other. */
+function gridOf(model: GraphModel, { inputs }: Node): ActivationQparams | null {
+  const [scale, zero] = [inputs[1], inputs[2]].map((name) => (name ? model.parameters.get(name) : undefined));
+  if (!scale || sizeOf(scale.dims) !== 1 || scale.dtype !== 'float32') return null;
+  // Without a zero point the codes are uint8.
+  if (inputs[2] && (!zero || sizeOf(zero.dims) !== 1)) return null;
+  const dtype = zero?.dtype ?? 'uint8';
+  if (dtype !== 'int8' && dtype !== 'uint8') return null;
+  const code = zero ? Number(zero.data[0]) : 0;
+  return { scale: scale.data[0] as number, zeroPoint: dtype === 'uint8' ? code - 128 : code };
+}
+
+function codedWeights(
+  model: GraphModel,
+  { inputs, attributes }: Node,
+  codes: OnnxTensor,
+): CodedWeights | null {
+  const scale = model.parameters.get(inputs[1]!);
+  const zero = inputs[2] ? model.parameters.get(inputs[2]) : undefined;
+  if (scale?.dtype !== 'float32' || attributes.block_size || (inputs[2] && !zero)) return null;
+  if (!['int8', 'int4', 'int2', 'int32'].includes(codes.dtype)) return null;
+  if (zero && numbersOf(zero).some((value) => value !== 0)) return null;
+  const data = scale.data as Float32Array;
+  if (data.length === 1) return { codes, scale: data, axis: null };
+  const axis = ((attributes.axis as number | undefined) ?? 1) + codes.dims.length;
+  return { codes, scale: data, axis: axis % codes.dims.length };
+}
+
+/** Weights as the floats that their codes stand for. */
+function decoded({ codes, scale, axis }: CodedWeights): OnnxTensor {
+  const inner = axis === null ? 1 : sizeOf(codes.dims.slice(axis + 1));
+  const values = numbersOf(codes).map((code, i) =>
+    Math.fround(code * scale[axis === null ? 0 : Math.floor(i / inner) % scale.length]),
+  );
+  return fromWords('float32', codes.dims, values);
+}
+
+/** The layers whose weights are codes with a scale an output channel, and whose input is quantized. */
+function layersOf(
+  fused: FusedGraph,
+  coded: ReadonlyMap<string, CodedWeights>,
+  activations: ReadonlyMap<string, ActivationQparams>,
+): Map<string, LinearLayer> {
+  const layers = new Map<string, LinearLayer>();
+  for (const layer of fused.layers.filter(hasWeights)) {
+    const weights = coded.get(layer.place!.parameter);
+    if (!weights || weights.codes.dtype === 'int32' || !activations.has(layer.input)) continue;
+    const own = layerOf(layer, weights);
+    if (own) layers.set(layer.name, own);
+  }
+  return layers;
+}
+
+function layerOf(layer: ConvLayer, { codes, scale, axis }: CodedWeights): LinearLayer | null {
+  const { place, outputShape, weight } = layer;
+  const { channels } = outputShape;
+  const outputAxis = place!.inputMajor ? 1 : 0;
+  if (axis !== null && (axis !== outputAxis || scale.length !== channels)) return null;
+  const row = weight.length / channels;
+  const scales = Float32Array.from({ length: channels }, (_, c) => scale[axis === null ? 0 : c]);
+  // The layer's weights are in its own order already: a weight over its scale is its code.
+  const own = Int8Array.from(weight, (value, i) => Math.round(value / scales[Math.floor(i / row)]));
+  // What follows and is folded in may turn a channel's sign.
+  const folded = layer.scale.map((factor, c) => Math.abs(factor) * scales[c]);
+  if (layer.scale.some((factor) => factor === 0)) return null;
+  for (let i = 0; i < own.length; i++) {
+    if (layer.scale[Math.floor(i / row)] < 0) {
+      if (own[i] === -128) return null;
+      own[i] = -own[i];
+    }
+  }
+  const bits = { int8: 8, int4: 4, int2: 2 }[codes.dtype as 'int8'] ?? 8;
+  return { method: 'linear', bits, codes: own, scale: folded };
+}
+
+/** Nodes on which an output depends. */
+function needed(nodes: readonly Node[], outputs: readonly string[]): Node[] {
+  const read = new Set<string | null>(outputs);
+  const kept: Node[] = [];
+  for (const node of nodes.toReversed()) {
+    if (!node.outputs.some((name) => read.has(name))) continue;
+    for (const name of node.inputs) read.add(name);
+    kept.push(node);
+  }
+  return kept.reverse();
+}

@@ -1,0 +1,254 @@
+import { check } from '../gpu/errors.ts';
+import { guardOf } from '../gpu/guard.ts';
+import type { Kernel } from '../gpu/kernel.ts';
+import type { Runtime } from '../gpu/runtime.ts';
+import type { ConcreteOptions } from '../graph/concrete.ts';
+import type { ShapeOptions } from '../graph/graph.ts';
+import type { OnnxTensor } from '../graph/ops/tensors.ts';
+import { isFloat } from '../graph/ops/value.ts';
+import { reduceMinMaxKernel } from '../kernels/reduce-min-max.ts';
+import { type FusedGraph, fuseGraph, type Layer, layerInputs } from '../lower/fuse.ts';
+import { FINITE, type Step } from '../lower/lower.ts';
+import { lowerFused } from '../lower/lower-model.ts';
+import type { Model } from '../model/graph.ts';
+import type { ActivationQparams } from '../model/quantized-model.ts';
+import { roundHalfToEven } from '../reference/round.ts';
+import type { Given } from './executor.ts';
+import { buildExecutor } from './executor.ts';
+import { feedOf } from './feed.ts';
+import { arePixels, checkFiniteImages, type Images, PIXELS } from './image-values.ts';
+
+export type { Images };
+
+/** How ranges are observed: the extremes seen, or their moving average over batches (momentum 0.9). */
+export type Observer = 'minMax' | 'movingAverage';
+
+/**
+ * Scale and zero point of every activation: runs the fp32 model and reduces each layer's output to its range on the
+ * GPU. The input's are 1/255 and -128, which make a pixel its own code, where the images are pixels (as bytes, or as
+ * floats that are a pixel over 255) or floats that fill half of 0 to 1; else they follow from the images' own range.
+ *
+ * @throws LloydError for no images, a NaN or an infinity in them (naming the image), or an activation that is NaN or
+ *   overflows (naming the layer); the signal's reason before the next batch.
+ */
+export async function calibrate(
+  runtime: Runtime,
+  model: Model,
+  samples: Calibration,
+  observer: Observer = 'minMax',
+  { signal, shapes }: { signal?: AbortSignal; shapes?: ShapeOptions } = {},
+): Promise<Map<string, ActivationQparams>> {
+  check(
+    observer === 'minMax' || observer === 'movingAverage',
+    "observer must be 'minMax' or 'movingAverage'",
+    observer,
+  );
+  const isImages = ArrayBuffer.isView(samples);
+  check(
+    isImages || (Array.isArray(samples) && samples.length > 0),
+    'calibration must be images, or a list of inputs by name',
+    samples,
+  );
+  const sizes: ConcreteOptions = isImages ? { batch: 1, shapes } : { shapes: shapesOf(samples[0]) };
+  const single = fuseGraph(model, sizes);
+  const { inputs } = single.graph;
+  let perImage = 0;
+  let total = samples.length;
+  if (isImages) {
+    check(
+      inputs.length === 1,
+      'images calibrate a network of one input',
+      inputs.map(({ name }) => name).join(', '),
+      'pass calibration: [{ name: tensor, ... }, ...]',
+    );
+    const { shape } = inputs[0];
+    perImage = shape.reduce((a, b) => a * b, 1) / (shape[0] || 1);
+    total = samples.length / perImage;
+    check(
+      Number.isInteger(total) && total >= 1,
+      `calibration must hold whole images of ${shape.slice(1).join(' x ')} values`,
+      samples.length,
+    );
+    checkFiniteImages('calibration images', samples, perImage);
+  }
+  const batch = isImages ? Math.min(32, total) : 1;
+  const fused = isImages && batch > 1 ? fuseGraph(model, { batch, shapes }) : single;
+  // A graph may fix how many images it takes.
+  const own = isImages ? (fused.graph.inputs[0].shape[0] ?? 1) : 1;
+  check(
+    own <= total,
+    `calibration must hold at least the ${own} images that the network takes at once`,
+    `${total} images`,
+  );
+  const lowered = await lowerFused(runtime, fused, null);
+  const watched = observedValues(fused);
+  const steps: Step[] = [];
+  const outputOf = ({ operands: { output } }: Step) => (output && 'tensor' in output ? output : undefined);
+  for (const [index, step] of lowered.steps.entries()) {
+    steps.push(step);
+    const written = outputOf(step);
+    if (!written || !watched.includes(written.tensor)) continue;
+    // A concatenation is whole after its last dispatch.
+    if (lowered.steps.slice(index + 1).some((later) => outputOf(later)?.tensor === written.tensor)) continue;
+    steps.push({
+      name: step.name,
+      kernel: reduceMinMaxKernel as unknown as Kernel,
+      specialization: {},
+      operands: {
+        input: written,
+        minimum: { tensor: `${written.tensor} minimum`, byteLength: 4 },
+        maximum: { tensor: `${written.tensor} maximum`, byteLength: 4 },
+      },
+      params: { count: written.byteLength / 4, axisSize: 1, axisStride: written.byteLength / 4, slices: 1 },
+      macs: 0,
+      shape: step.shape,
+    });
+  }
+  const results = watched.flatMap((name) => [`${name} minimum`, `${name} maximum`]);
+  const executor = await buildExecutor(runtime, { ...lowered, steps }, new Set(results), signal);
+  const ranges = new Map<string, Range>();
+  const observe = (name: string, now: Range) => {
+    ranges.set(name, observeRange(observer, ranges.get(name), now));
+  };
+  const pixels = isImages && arePixels(samples);
+  const pass = async (given: readonly Given[]) => {
+    const entered = given.map((each, i) => executor.enter(i, each));
+    guardOf(runtime.device).note('the calibration samples', () => {
+      for (const [i, { data }] of entered.entries()) executor.write(i, data);
+    });
+    runtime.submit([...entered.flatMap(({ call }) => call ?? []), ...executor.calls]);
+    for (const name of watched) {
+      const [low, high] = await Promise.all(
+        ['minimum', 'maximum'].map(async (end) => {
+          const { buffer } = executor.arena.buffer({ tensor: `${name} ${end}`, byteLength: 4 });
+          return new Float32Array(await runtime.read(buffer, 4))[0];
+        }),
+      );
+      // The kernels clamp to what is finite: an activation at either end has overflowed.
+      check(
+        low > -FINITE && high < FINITE,
+        `${name}: activations must be finite to be calibrated`,
+        `${low} to ${high}`,
+        'check the weights and the images',
+      );
+      observe(name, [low, high]);
+    }
+  };
+  try {
+    for (let first = 0; first < total; first += own) {
+      signal?.throwIfAborted();
+      if (!isImages) {
+        const given = feedOf(lowered.inputs, samples[first]);
+        for (const [i, { name, dtype }] of inputs.entries()) {
+          if (isFloat(dtype)) observe(name, extremes(given[i] as Float32Array));
+        }
+        await pass(given);
+        continue;
+      }
+      // A last partial batch starts earlier instead: seeing an image twice doesn't move its extremes.
+      const start = Math.max(0, Math.min(first, total - own));
+      const chunk = samples.subarray(start * perImage, (start + own) * perImage);
+      if (!pixels) observe(inputs[0].name, extremes(chunk));
+      await pass([chunk]);
+    }
+  } finally {
+    executor.destroy();
+  }
+  const entered = inputs
+    .filter(({ dtype }) => isFloat(dtype))
+    .map(({ name }) => ({ name, qparams: inputQparams(ranges.get(name)) }));
+  return assignQparams(entered, fused, ranges);
+}
+
+const shapesOf = (feed: Readonly<Record<string, OnnxTensor>>): ShapeOptions =>
+  Object.fromEntries(Object.entries(feed).map(([name, { dims }]) => [name, dims]));
+
+/** What calibrates: images of a network of one input, or its inputs by name, once or more often. */
+export type Calibration = Images | readonly Readonly<Record<string, OnnxTensor>>[];
+
+/** The values that integer layers read or leave, by the names that their quantization goes by; inputs are not among them. */
+export function observedValues({ layers, graph }: FusedGraph): string[] {
+  const inputs = new Set(graph.inputs.map(({ name }) => name));
+  const names = new Set<string>();
+  for (const layer of layers) {
+    if (layer.kind === 'operator') continue;
+    for (const name of layerInputs(layer)) names.add(name);
+    names.add(layer.output);
+  }
+  return [...names].filter((name) => !inputs.has(name));
+}
+
+type Range = readonly [low: number, high: number];
+
+/** A range after one more batch: the extremes of all, or moved a tenth of the way towards the batch's. */
+export function observeRange(observer: Observer, seen: Range | undefined, now: Range): Range {
+  if (!seen) return now;
+  if (observer === 'minMax') return [Math.min(seen[0], now[0]), Math.max(seen[1], now[1])];
+  return [seen[0] * 0.9 + now[0] * 0.1, seen[1] * 0.9 + now[1] * 0.1];
+}
+
+function extremes(values: Images): Range {
+  if (values.length === 0) return [0, 0];
+  let [low, high] = [values[0], values[0]];
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] < low) low = values[i];
+    if (values[i] > high) high = values[i];
+  }
+  return [low, high];
+}
+
+/** A pixel's, where images are pixels or their range is more than half of a pixel's: that costs less than a bit. */
+function inputQparams(range: Range | undefined): ActivationQparams {
+  return !range || (range[0] >= 0 && range[1] > 0.5 && range[1] <= 1) ? PIXELS : qparamsOf(range);
+}
+
+/**
+ * Scale and zero point of every activation from their ranges. Pools pass their input's on. What only a concatenation
+ * reads has the concatenation's: it is rounded once instead of twice, and concatenating copies codes. What was only ever
+ * zero is zero by any scale, so that it takes the scale of the sum or concatenation that reads it.
+ */
+function assignQparams(
+  inputs: readonly { name: string; qparams: ActivationQparams }[],
+  fused: FusedGraph,
+  ranges: ReadonlyMap<string, Range>,
+): Map<string, ActivationQparams> {
+  const { layers } = fused;
+  const isPool = (layer: Layer) => layer.kind === 'maxPool' || layer.kind === 'averagePool';
+  const own = new Map([...ranges].map(([name, range]) => [name, qparamsOf(range)]));
+  const given = new Map(inputs.map(({ name, qparams }) => [name, qparams]));
+  for (const layer of [...layers].reverse()) {
+    if (layer.kind !== 'concat' && layer.kind !== 'add') continue;
+    for (const name of layer.inputs) {
+      if (!own.has(name) || given.has(name)) continue;
+      const readers = layers.filter((other) => layerInputs(other).includes(name));
+      const dead = ranges.get(name)!.every((end) => end === 0);
+      if (dead || (layer.kind === 'concat' && readers.length === 1)) own.set(name, own.get(layer.output)!);
+    }
+  }
+  const activations = new Map(given);
+  for (const layer of layers) {
+    const names = layer.kind === 'operator' ? layer.node.outputs : [layer.output];
+    for (const name of names) {
+      const qparams = isPool(layer) ? activations.get(layerInputs(layer)[0]) : own.get(name);
+      if (qparams) activations.set(name, qparams);
+    }
+  }
+  return activations;
+}
+
+/** Smallest normal float32: below it adapters may take a scale for zero. */
+const SMALLEST_SCALE = 2 ** -126;
+/**
+ * The scale of an activation that was only ever zero: small, because the next layer's biases are multiples of it, and
+ * not so small that they leave int32 beside weights of any usual size.
+ */
+const DEAD_SCALE = 2 ** -20;
+
+/** int8 qparams of a range widened to include 0, so that padding and ReLU have an exact code (Jacob et al., 2018). */
+export function qparamsOf([low, high]: Range): ActivationQparams {
+  const bottom = Math.min(0, low);
+  const top = Math.max(0, high);
+  const scale = top > bottom ? Math.fround(Math.max((top - bottom) / 255, SMALLEST_SCALE)) : DEAD_SCALE;
+  const zeroPoint = Math.max(-128, Math.min(127, roundHalfToEven(-128 - bottom / scale)));
+  return { scale, zeroPoint };
+}

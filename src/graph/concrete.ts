@@ -24,6 +24,18 @@ export interface ConcreteGraph {
   nodes: readonly Node[];
   /** dtype and dims of every value, and the data of constants. */
   values: ReadonlyMap<string, Value>;
+  /** Values that hold the elements of another one, in another shape or order: views, and what passes put in or leave out. */
+  views: ReadonlyMap<string, string>;
+}
+
+/** Operators that move elements and change none. */
+export const VIEWS = ['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose', 'Identity'];
+
+/** The network's own value whose elements a value holds, whatever passes have made of the graph. */
+export function originOf(views: ReadonlyMap<string, string>, name: string): string {
+  let own = name;
+  for (let next = views.get(own); next !== undefined; next = views.get(own)) own = next;
+  return own;
 }
 
 /** How {@link concreteGraph} reads a graph. */
@@ -62,7 +74,12 @@ export function concreteGraph(model: GraphModel, options: ConcreteOptions = {}):
   for (const name of graph.outputs) {
     check(values.has(name), `${graph.name}: an output must be made by a node`, name);
   }
-  return { name: graph.name, opset: graph.opset, inputs, outputs: graph.outputs, nodes, values };
+  const views = new Map(
+    nodes.flatMap(({ op, inputs, outputs }) =>
+      VIEWS.includes(op) ? [[outputs[0], inputs[0]!] as const] : [],
+    ),
+  );
+  return { name: graph.name, opset: graph.opset, inputs, outputs: graph.outputs, nodes, values, views };
 }
 
 /** Puts a node's outputs among the values; whether they are all constants. */

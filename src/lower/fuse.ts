@@ -1,4 +1,11 @@
-import { type ConcreteGraph, type ConcreteOptions, concreteGraph, located } from '../graph/concrete.ts';
+import {
+  type ConcreteGraph,
+  type ConcreteOptions,
+  concreteGraph,
+  located,
+  originOf,
+  VIEWS,
+} from '../graph/concrete.ts';
 import type { Node } from '../graph/graph.ts';
 import { sizeOf } from '../graph/ops/tensors.ts';
 import { simplify } from '../graph/passes/simplify.ts';
@@ -27,7 +34,7 @@ export interface ConvLayer extends LayerBase {
   kind: 'conv2d';
   /** The convolution's own node; a precision plan names layers by it. */
   name: string;
-  /** The activation that it reads, by the name that its quantization goes by. */
+  /** The activation that it reads: of what it is a view of. */
   input: string;
   /** The same activation in the shape that it is read in. */
   source: string;
@@ -94,7 +101,7 @@ export interface OperatorLayer {
   kind: 'operator';
   name: string;
   node: Node;
-  /** The activations that it reads, by the names that their quantization goes by. */
+  /** The activations that it reads: of what they are views of. */
   inputs: string[];
   /** What it leaves first. */
   output: string;
@@ -114,8 +121,10 @@ export interface FusedGraph {
   graph: ConcreteGraph;
   layers: readonly Layer[];
   views: readonly ViewLayer[];
-  /** The name that a value's quantization goes by: of what it is only a view of. */
+  /** What a value is only a view of. */
   root(value: string): string;
+  /** The network's own value of the same elements: its quantization goes by that name, whichever passes have run. */
+  origin(value: string): string;
   /** Which dimension of a value holds channels, where that is known. */
   axes: ReadonlyMap<string, number>;
   /** Values that the network itself brings into another order: an input among them is no image that it takes as such. */
@@ -125,12 +134,9 @@ export interface FusedGraph {
 /** True for the layers whose weights a precision plan is about. */
 export const hasWeights = (layer: Layer): layer is ConvLayer => layer.kind === 'conv2d' && !layer.affine;
 
-/** The activations that a layer reads, by the names that their quantization goes by. */
+/** The activations that a layer reads, each of what it is a view of. */
 export const layerInputs = (layer: Layer): readonly string[] =>
   layer.kind === 'conv2d' ? [layer.input] : layer.inputs;
-
-/** Operators that move elements and change none. */
-export const VIEWS = ['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose', 'Identity'];
 
 /**
  * Fuses batch norm, constant factors and summands, activation and 2x2 max-pool into the layer before them: the layers
@@ -148,6 +154,7 @@ export function fuseGraph(model: Model, options: ConcreteOptions = {}): FusedGra
   const axes = channelAxes(graph);
   const roots = new Map<string, string>();
   const root = (name: string): string => roots.get(name) ?? name;
+  const origins = new Map(graph.views);
   const readers = new Map<string, number>();
   const count = (name: string | null) => name !== null && readers.set(name, (readers.get(name) ?? 0) + 1);
   for (const name of graph.outputs) count(name);
@@ -182,12 +189,14 @@ export function fuseGraph(model: Model, options: ConcreteOptions = {}): FusedGra
       views.push({ node, source: varying[0], output: node.outputs[0] });
       continue;
     }
-    for (const layer of located(node, () => createLayers(frame, node, varying, views, roots))) place(layer);
+    for (const layer of located(node, () => createLayers(frame, node, varying, views, roots, origins)))
+      place(layer);
   }
   const turned = new Set(
     given.graph.nodes.flatMap(({ op, inputs }) => (op === 'Transpose' && inputs[0] ? [inputs[0]] : [])),
   );
-  return { graph: { ...graph, values }, layers, views, root, axes, turned };
+  const origin = (name: string) => originOf(origins, root(name));
+  return { graph: { ...graph, values }, layers, views, root, origin, axes, turned };
 }
 
 /** The values that a layer reads, in the shapes that they are read in. */
@@ -273,6 +282,7 @@ function createLayers(
   varying: string[],
   views: ViewLayer[],
   roots: Map<string, string>,
+  origins: Map<string, string>,
 ): Layer[] {
   const { root } = frame;
   const made =
@@ -294,7 +304,10 @@ function createLayers(
   if (!turned) return [operator(node)];
   // The order that its operands lie in: its transposes are views.
   return turned.flatMap((own) => {
-    if (!VIEWS.includes(own.op)) return [operator(own)];
+    if (!VIEWS.includes(own.op)) {
+      for (const [i, name] of own.outputs.entries()) if (name !== '') origins.set(name, node.outputs[i]);
+      return [operator(own)];
+    }
     roots.set(own.outputs[0], root(own.inputs[0]!));
     views.push({ node: own, source: own.inputs[0]!, output: own.outputs[0] });
     return [];

@@ -69,8 +69,7 @@ export function importQdq(model: GraphModel): GraphModel | QuantizedModel {
   }
   const float: GraphModel = { graph: { ...graph, nodes: needed(nodes, graph.outputs) }, parameters };
   const fused = fuseAnyShape(float);
-  // Quantization goes by what a value is a view of.
-  const activations = new Map([...grids].map(([value, grid]) => [fused.root(value), grid]));
+  const activations = new Map([...grids].map(([value, grid]) => [fused.origin(value), grid]));
   const layers = layersOf(fused, coded, activations);
   const { size } = layers;
   if (size === 0) return model;
@@ -124,7 +123,7 @@ function layersOf(
   const layers = new Map<string, LinearLayer>();
   for (const layer of fused.layers.filter(hasWeights)) {
     const weights = coded.get(layer.place!.parameter);
-    if (!weights || weights.codes.dtype === 'int32' || !activations.has(layer.input)) continue;
+    if (!weights || weights.codes.dtype === 'int32' || !activations.has(fused.origin(layer.input))) continue;
     const own = layerOf(layer, weights);
     if (own) layers.set(layer.name, own);
   }

@@ -57,11 +57,15 @@ export async function lowerFused(
   quantized: QuantizedModel | null,
   options: LowerOptions = {},
 ): Promise<LoweredModel> {
-  const { graph, layers, root } = fused;
+  const { graph, layers, root, origin } = fused;
   const integers = integerLayers(fused, quantized);
   const qparams = (name: string): ActivationQparams => {
-    const found = quantized?.activations.get(root(name));
-    check(found, `${graph.name}: every activation needs its scale and zero point`, `none for ${root(name)}`);
+    const found = quantized?.activations.get(origin(name));
+    check(
+      found,
+      `${graph.name}: every activation needs its scale and zero point`,
+      `none for ${origin(name)}`,
+    );
     return found;
   };
   const requantize = quantized?.requantize ?? 'ort-f32';
@@ -132,9 +136,12 @@ export async function lowerFused(
 }
 
 /** The layers that compute in integers. */
-export function integerLayers({ layers, root }: FusedGraph, quantized: QuantizedModel | null): Set<Layer> {
+export function integerLayers(
+  { layers, root, origin }: FusedGraph,
+  quantized: QuantizedModel | null,
+): Set<Layer> {
   if (quantized?.method !== 'linear') return new Set();
-  const known = (name: string) => quantized.activations.has(root(name));
+  const known = (name: string) => quantized.activations.has(origin(name));
   const integers = new Set(
     layers.filter((layer) => {
       if (layer.kind === 'operator') return false;
@@ -152,12 +159,12 @@ export function integerLayers({ layers, root }: FusedGraph, quantized: Quantized
   return integers;
 }
 
-/** The values that lie in int8, by the names that their quantization goes by; inputs are not among them. */
+/** The values that lie in int8, by the names that their quantization goes by ({@link FusedGraph.origin}); no inputs. */
 export function int8Values(fused: FusedGraph, quantized: QuantizedModel): Set<string> {
   const integers = integerLayers(fused, quantized);
   const read = readers(fused, integers);
   const kept = [...integers].filter((layer) => leavesInt8(layer, fused.root, read, quantized.requantize));
-  return new Set(kept.map(({ output }) => fused.root(output)));
+  return new Set(kept.map(({ output }) => fused.origin(output)));
 }
 
 /**

@@ -1,8 +1,9 @@
 import { check } from '../gpu/errors.ts';
+import { VIEWS } from '../graph/concrete.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { inPlaceOrder } from '../lower/conv-layers.ts';
-import { type ConvLayer, type FusedGraph, fuseAnyShape, type PlainLayer, VIEWS } from '../lower/fuse.ts';
+import { type ConvLayer, type FusedGraph, fuseAnyShape, type PlainLayer } from '../lower/fuse.ts';
 import { fitCodes } from '../lower/layer-codes.ts';
 import { int8Values, integerLayers } from '../lower/lower-model.ts';
 import type { CodebookLayer, LinearLayer, QuantizedModel } from '../model/quantized-model.ts';
@@ -131,14 +132,14 @@ export function qdqGraph(quantized: QuantizedModel): GraphModel {
     if (layer.kind === 'conv2d' && !layer.affine) for (const name of layer.folded) folded.add(name);
   }
   const qparams = (value: string) => {
-    const found = quantized.activations.get(fused.root(value));
+    const found = quantized.activations.get(fused.origin(value));
     check(found, 'every activation needs its scale and zero point', `none for ${value}`);
     return found;
   };
   const lying = int8Values(fused, quantized);
   /** What lies in int8 is read from there by floats too; views are only passed. */
   const seen = (node: Node | null, name: string) => {
-    if (!lying.has(fused.root(name)) || (node && VIEWS.includes(node.op))) return out.name(name);
+    if (!lying.has(fused.origin(name)) || (node && VIEWS.includes(node.op))) return out.name(name);
     const { scale, zeroPoint } = qparams(name);
     return out.quantized(name, scale, zeroPoint);
   };

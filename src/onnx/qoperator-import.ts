@@ -1,7 +1,7 @@
 import { LloydError } from '../gpu/errors.ts';
+import { VIEWS } from '../graph/concrete.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
 import type { Attributes, OnnxTensor } from '../graph/ops/tensors.ts';
-import { VIEWS } from '../lower/fuse.ts';
 import { atLeastOpset } from './raise-opset.ts';
 
 /** Scale and zero point of codes, by name; a zero point that is left out is null. */

@@ -181,21 +181,26 @@ function pairLayers(
   [model, ours]: readonly [GraphModel, FusedGraph],
   [otherModel, theirs]: readonly [GraphModel, FusedGraph],
 ): Map<number, Pair> {
-  const usable = ({ graph }: GraphModel, fused: FusedGraph) => {
+  /** By the network's own value that a layer leaves, in whatever order of dimensions. */
+  const left = ({ graph }: GraphModel, fused: FusedGraph) => {
     const made = new Set(graph.nodes.flatMap(({ outputs }) => outputs));
-    // What passes over the graph have put in is no value of the network's.
-    return ({ output }: Layer) => made.has(output) && fused.graph.values.get(output)?.dtype === 'float32';
+    return ({ output }: Layer): string | null => {
+      const name = fused.origin(output);
+      // A sum's parts are no values of the network's.
+      return made.has(name) && fused.graph.values.get(name)?.dtype === 'float32' ? name : null;
+    };
   };
-  const candidates = ours.layers.filter(usable(model, ours));
-  const byOutput = new Map(candidates.map((layer) => [layer.output, layer]));
+  const [oursOf, theirsOf] = [left(model, ours), left(otherModel, theirs)];
+  const candidates = ours.layers.filter((layer) => oursOf(layer) !== null);
+  const byOutput = new Map(candidates.map((layer) => [oursOf(layer)!, layer]));
   const byName = new Map(candidates.map((layer) => [layer.name, layer]));
-  const isUsable = usable(otherModel, theirs);
-  const dims = (fused: FusedGraph, { output }: Layer) => `${fused.graph.values.get(output)!.dims}`;
+  const dims = (fused: FusedGraph, name: string) => `${fused.graph.values.get(name)!.dims}`;
   const pairs = new Map<number, Pair>();
   for (const [i, layer] of theirs.layers.entries()) {
-    const own = byOutput.get(layer.output) ?? byName.get(layer.name);
-    if (!own || !isUsable(layer) || dims(ours, own) !== dims(theirs, layer)) continue;
-    pairs.set(i, { ours: own.output, theirs: layer.output });
+    const value = theirsOf(layer);
+    const own = value === null ? undefined : (byOutput.get(value) ?? byName.get(layer.name));
+    if (!own || dims(ours, oursOf(own)!) !== dims(theirs, value!)) continue;
+    pairs.set(i, { ours: oursOf(own)!, theirs: value! });
   }
   return pairs;
 }
@@ -234,7 +239,7 @@ function isolated(network: GraphNetwork, fused: FusedGraph, values: readonly str
   const activations = new Map<string, ActivationQparams>();
   if (isQuantized(network)) {
     for (const value of values) {
-      const qparams = network.activations.get(fused.root(value));
+      const qparams = network.activations.get(fused.origin(value));
       if (qparams) activations.set(exactName(value), qparams);
     }
   }
@@ -250,8 +255,8 @@ function roundingOf(
   if (!isQuantized(network) || network.method !== 'linear') return (_, tensor) => tensor;
   const lying = int8Values(fused, network);
   return (value, tensor) => {
-    const qparams = network.activations.get(fused.root(value));
-    if (!qparams || !lying.has(fused.root(value))) return tensor;
+    const qparams = network.activations.get(fused.origin(value));
+    if (!qparams || !lying.has(fused.origin(value))) return tensor;
     const { scale, zeroPoint } = qparams;
     const data = (tensor.data as Float32Array).map((x) => {
       const code = roundHalfToEven(x / scale) + zeroPoint;

@@ -157,7 +157,8 @@ export async function calibrate(
   const entered = inputs
     .filter(({ dtype }) => isFloat(dtype))
     .map(({ name }) => ({ name, qparams: inputQparams(ranges.get(name)) }));
-  return assignQparams(entered, fused, ranges);
+  const assigned = assignQparams(entered, fused, ranges);
+  return new Map([...assigned].map(([name, qparams]) => [fused.origin(name), qparams]));
 }
 
 const shapesOf = (feed: Readonly<Record<string, OnnxTensor>>): ShapeOptions =>
@@ -166,7 +167,7 @@ const shapesOf = (feed: Readonly<Record<string, OnnxTensor>>): ShapeOptions =>
 /** What calibrates: images of a network of one input, or its inputs by name, once or more often. */
 export type Calibration = Images | readonly Readonly<Record<string, OnnxTensor>>[];
 
-/** The values that integer layers read or leave, by the names that their quantization goes by; inputs are not among them. */
+/** The values that integer layers read or leave; inputs are not among them. */
 export function observedValues({ layers, graph }: FusedGraph): string[] {
   const inputs = new Set(graph.inputs.map(({ name }) => name));
   const names = new Set<string>();

@@ -295,9 +295,9 @@ function checkComplete(
   }
   // What integers are made of; the lab's outputs are codes too. Other values may be floats.
   const coded = [...weighted.values()].filter(({ name }) => layers.has(name));
-  const outputs = new Set(requantize === 'lab' ? fused.graph.outputs.map(fused.root) : []);
-  const ends = coded.map(({ output }) => fused.root(output)).filter((name) => outputs.has(name));
-  for (const name of [...coded.map(({ input }) => input), ...ends]) {
+  const outputs = new Set(requantize === 'lab' ? fused.graph.outputs.map(fused.origin) : []);
+  const ends = coded.map(({ output }) => fused.origin(output)).filter((name) => outputs.has(name));
+  for (const name of [...coded.map(({ input }) => fused.origin(input)), ...ends]) {
     check(
       activations.has(name),
       `a ${LINEAR_FORMAT} file must hold the scale of ${quoted(name)}`,

@@ -147,8 +147,9 @@ async function quantizeLayers<M extends Model>(
     options.signal?.throwIfAborted();
     const bits = bitsByName.get(layer.name)!;
     if (bits === 32) continue;
-    const input = activations.get(layer.input);
-    check(input, 'every activation needs its scale and zero point', `none for ${layer.input}`);
+    const read = fused.origin(layer.input);
+    const input = activations.get(read);
+    check(input, 'every activation needs its scale and zero point', `none for ${read}`);
     layers.set(layer.name, await quantizeLayer(runtime, layer, bits, input, requantize === 'lab'));
   }
   return { ...common, layers, activations };

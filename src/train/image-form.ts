@@ -1,6 +1,6 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import { type ConcreteGraph, concreteGraph, located } from '../graph/concrete.ts';
+import { type ConcreteGraph, concreteGraph, located, originOf } from '../graph/concrete.ts';
 import type { Node } from '../graph/graph.ts';
 import { simplify } from '../graph/passes/simplify.ts';
 import { sinkTransposes } from '../graph/passes/transposes.ts';
@@ -83,6 +83,10 @@ class Form {
     );
     const output = this.names.get(graph.outputs[0])!;
     const input = { name, height, width, channels };
+    for (const [value, own] of [...this.names]) {
+      const origin = originOf(graph.views, value);
+      if (!this.names.has(origin)) this.names.set(origin, own);
+    }
     return {
       model: { graph: { name: graph.name, input, nodes: this.nodes, output }, parameters: this.parameters },
       names: this.names,

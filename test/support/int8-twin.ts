@@ -13,10 +13,17 @@ import { quantizeLinear } from '../../src/reference/quantize-linear.ts';
 import { requantizeReference, roundHalfEven } from '../../src/reference/requantize.ts';
 
 /** The logits of an integer-only model, layer by layer by the CPU twins of its kernels. */
-export function int8Logits(quantized: QuantizedModel, images: Uint8Array | Float32Array): Float32Array {
-  const { model, activations, requantize } = quantized;
+export function int8Logits(given: QuantizedModel, images: Uint8Array | Float32Array): Float32Array {
+  const { model, requantize } = given;
   const input = imageInput(model);
-  const layers = fuseGraph(model).layers.filter((layer) => layer.kind !== 'operator');
+  const fused = fuseGraph(model);
+  const layers = fused.layers.filter((layer) => layer.kind !== 'operator');
+  const activations = new Map(given.activations);
+  for (const name of fused.graph.values.keys()) {
+    const grid = given.activations.get(fused.origin(name));
+    if (grid) activations.set(name, grid);
+  }
+  const quantized = { ...given, activations };
   const batch = images.length / input.size;
   const floats = images instanceof Float32Array ? images : Float32Array.from(images, (pixel) => pixel / 255);
   const { scale: step, zeroPoint } = activations.get(input.name)!;

@@ -10,6 +10,7 @@ import { isFloat } from '../ops/value.ts';
  */
 export function simplify(graph: ConcreteGraph): ConcreteGraph {
   const renamed = new Map<string, string>();
+  const views = new Map(graph.views);
   const outputs = new Set(graph.outputs);
   const nodes: Node[] = [];
   for (const given of graph.nodes) {
@@ -17,11 +18,12 @@ export function simplify(graph: ConcreteGraph): ConcreteGraph {
     const node = { ...given, inputs };
     const [output] = node.outputs;
     const same = passesOn(graph, node);
+    if (same && !views.has(output)) views.set(output, same);
     if (same && !outputs.has(output)) renamed.set(output, same);
     else if (same) nodes.push({ ...node, op: 'Identity', inputs: [same], outputs: [output], attributes: {} });
     else nodes.push(asClip(graph, node) ?? node);
   }
-  return { ...graph, nodes };
+  return { ...graph, nodes, views };
 }
 
 /** The value that a node only gives another name. */

@@ -59,12 +59,15 @@ class Sinking {
   private readonly moved = new Map<string, Moved>();
   private readonly made = new Set<string>();
   private readonly constants = new Map<string, string>();
+  private readonly views: Map<string, string>;
 
   constructor(
     private readonly graph: ConcreteGraph,
     private readonly values = new Map(graph.values),
     private readonly anyOperand = false,
-  ) {}
+  ) {
+    this.views = new Map(graph.views);
+  }
 
   around(node: Node, name: string, perm: Perm): Node[] | null {
     const inverse = perm.map((_, axis) => perm.indexOf(axis));
@@ -94,7 +97,7 @@ class Sinking {
       }
     }
     for (const name of this.graph.outputs) this.make(name);
-    return { ...this.graph, nodes: this.nodes, values: this.values };
+    return { ...this.graph, nodes: this.nodes, values: this.values, views: this.views };
   }
 
   /** Adds the transpose that a value still waits for. */
@@ -193,6 +196,7 @@ class Sinking {
       for (const [i, axis] of own.entries()) dims[axis] = value.dims[i];
       this.values.set(source, { dtype: value.dtype, dims });
       this.moved.set(name, { source, perm: own });
+      this.views.set(source, name);
       return source;
     });
     this.nodes.push({ ...node, ...change, outputs });

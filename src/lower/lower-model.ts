@@ -137,7 +137,7 @@ export async function lowerFused(
 
 /** The layers that compute in integers. */
 export function integerLayers(
-  { layers, root, origin }: FusedGraph,
+  { layers, root, origin, graph }: FusedGraph,
   quantized: QuantizedModel | null,
 ): Set<Layer> {
   if (quantized?.method !== 'linear') return new Set();
@@ -151,10 +151,21 @@ export function integerLayers(
     }),
   );
   if (quantized.requantize === 'lab') return integers;
-  // A mean that no integer layer reads would only lose by being rounded to a code.
-  const read = new Set([...integers].flatMap((layer) => layerSources(layer).map(root)));
-  for (const layer of integers) {
-    if (layer.kind === 'averagePool' && !read.has(root(layer.output))) integers.delete(layer);
+  // What has no weights gains nothing by codes where floats come in, and a mean or a factor nothing where floats go out.
+  const given = graph.inputs.map(({ name }) => name);
+  for (let before = Infinity; integers.size < before; ) {
+    before = integers.size;
+    const coded = new Set([...given, ...[...integers].map(({ output }) => root(output))]);
+    const read = new Set([...integers].flatMap((layer) => layerSources(layer).map(root)));
+    for (const layer of integers) {
+      if (layer.kind === 'operator' || (layer.kind === 'conv2d' && !layer.affine)) continue;
+      const fromFloats = !layerSources(layer).some((name) => coded.has(root(name)));
+      const toFloats = !read.has(root(layer.output));
+      const mean = layer.kind === 'averagePool' || layer.kind === 'conv2d';
+      // The largest codes are the codes of the largest: pooled first or last, they are the same.
+      const pooled = layer.kind === 'maxPool' && !toFloats;
+      if ((mean && toFloats) || (fromFloats && !pooled)) integers.delete(layer);
+    }
   }
   return integers;
 }

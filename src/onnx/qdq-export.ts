@@ -150,7 +150,7 @@ export function qdqGraph(quantized: QuantizedModel): GraphModel {
       continue;
     }
     const layer = layers.get(node.name);
-    if (!layer || (layer.kind === 'conv2d' && layer.affine)) {
+    if (!layer) {
       out.nodes.push({
         ...node,
         inputs: node.inputs.map((name) => (name === null ? null : seen(node, name))),
@@ -161,6 +161,13 @@ export function qdqGraph(quantized: QuantizedModel): GraphModel {
       const { scale, zeroPoint } = qparams(key);
       return out.quantized(name!, scale, zeroPoint);
     };
+    if (layer.kind === 'conv2d' && layer.affine) {
+      const own = node.inputs.map((name) =>
+        isConstant(name) ? name && out.name(name) : read(name, layer.input),
+      );
+      out.nodes.push({ ...node, inputs: own });
+      continue;
+    }
     if (layer.kind !== 'conv2d') {
       const own = node.inputs.map((name) => (isConstant(name) ? out.name(name!) : read(name, name!)));
       if (layer.kind === 'add' && own.length > 2) {

@@ -1,7 +1,7 @@
 import { LloydError } from '../gpu/errors.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
 import type { Attributes, OnnxTensor } from '../graph/ops/tensors.ts';
-import { VIEWS } from '../model/fuse.ts';
+import { PASSING } from './qoperator-export.ts';
 import { atLeastOpset } from './raise-opset.ts';
 
 /** Scale and zero point of codes, by name; a zero point that is left out is null. */
@@ -12,8 +12,6 @@ interface Grid {
 
 /** The oldest opset with per-channel DequantizeLinear. */
 const PER_CHANNEL = 13;
-/** What has the same meaning on codes as on the values that they stand for, in one grid. */
-const PASSING = ['MaxPool', ...VIEWS];
 
 /**
  * A network of operators on codes (QLinearConv, QGemm, ...) as the one between DequantizeLinear and QuantizeLinear that

@@ -168,6 +168,57 @@ test.each([9, 11])(
   },
 );
 
+test('views between a layer and its quantizer are views of codes', async () => {
+  const w = new GraphWriter('views', 17);
+  const random = seeded(43);
+  const floats = (dims: number[]) => {
+    const data = random.floats(
+      dims.reduce((a, b) => a * b),
+      0.4,
+    );
+    return { dtype: 'float32', dims, data } as const;
+  };
+  const x = w.input({ name: 'x', dtype: 'float32', shape: [2, 3, 6, 6] });
+  const c = w.node('Conv', 'c', [x, w.constant('cw', floats([4, 3, 3, 3]))]);
+  const r = w.node('Relu', 'r', [c]);
+  const t = w.node('Transpose', 't', [r], { perm: [0, 2, 3, 1] });
+  // Its sizes are computed after the convolution.
+  const sizes = w.node(
+    'Concat',
+    'sizes',
+    [
+      w.node('Slice', 'n', [w.node('Shape', 's', [x]), w.integers('a', [0]), w.integers('b', [1])]),
+      w.integers('rest', [64]),
+    ],
+    { axis: 0 },
+  );
+  const f = w.node('Reshape', 'f', [t, sizes]);
+  const model = w.model([w.node('Gemm', 'y', [f, w.constant('dw', floats([64, 5]))])]);
+  const image = floats([2, 3, 6, 6]);
+  const int8 = await quantizeModel(gpu.runtime, model, {
+    method: 'linear',
+    bits: 8,
+    calibration: [{ x: image }],
+  });
+  const session = await compile(gpu.runtime, int8);
+  const want = (await session.run({ x: image })).y.data as Float32Array;
+  session.destroy();
+  const bytes = writeOnnx(int8, { format: 'qoperator' });
+  const read = readOnnx(bytes) as GraphModel;
+  const operators = read.graph.nodes.map(({ op }) => op);
+  expect(operators).toEqual(expect.arrayContaining(['QLinearConv', 'Transpose', 'Reshape', 'QGemm']));
+  expect(operators.filter((op) => /^(Quantize|Dequantize|Conv$|Gemm$|Relu)/.test(op))).toEqual([
+    'QuantizeLinear',
+  ]);
+  for (const optimized of [false, true]) {
+    const made = (await runOnOrt(bytes, { x: image }, optimized)).y.data as Float32Array;
+    expect(apart(made, want)).toBeLessThan(1e-5);
+  }
+  const again = await compile(gpu.runtime, read);
+  expect(apart((await again.run({ x: image })).y.data as Float32Array, want)).toBeLessThan(1e-5);
+  again.destroy();
+});
+
 test('a VGG in QDQ and in operators on codes: top-1 as here', async () => {
   const model = initialize(vgg({ widthDivisor: 8 }), { seed: 4 });
   const images = pixelsOf(9, 32 * 3072);

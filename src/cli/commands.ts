@@ -18,6 +18,15 @@ const REQUANTIZE = [
   'ort-f32',
 ] as const;
 
+const CODE_TYPES = [
+  ['--activation-type <name>', 'Codes of activations in qdq and qoperator: int8 or uint8', 'int8'],
+  [
+    '--weight-type <name>',
+    'Codes of 8-bit weights there: int8, or uint8, exact in ONNX Runtime on x86 without VNNI too (int4 stays)',
+    'int8',
+  ],
+] as const;
+
 const TUNE = [
   '--tune <ms>',
   'Spend up to <ms> a network on measuring which kernels are fastest here; what was found is remembered',
@@ -65,6 +74,7 @@ export const commands: readonly Command[] = [
     options: [
       ['-o, --out <file>', 'The file to write: .onnx, else safetensors (required)'],
       ['--format <name>', 'Of an ONNX file: qdq, qoperator (linear) or codebook (kmeans)', 'qdq or codebook'],
+      ...CODE_TYPES,
       ['--method <name>', 'kmeans or linear', 'kmeans'],
       ['--bits <n>', '1 to 8 (linear: 2 to 8)', '4'],
       [
@@ -108,10 +118,12 @@ export const commands: readonly Command[] = [
     options: [
       ['-o, --out <file>', 'The file to write: .safetensors, else ONNX (required)'],
       ['--format <name>', 'Of an ONNX file: qdq, qoperator, codebook or float', 'what the network is'],
+      ...CODE_TYPES,
     ],
     examples: [
       'lloyd convert model.qdq.onnx --format qoperator -o model.qoperator.onnx',
       'lloyd convert model.qoperator.onnx --format qdq -o model.qdq.onnx',
+      'lloyd convert model.int8.onnx --activation-type uint8 --weight-type uint8 -o model.uint8.onnx',
       'lloyd convert vgg-kmeans4.safetensors --format float -o vgg.onnx',
     ],
     load: () => import('./convert.ts'),

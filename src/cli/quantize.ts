@@ -13,7 +13,18 @@ import { requantizeRules } from '../quantize/requantize.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';
 import { findCommit } from './files.ts';
-import { bitWidth, choice, layerBits, layerPlan, list, type PlannedLayer, seed, text } from './options.ts';
+import {
+  bitWidth,
+  checkCodeTypes,
+  choice,
+  codeTypes,
+  layerBits,
+  layerPlan,
+  list,
+  type PlannedLayer,
+  seed,
+  text,
+} from './options.ts';
 import { checkShapes, loadSamples, sampleSettings } from './samples.ts';
 import { alignTable, columns, decibels, mebibytes, thousands } from './table.ts';
 import { asItRuns, loadNetwork, portablePath } from './weights.ts';
@@ -50,6 +61,8 @@ export async function run(context: Context): Promise<void> {
   const plan = layerPlan(options.layers, method);
   const excluded = list(options.exclude) ?? [];
   const format = formatFor(out, method, choice('--format', options.format, QUANTIZED_FORMATS));
+  const types = codeTypes(options);
+  checkCodeTypes(types, format ?? 'safetensors');
   checkWidths(format, [bits, ...plan.map(({ width }) => width)]);
   const from = sampleSettings(options, SAMPLES);
   await context.files.reads(args[0]);
@@ -78,7 +91,7 @@ export async function run(context: Context): Promise<void> {
   const errors = layerErrors(quantized);
   const source = { source: await portablePath(args[0]), sourceSha256: loaded.sha256 };
   const bytes = format
-    ? writeOnnx(quantized, { format, metadata: source })
+    ? writeOnnx(quantized, { format, ...types, metadata: source })
     : writeModelFile(quantized, source);
   context.print();
   const lines = alignTable(
@@ -112,6 +125,7 @@ export async function run(context: Context): Promise<void> {
     bits,
     input: { file: await portablePath(args[0]), sha256: loaded.sha256, fileBytes: loaded.fileBytes },
     format: format ?? 'safetensors',
+    ...types,
     ...(samples && { calibration: samples.what }),
     originalBytes: original,
     packedBytes: packed,

@@ -1,5 +1,5 @@
 import type { GraphModel, Node } from '../graph/graph.ts';
-import type { OnnxTensor } from '../graph/ops/tensors.ts';
+import { CODE_RANGE, type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import { VIEWS } from '../model/fuse.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 
@@ -100,7 +100,8 @@ class QOperators {
     const low = op === 'Relu' ? 0 : this.number(inputs[1]);
     const high = op === 'Relu' ? undefined : this.number(inputs[2]);
     const code = (value: number) => roundHalfToEven(value / scale) + zeroPoint;
-    return (low === undefined || code(low) <= -128) && (high === undefined || code(high) >= 127);
+    const [lowest, highest] = CODE_RANGE[this.parameters.get(grid.zeroPoint)!.dtype as 'int8']!;
+    return (low === undefined || code(low) <= lowest) && (high === undefined || code(high) >= highest);
   }
 
   private convert(node: Node): void {
@@ -163,7 +164,7 @@ class QOperators {
           output,
         );
     }
-    if (op === 'Gemm' && a && b && c && this.parameters.get(b.codes)?.dtype === 'int8') {
+    if (op === 'Gemm' && a && b && c && /^u?int8$/.test(this.parameters.get(b.codes)?.dtype ?? '')) {
       const weightZero = this.zeros(b);
       const kept = { transB: attributes.transB };
       return (y, output) =>
@@ -200,7 +201,7 @@ class QOperators {
     const name = `${b.codes}/zero_point`;
     const { dims } = this.parameters.get(b.scale)!;
     const { dtype } = this.parameters.get(b.codes)!;
-    const data = new Int8Array(dims.reduce((x, y) => x * y, 1));
+    const data = new Int8Array(sizeOf(dims));
     this.parameters.set(name, { dtype, dims, data } as OnnxTensor);
     return name;
   }

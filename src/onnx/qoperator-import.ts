@@ -1,6 +1,6 @@
 import { LloydError } from '../gpu/errors.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
-import type { Attributes, OnnxTensor } from '../graph/ops/tensors.ts';
+import { type Attributes, type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import { PASSING } from './qoperator-export.ts';
 import { atLeastOpset } from './raise-opset.ts';
 
@@ -126,7 +126,7 @@ class Dequantized {
     const known = this.floats.get(key);
     if (known) return known;
     const name = this.unique(`${codes}/dequantized`);
-    const channels = this.parameters.get(scale)?.dims.reduce((a, b) => a * b, 1) ?? 1;
+    const channels = sizeOf(this.parameters.get(scale)?.dims ?? []);
     const rank = this.parameters.get(codes)?.dims.length ?? 0;
     const attributes: Attributes =
       axis === undefined || channels === 1 ? {} : { axis: axis < 0 ? axis + rank : axis };

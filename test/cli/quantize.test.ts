@@ -157,6 +157,8 @@ test.each([
   [['--method', 'linear', '--format', 'codebook'], /--format must be one of what linear quantizes to/],
   [['--method', 'linear', '--bits', '5'], /qdq holds weights of 4 or 8 bits; received 5/],
   [['--method', 'linear', '--format', 'qoperator', '--layers', 'a=4'], /qoperator holds weights of 8 bits/],
+  [['--weight-type', 'uint8'], /--weight-type is of ONNX files in the formats qdq .*; received "codebook"/],
+  [['--activation-type', 'int16'], /--activation-type must be one of int8, uint8; received "int16"/],
   [['--samples', '0'], /--samples must be an integer of at least 1/],
 ])('before any file is opened: %j', async (argv, message) => {
   const { code, err } = await lloyd('quantize', '/no/such.onnx', '-o', 'x.onnx', ...argv);

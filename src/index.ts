@@ -64,6 +64,7 @@ export {
   type ObserverOptions,
 } from './quantize/calibration.ts';
 export { type Conv2dInt8Options, conv2dInt8, type Int8Options, matmulInt8 } from './quantize/conv-int8.ts';
+export { StreamingHistogram } from './quantize/histogram.ts';
 export type { KernelFamily, KernelPreference } from './quantize/kernel-choice.ts';
 export {
   type KmeansInit,

@@ -85,11 +85,17 @@ export const commands: readonly Command[] = [
       ['--init <name>', 'k-means start: linear, quantile, random, kmeans++ or optimal', 'optimal'],
       ['--seed <n>', 'Seed of random and kmeans++', '0'],
       REQUANTIZE,
-      ['--observer <name>', 'Ranges of activations: minMax or movingAverage (linear)', 'minMax'],
+      [
+        '--calibration-method <name>',
+        'Ranges of activations: minmax, moving-average, percentile, mse or entropy (linear)',
+        'minmax',
+      ],
+      ['--percentile <n>', 'How many percent of the values --calibration-method percentile keeps', '99.999'],
       ...sampleOptions(256),
     ],
     examples: [
       'lloyd quantize model.onnx --method linear --bits 8 --calibration photos --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 -o model.int8.onnx',
+      'lloyd quantize model.onnx --method linear --bits 8 --calibration photos --calibration-method percentile --percentile 99.99 -o model.int8.onnx',
       'lloyd quantize bert.onnx --method linear --bits 8 --calibration inputs.npz --exclude Gemm --format qoperator -o bert.int8.onnx',
       'lloyd quantize weights/vgg-cifar10.safetensors --method kmeans --bits 4 -o vgg-kmeans4.safetensors',
       "lloyd quantize vgg.safetensors --method linear --bits 4 --layers 'backbone.conv0=8' -o vgg-w4.safetensors",

@@ -10,6 +10,7 @@ import {
 import { parameterShapes } from '../../src/model/parameters.ts';
 import { quantizeModel } from '../../src/model/precision.ts';
 import { compile } from '../../src/model/session.ts';
+import { OBSERVER_METHODS } from '../../src/quantize/calibration.ts';
 import { requantizeRules } from '../../src/quantize/requantize.ts';
 import { closeGpu, gpu, openGpu, unheardError } from './gpu.ts';
 import type { Random } from './random.ts';
@@ -171,7 +172,7 @@ function makeNetwork(random: Random, quantized: boolean): Network {
       ...(linear && random.chance(0.97) && { calibration: images }),
       ...(random.chance(0.3) && { requantize: random.pick(requantizeRules) }),
       ...(random.chance(0.05) && { layers: { n0: random.int(10) } }),
-      ...(random.chance(0.05) && { observer: random.pick(['minMax', 'movingAverage', 'x']) }),
+      ...(random.chance(0.05) && { observer: random.pick([...OBSERVER_METHODS, 'x']) }),
     },
   };
 }

@@ -51,6 +51,7 @@ export {
   type ObserverMethod,
   type ObserverOptions,
 } from './quantize/calibration.ts';
+export { StreamingHistogram } from './quantize/histogram.ts';
 export {
   type KmeansInit,
   type KmeansOptions,

@@ -1,9 +1,12 @@
+import { observeHistogramKernel } from '../../src/kernels/observe-histogram.ts';
 import { linearDequantize, linearQuantize } from '../../src/quantize/linear.ts';
 import { dequantizeLinear } from '../../src/reference/dequantize-linear.ts';
+import { OBSERVED_BINS, observeHistogram } from '../../src/reference/observe-histogram.ts';
 import { quantizeLinear } from '../../src/reference/quantize-linear.ts';
 import { seeded } from '../random.ts';
 import type { BenchCase, BenchContext, Opened, Size } from '../types.ts';
 import { hold } from './held.ts';
+import { type Dispatch, kernelCase, repeated } from './kernel-case.ts';
 import { timedCalls } from './timed.ts';
 
 const SHAPES: Record<Size, readonly [rows: number, columns: number]> = {
@@ -21,7 +24,7 @@ interface Weights {
   zeroPoint: Int32Array;
 }
 
-/** Per-channel linear quantization, its inverse, and the range reduction before it: all bound by memory. */
+/** Per-channel linear quantization, its inverse, and what it goes by, ranges and histograms: all bound by memory. */
 export function linearCases(size: Size): BenchCase[] {
   const [rows, columns] = SHAPES[size];
   const shape = `(rows=${rows},columns=${columns},bits=8)`;
@@ -43,6 +46,7 @@ export function linearCases(size: Size): BenchCase[] {
     of('quantize-linear', openQuantize),
     of('dequantize-linear', openDequantize),
     of('reduce-min-max', openReduce),
+    kernelCase(`observe-histogram(count=${rows * columns})`, 'fp32', 1, () => observed(rows * columns)),
   ];
 }
 
@@ -85,6 +89,24 @@ async function openReduce({ runtime }: BenchContext, weights: Weights): Promise<
   return {
     ...(await memoryBound(runtime, held, values.length * 4)),
     output: async () => (await held.release()).scale,
+  };
+}
+
+function observed(count: number): Dispatch {
+  const input = repeated((n) => seeded(count).floats(n), count);
+  const [low, high] = [input.reduce((a, b) => Math.min(a, b)), input.reduce((a, b) => Math.max(a, b))];
+  const dense = { rowLength: 1, channels: 1 };
+  return {
+    kernel: observeHistogramKernel,
+    buffers: {
+      input,
+      minimum: Float32Array.of(low),
+      maximum: Float32Array.of(high),
+      counts: OBSERVED_BINS * 4,
+    },
+    params: { count, ...dense, slices: 1 },
+    of: 'counts',
+    exact: () => observeHistogram(input, low, high, dense),
   };
 }
 

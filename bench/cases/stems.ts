@@ -68,6 +68,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'max-pool2d-int8': 'max-pool2d-int8',
   'moving-average': 'moving-average',
   normalize: 'normalize',
+  'observe-histogram': 'observe-histogram',
   'observe-range': 'observe-range',
   'pack-codes': 'pack-codes',
   pool: 'pool',

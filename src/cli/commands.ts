@@ -18,6 +18,15 @@ const REQUANTIZE = [
   'ort-f32',
 ] as const;
 
+const CODE_TYPES = [
+  ['--activation-type <name>', 'Codes of activations in qdq and qoperator: int8 or uint8', 'int8'],
+  [
+    '--weight-type <name>',
+    'Codes of 8-bit weights there: int8, or uint8, exact in ONNX Runtime on x86 without VNNI too (int4 stays)',
+    'int8',
+  ],
+] as const;
+
 const TUNE = [
   '--tune <ms>',
   'Spend up to <ms> a network on measuring which kernels are fastest here; what was found is remembered',
@@ -65,6 +74,7 @@ export const commands: readonly Command[] = [
     options: [
       ['-o, --out <file>', 'The file to write: .onnx, else safetensors (required)'],
       ['--format <name>', 'Of an ONNX file: qdq, qoperator (linear) or codebook (kmeans)', 'qdq or codebook'],
+      ...CODE_TYPES,
       ['--method <name>', 'kmeans or linear', 'kmeans'],
       ['--bits <n>', '1 to 8 (linear: 2 to 8)', '4'],
       [
@@ -75,11 +85,17 @@ export const commands: readonly Command[] = [
       ['--init <name>', 'k-means start: linear, quantile, random, kmeans++ or optimal', 'optimal'],
       ['--seed <n>', 'Seed of random and kmeans++', '0'],
       REQUANTIZE,
-      ['--observer <name>', 'Ranges of activations: minMax or movingAverage (linear)', 'minMax'],
+      [
+        '--calibration-method <name>',
+        'Ranges of activations: minmax, moving-average, percentile, mse or entropy (linear)',
+        'minmax',
+      ],
+      ['--percentile <n>', 'How many percent of the values --calibration-method percentile keeps', '99.999'],
       ...sampleOptions(256),
     ],
     examples: [
       'lloyd quantize model.onnx --method linear --bits 8 --calibration photos --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 -o model.int8.onnx',
+      'lloyd quantize model.onnx --method linear --bits 8 --calibration photos --calibration-method percentile --percentile 99.99 -o model.int8.onnx',
       'lloyd quantize bert.onnx --method linear --bits 8 --calibration inputs.npz --exclude Gemm --format qoperator -o bert.int8.onnx',
       'lloyd quantize weights/vgg-cifar10.safetensors --method kmeans --bits 4 -o vgg-kmeans4.safetensors',
       "lloyd quantize vgg.safetensors --method linear --bits 4 --layers 'backbone.conv0=8' -o vgg-w4.safetensors",
@@ -108,10 +124,12 @@ export const commands: readonly Command[] = [
     options: [
       ['-o, --out <file>', 'The file to write: .safetensors, else ONNX (required)'],
       ['--format <name>', 'Of an ONNX file: qdq, qoperator, codebook or float', 'what the network is'],
+      ...CODE_TYPES,
     ],
     examples: [
       'lloyd convert model.qdq.onnx --format qoperator -o model.qoperator.onnx',
       'lloyd convert model.qoperator.onnx --format qdq -o model.qdq.onnx',
+      'lloyd convert model.int8.onnx --activation-type uint8 --weight-type uint8 -o model.uint8.onnx',
       'lloyd convert vgg-kmeans4.safetensors --format float -o vgg.onnx',
     ],
     load: () => import('./convert.ts'),

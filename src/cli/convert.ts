@@ -9,7 +9,7 @@ import { type OnnxFormat, writeOnnx } from '../onnx/write-onnx.ts';
 import { writeModelFile } from '../run/file.ts';
 import type { Context } from './command.ts';
 import { findCommit } from './files.ts';
-import { choice, text } from './options.ts';
+import { checkCodeTypes, choice, codeTypes, text } from './options.ts';
 import { mebibytes } from './table.ts';
 import { loadNetwork, portablePath } from './weights.ts';
 
@@ -22,6 +22,8 @@ export async function run(context: Context): Promise<void> {
   const format = choice('--format', options.format, FORMATS);
   const isSafetensors = extname(out).toLowerCase() === '.safetensors';
   check(!format || !isSafetensors, '--format is of an ONNX file', out, 'add -o FILE.onnx');
+  const types = codeTypes(options);
+  if (isSafetensors || format) checkCodeTypes(types, isSafetensors ? 'safetensors' : format!);
   await files.reads(args[0]);
   const output = await files.claim('--out', out);
   const loaded = await loadNetwork(files, args[0]);
@@ -36,11 +38,14 @@ export async function run(context: Context): Promise<void> {
     format,
     own === 'float' ? 'lloyd quantize quantizes it' : undefined,
   );
-  const metadata = { source: await portablePath(args[0]), sourceSha256: loaded.sha256 };
-  const bytes = isSafetensors ? writeModelFile(network, metadata) : writeOnnx(network, { format, metadata });
   const written = isSafetensors
     ? 'safetensors'
     : (format ?? { float: 'float', linear: 'qdq', kmeans: 'codebook' }[own]);
+  checkCodeTypes(types, written);
+  const metadata = { source: await portablePath(args[0]), sourceSha256: loaded.sha256 };
+  const bytes = isSafetensors
+    ? writeModelFile(network, metadata)
+    : writeOnnx(network, { format, ...types, metadata });
   await output.write(bytes);
   context.note(`wrote ${out}`);
   context.print(
@@ -50,6 +55,7 @@ export async function run(context: Context): Promise<void> {
     input: { file: await portablePath(args[0]), sha256: loaded.sha256, fileBytes: loaded.fileBytes },
     method: own,
     format: written,
+    ...types,
     fileBytes: bytes.byteLength,
     commit: await findCommit(),
     date: new Date().toISOString(),

@@ -1,5 +1,6 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import type { ShapeOptions } from '../graph/graph.ts';
+import type { CodeTypes } from '../onnx/qdq-export.ts';
 import type { OptionValue } from './command.ts';
 
 /** An option's text. */
@@ -78,6 +79,27 @@ export function list(value: OptionValue): string[] | undefined {
     ?.split(',')
     .map((part) => part.trim())
     .filter(Boolean);
+}
+
+const CODE_TYPES = ['int8', 'uint8'] as const;
+
+/** `--activation-type` and `--weight-type`: which integers an ONNX file holds. */
+export function codeTypes(options: Readonly<Record<string, OptionValue>>): CodeTypes {
+  return {
+    activationType: choice('--activation-type', options.activationType, CODE_TYPES),
+    weightType: choice('--weight-type', options.weightType, CODE_TYPES),
+  };
+}
+
+/** @throws LloydError for types of codes where the file that is written has none */
+export function checkCodeTypes({ activationType, weightType }: CodeTypes, format: string): void {
+  const given = activationType ? '--activation-type' : weightType ? '--weight-type' : undefined;
+  check(
+    !given || format === 'qdq' || format === 'qoperator',
+    `${given} is of ONNX files in the formats qdq and qoperator`,
+    format,
+    'leave it out',
+  );
 }
 
 /** Widths by a pattern of names, before the network that has them is read. */

@@ -10,15 +10,35 @@ import { writeOnnx } from '../onnx/write-onnx.ts';
 import { labSizeBytes } from '../run/compare.ts';
 import { writeModelFile } from '../run/file.ts';
 import { foldedWeights, quantizeModel } from '../run/precision.ts';
-import type { Context } from './command.ts';
+import type { Context, OptionValue } from './command.ts';
 import { describeAdapter } from './compare.ts';
 import { findCommit } from './files.ts';
-import { bitWidth, choice, layerBits, layerPlan, list, type PlannedLayer, seed, text } from './options.ts';
+import {
+  bitWidth,
+  checkCodeTypes,
+  choice,
+  codeTypes,
+  layerBits,
+  layerPlan,
+  list,
+  type PlannedLayer,
+  parseNumber,
+  seed,
+  text,
+} from './options.ts';
 import { checkShapes, loadSamples, sampleSettings } from './samples.ts';
 import { alignTable, columns, decibels, mebibytes, thousands } from './table.ts';
 import { asItRuns, loadNetwork, portablePath } from './weights.ts';
 
-const OBSERVERS = ['minMax', 'movingAverage'] as const;
+/** The library's observers by the names that they have here. */
+const CALIBRATION_METHODS = {
+  minmax: 'minMax',
+  'moving-average': 'movingAverage',
+  percentile: 'percentile',
+  mse: 'mse',
+  entropy: 'entropy',
+} as const;
+const methodNames = Object.keys(CALIBRATION_METHODS) as (keyof typeof CALIBRATION_METHODS)[];
 const QUANTIZED_FORMATS = ['qdq', 'qoperator', 'codebook'] as const;
 type QuantizedFormat = (typeof QUANTIZED_FORMATS)[number];
 /** Samples that calibrate, unless a count is given. */
@@ -45,11 +65,14 @@ export async function run(context: Context): Promise<void> {
     init: choice('--init', options.init, INITS),
     seed: seed(options.seed),
     requantize: choice('--requantize', options.requantize, requantizeRules),
-    observer: choice('--observer', options.observer, OBSERVERS),
   };
+  const calibrating = choice('--calibration-method', options.calibrationMethod, methodNames) ?? 'minmax';
+  const percentile = percentileOf(options.percentile, calibrating);
   const plan = layerPlan(options.layers, method);
   const excluded = list(options.exclude) ?? [];
   const format = formatFor(out, method, choice('--format', options.format, QUANTIZED_FORMATS));
+  const types = codeTypes(options);
+  checkCodeTypes(types, format ?? 'safetensors');
   checkWidths(format, [bits, ...plan.map(({ width }) => width)]);
   const from = sampleSettings(options, SAMPLES);
   await context.files.reads(args[0]);
@@ -63,11 +86,12 @@ export async function run(context: Context): Promise<void> {
   context.print(
     `Quantizing ${await portablePath(args[0])} to ${method} ${bits} bit, on ${describeAdapter(runtime)}`,
   );
-  if (samples) context.note(`calibrating on ${samples.what}`);
+  if (samples) context.note(`calibrating on ${samples.what}, by ${calibrating}`);
   const started = performance.now();
   const quantized = await quantizeModel(runtime, model, {
     ...settings,
-    ...{ method, bits, layers },
+    ...{ method, bits, layers, percentile },
+    observer: CALIBRATION_METHODS[calibrating],
     calibration: samples?.calibration,
     shapes: samples?.shapes ?? from.shapes,
     signal: context.signal,
@@ -78,7 +102,7 @@ export async function run(context: Context): Promise<void> {
   const errors = layerErrors(quantized);
   const source = { source: await portablePath(args[0]), sourceSha256: loaded.sha256 };
   const bytes = format
-    ? writeOnnx(quantized, { format, metadata: source })
+    ? writeOnnx(quantized, { format, ...types, metadata: source })
     : writeModelFile(quantized, source);
   context.print();
   const lines = alignTable(
@@ -112,7 +136,8 @@ export async function run(context: Context): Promise<void> {
     bits,
     input: { file: await portablePath(args[0]), sha256: loaded.sha256, fileBytes: loaded.fileBytes },
     format: format ?? 'safetensors',
-    ...(samples && { calibration: samples.what }),
+    ...types,
+    ...(samples && { calibration: samples.what, calibrationMethod: calibrating, percentile }),
     originalBytes: original,
     packedBytes: packed,
     fileBytes: bytes.byteLength,
@@ -121,6 +146,19 @@ export async function run(context: Context): Promise<void> {
     commit: await findCommit(),
     date: new Date().toISOString(),
   });
+}
+
+function percentileOf(value: OptionValue, method: string): number | undefined {
+  if (value === undefined) return undefined;
+  const percentile = parseNumber(value);
+  check(
+    percentile !== undefined && percentile > 0 && percentile <= 100,
+    '--percentile must be a number above 0 and at most 100',
+    value,
+  );
+  const cure = 'add --calibration-method percentile';
+  check(method === 'percentile', '--percentile is of that calibration method', method, cure);
+  return percentile;
 }
 
 /** What a quantized network is written as: undefined for safetensors. */

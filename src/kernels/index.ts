@@ -63,6 +63,7 @@ import { maxPool2dGradientKernel } from './max-pool2d-gradient.ts';
 import { maxPool2dInt8Kernel } from './max-pool2d-int8.ts';
 import { movingAverageKernel } from './moving-average.ts';
 import { normalize } from './normalize.ts';
+import { observeHistogramKernel } from './observe-histogram.ts';
 import { observeRangeKernel } from './observe-range.ts';
 import { packCodesKernel } from './pack-codes.ts';
 import { pool } from './pool.ts';
@@ -152,6 +153,7 @@ export const kernels = {
   maxPool2dInt8: maxPool2dInt8Kernel,
   movingAverage: movingAverageKernel,
   normalize,
+  observeHistogram: observeHistogramKernel,
   observeRange: observeRangeKernel,
   packCodes: packCodesKernel,
   pool,

@@ -15,7 +15,7 @@ interface CodedWeights {
 /**
  * A network whose nodes lie between DequantizeLinear and QuantizeLinear, as the linearly quantized network that it is:
  * quantizers become scales and zero points of activations, dequantized codes become weights. Quantizers that the integer
- * kernels don't have (blocks, zero points of weights, 16 bits) stay nodes, computed as ONNX defines them.
+ * kernels don't have (blocks, weights that are not symmetric, 16 bits) stay nodes, computed as ONNX defines them.
  *
  * @returns the model itself where there is nothing of the kind
  */
@@ -92,17 +92,32 @@ function gridOf(model: GraphModel, { inputs }: Node): ActivationQparams | null {
 function codedWeights(
   model: GraphModel,
   { inputs, attributes }: Node,
-  codes: OnnxTensor,
+  given: OnnxTensor,
 ): CodedWeights | null {
   const scale = model.parameters.get(inputs[1]!);
   const zero = inputs[2] ? model.parameters.get(inputs[2]) : undefined;
   if (scale?.dtype !== 'float32' || attributes.block_size || (inputs[2] && !zero)) return null;
-  if (!['int8', 'int4', 'int2', 'int32'].includes(codes.dtype)) return null;
-  if (zero && numbersOf(zero).some((value) => value !== 0)) return null;
+  const codes = signedCodes(given, zero);
+  if (!codes) return null;
   const data = scale.data as Float32Array;
   if (data.length === 1) return { codes, scale: data, axis: null };
   const axis = ((attributes.axis as number | undefined) ?? 1) + codes.dims.length;
   return { codes, scale: data, axis: axis % codes.dims.length };
+}
+
+/** The zero points that make codes of a type symmetric ones of its signed type. */
+const MIDDLES: Readonly<Record<string, number>> = {
+  ...{ int8: 0, int4: 0, int2: 0, int32: 0 },
+  ...{ uint8: 128, uint4: 8, uint2: 2 },
+};
+
+/** Symmetric codes, as of their signed type and its zero point 0; null of any others. */
+function signedCodes(codes: OnnxTensor, zero: OnnxTensor | undefined): OnnxTensor | null {
+  const middle = MIDDLES[codes.dtype];
+  if (middle === undefined || (zero ? numbersOf(zero) : [0]).some((value) => value !== middle)) return null;
+  if (middle === 0) return codes;
+  const signed = numbersOf(codes).map((code) => code - middle);
+  return fromWords(codes.dtype.slice(1) as 'int8', codes.dims, signed);
 }
 
 /** Weights as the floats that their codes stand for. */

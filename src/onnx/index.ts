@@ -12,4 +12,4 @@ export {
 } from './read-onnx.ts';
 export { type OperatorName, type OperatorOptions, operators, runOperator } from './run-operator.ts';
 export { type NodeSupport, type RefusedNode, supportedNodes } from './supported-nodes.ts';
-export { type OnnxFormat, type WriteOnnxOptions, writeOnnx } from './write-onnx.ts';
+export { type CodeType, type OnnxFormat, type WriteOnnxOptions, writeOnnx } from './write-onnx.ts';

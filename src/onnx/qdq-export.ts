@@ -11,6 +11,23 @@ import { toGraphModel } from '../model/translate.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import { atLeastOpset } from './raise-opset.ts';
 
+/** Signed or unsigned codes of 8 bits: the same integers, whose zero point is 128 higher where they are unsigned. */
+export type CodeType = 'int8' | 'uint8';
+
+/** Which integers a file holds; int8 unless given. */
+export interface CodeTypes {
+  /** Of activations. */
+  activationType?: CodeType;
+  /** Of weights of 8 bits; those of 4 are int4. */
+  weightType?: CodeType;
+}
+
+/** int8 codes as a tensor of either type. */
+function codesAs(type: CodeType | undefined, dims: number[], codes: Int8Array): OnnxTensor {
+  if (type !== 'uint8') return { dtype: 'int8', dims, data: codes };
+  return { dtype: type, dims, data: Uint8Array.from(codes, (code) => code + 128) };
+}
+
 /** A graph that is being written with quantizers in it. */
 class Exported {
   readonly nodes: Node[] = [];
@@ -20,7 +37,10 @@ class Exported {
   /** Every name in the file: a network that was read from one may have those that are made here. */
   private readonly taken: Set<string>;
 
-  constructor(private readonly source: GraphModel) {
+  constructor(
+    private readonly source: GraphModel,
+    readonly types: CodeTypes = {},
+  ) {
     this.parameters = new Map(source.parameters);
     const { inputs, nodes } = source.graph;
     this.taken = new Set([
@@ -70,7 +90,7 @@ class Exported {
     if (known) return known;
     const by = [
       this.scalar(`${from}/scale`, scale),
-      this.constant(`${from}/zero_point`, { dtype: 'int8', dims: [], data: Int8Array.of(zeroPoint) }),
+      this.constant(`${from}/zero_point`, codesAs(this.types.activationType, [], Int8Array.of(zeroPoint))),
     ];
     const codes = this.add('QuantizeLinear', `${from}/quantized`, [from, ...by]);
     const made = this.add('DequantizeLinear', `${from}/dequantized`, [codes, ...by]);
@@ -111,19 +131,20 @@ const FOUR_BITS = 21;
 
 /**
  * A linearly quantized network with QuantizeLinear and DequantizeLinear round what computes in integers, as ONNX Runtime
- * writes it: int8 activations, int8 or int4 weights with a scale an output channel, int32 biases with scale
- * `input scale * weight scale`. Batch norms and constants that quantization folded into weights are in them.
+ * writes it: activations and weights of 8 bits in the types that are asked for, or int4 weights, with a scale an output
+ * channel, int32 biases with scale `input scale * weight scale`. Batch norms and constants that quantization folded into
+ * weights are in them.
  *
  * @throws LloydError for weights of a width that ONNX has no type for, or a network that isn't quantized linearly
  */
-export function qdqGraph(quantized: QuantizedModel): GraphModel {
+export function qdqGraph(quantized: QuantizedModel, types: CodeTypes = {}): GraphModel {
   check(quantized.method === 'linear', 'QDQ takes a linearly quantized network', quantized.method);
   const narrow = [...quantized.layers.values()].some(({ bits }) => bits === 4);
   // In the terms of the opset that it is written for: quantizers of channels are newer than many a network.
   const source = atLeastOpset(toGraphModel(quantized.model), narrow ? FOUR_BITS : PER_CHANNEL);
   const fused = fuseAnyShape(source);
   const integers = integerLayers(fused, quantized);
-  const out = new Exported(source);
+  const out = new Exported(source, types);
   const layers = new Map<string, ConvLayer | PlainLayer>();
   const folded = new Set<string>();
   for (const layer of fused.layers) {
@@ -208,19 +229,20 @@ function product(
   const place = layer.place!;
   const dims = [...out.parameters.get(place.parameter)!.dims];
   const axis = place.inputMajor ? 1 : 0;
-  const weights = out.add(
-    'DequantizeLinear',
-    `${name}/weight`,
-    [
-      out.constant(`${name}/weight/codes`, {
-        dtype: bits === 4 ? 'int4' : 'int8',
-        dims,
-        data: inPlaceOrder(codes, scale.length, place),
-      }),
-      out.constant(`${name}/weight/scale`, { dtype: 'float32', dims: [scale.length], data: scale }),
-    ],
-    { axis },
-  );
+  const placed = inPlaceOrder(codes, scale.length, place);
+  const { weightType } = out.types;
+  const read = [
+    out.constant(
+      `${name}/weight/codes`,
+      bits === 4 ? { dtype: 'int4', dims, data: placed } : codesAs(weightType, dims, placed),
+    ),
+    out.constant(`${name}/weight/scale`, { dtype: 'float32', dims: [scale.length], data: scale }),
+  ];
+  if (bits === 8 && weightType === 'uint8') {
+    const zeros = codesAs(weightType, [scale.length], new Int8Array(scale.length));
+    read.push(out.constant(`${name}/weight/zero_point`, zeros));
+  }
+  const weights = out.add('DequantizeLinear', `${name}/weight`, read, { axis });
   const steps = scale.map((own) => Math.fround(Math.fround(inputScale) * own));
   const bias = Int32Array.from(layer.shift, (shift, c) => roundHalfToEven(shift / steps[c]));
   const shift = out.add(

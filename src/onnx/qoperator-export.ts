@@ -1,4 +1,6 @@
+import { VIEWS } from '../graph/concrete.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
+import { CODE_RANGE, type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 
 /** QuantizeLinear's and DequantizeLinear's scale and zero point, by name. */
@@ -8,6 +10,8 @@ interface Grid {
 }
 
 const MICROSOFT = 'com.microsoft';
+/** What has the same meaning on codes as on the values that they stand for, in one grid. */
+export const PASSING: readonly string[] = ['MaxPool', ...VIEWS];
 
 /**
  * The operators on codes that nodes between DequantizeLinear and QuantizeLinear stand for: QLinearConv, QGemm,
@@ -23,8 +27,10 @@ class QOperators {
   private readonly readers = new Map<string, Node[]>();
   private readonly done = new Map<Node, Node[]>();
   private readonly gone = new Set<Node>();
+  private readonly parameters: Map<string, OnnxTensor>;
 
   constructor(private readonly model: GraphModel) {
+    this.parameters = new Map(model.parameters);
     for (const node of model.graph.nodes) {
       for (const output of node.outputs) this.makers.set(output, node);
       for (const input of node.inputs) {
@@ -44,7 +50,7 @@ class QOperators {
       for (const name of node.inputs) needed.add(name);
       kept.push(node);
     }
-    const parameters = new Map([...this.model.parameters].filter(([name]) => needed.has(name)));
+    const parameters = new Map([...this.parameters].filter(([name]) => needed.has(name)));
     return { graph: { ...graph, nodes: kept.reverse() }, parameters };
   }
 
@@ -61,7 +67,7 @@ class QOperators {
     return own.length === 1 && !this.model.graph.outputs.includes(value) ? own[0] : null;
   }
 
-  /** The quantizer that alone reads a value, through clamps and max-pools. */
+  /** The quantizer that alone reads a value, through clamps, max-pools and views. */
   private quantizer(value: string): { node: Node; through: Node[] } | null {
     const through: Node[] = [];
     let at = value;
@@ -69,16 +75,15 @@ class QOperators {
       const next = this.only(at);
       if (!next) return null;
       if (next.op === 'QuantizeLinear') return { node: next, through };
-      const passes =
-        (next.op === 'MaxPool' && next.outputs.length === 1) || ['Relu', 'Clip'].includes(next.op);
-      if (!passes) return null;
+      const passes = [...PASSING, 'Relu', 'Clip'].includes(next.op) && next.outputs.length === 1;
+      if (!passes || next.inputs[0] !== at) return null;
       through.push(next);
       [at] = next.outputs;
     }
   }
 
   private number(name: string | null | undefined): number | undefined {
-    const value = name ? this.model.parameters.get(name)?.data[0] : undefined;
+    const value = name ? this.parameters.get(name)?.data[0] : undefined;
     return value === undefined ? undefined : Number(value);
   }
 
@@ -90,12 +95,13 @@ class QOperators {
 
   /** Whether a grid's range of codes clamps as a Relu or Clip does. */
   private implied({ op, inputs }: Node, grid: Grid): boolean {
-    if (op === 'MaxPool') return true;
+    if (PASSING.includes(op)) return true;
     const [scale, zeroPoint] = [this.number(grid.scale)!, this.number(grid.zeroPoint)!];
     const low = op === 'Relu' ? 0 : this.number(inputs[1]);
     const high = op === 'Relu' ? undefined : this.number(inputs[2]);
     const code = (value: number) => roundHalfToEven(value / scale) + zeroPoint;
-    return (low === undefined || code(low) <= -128) && (high === undefined || code(high) >= 127);
+    const [lowest, highest] = CODE_RANGE[this.parameters.get(grid.zeroPoint)!.dtype as 'int8']!;
+    return (low === undefined || code(low) <= lowest) && (high === undefined || code(high) >= highest);
   }
 
   private convert(node: Node): void {
@@ -109,19 +115,19 @@ class QOperators {
     }
     const [, scale, zeroPoint] = end.node.inputs;
     if (!end.through.every((each) => this.implied(each, { scale: scale!, zeroPoint: zeroPoint! }))) return;
-    const pools = end.through.filter(({ op }) => op === 'MaxPool');
+    const passing = end.through.filter(({ op }) => PASSING.includes(op));
     const codes = end.node.outputs[0];
-    let at = pools.length === 0 ? codes : `${node.outputs[0]}/codes`;
+    let at = passing.length === 0 ? codes : `${node.outputs[0]}/codes`;
     const made = converted({ scale: scale!, zeroPoint: zeroPoint! }, at);
     if (!made) return;
-    const nodes = [made];
-    for (const [i, pool] of pools.entries()) {
-      const output = i === pools.length - 1 ? codes : `${pool.outputs[0]}/codes`;
-      nodes.push({ ...pool, inputs: [at], outputs: [output] });
+    this.done.set(node, [made]);
+    // Each at its own place: a Reshape's sizes may be computed after what it reshapes.
+    for (const [i, each] of passing.entries()) {
+      const output = i === passing.length - 1 ? codes : `${each.outputs[0]}/codes`;
+      this.done.set(each, [{ ...each, inputs: [at, ...each.inputs.slice(1)], outputs: [output] }]);
       at = output;
     }
-    for (const each of [...end.through, end.node]) this.gone.add(each);
-    this.done.set(node, nodes);
+    for (const each of [...end.through, end.node]) if (!this.done.has(each)) this.gone.add(each);
   }
 
   /** What makes a node's counterpart on codes, for the grid of its output or none; null where it has none. */
@@ -158,7 +164,7 @@ class QOperators {
           output,
         );
     }
-    if (op === 'Gemm' && a && b && c && this.model.parameters.get(b.codes)?.dtype === 'int8') {
+    if (op === 'Gemm' && a && b && c && /^u?int8$/.test(this.parameters.get(b.codes)?.dtype ?? '')) {
       const weightZero = this.zeros(b);
       const kept = { transB: attributes.transB };
       return (y, output) =>
@@ -193,10 +199,10 @@ class QOperators {
   private zeros(b: Grid & { codes: string }): string {
     if (b.zeroPoint) return b.zeroPoint;
     const name = `${b.codes}/zero_point`;
-    const { dims } = this.model.parameters.get(b.scale)!;
-    const { dtype } = this.model.parameters.get(b.codes)!;
-    const data = new Int8Array(dims.reduce((x, y) => x * y, 1));
-    (this.model.parameters as Map<string, unknown>).set(name, { dtype, dims, data });
+    const { dims } = this.parameters.get(b.scale)!;
+    const { dtype } = this.parameters.get(b.codes)!;
+    const data = new Int8Array(sizeOf(dims));
+    this.parameters.set(name, { dtype, dims, data } as OnnxTensor);
     return name;
   }
 }

@@ -1,7 +1,7 @@
 import { LloydError } from '../gpu/errors.ts';
-import { VIEWS } from '../graph/concrete.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
-import type { Attributes, OnnxTensor } from '../graph/ops/tensors.ts';
+import { type Attributes, type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
+import { PASSING } from './qoperator-export.ts';
 import { atLeastOpset } from './raise-opset.ts';
 
 /** Scale and zero point of codes, by name; a zero point that is left out is null. */
@@ -12,8 +12,6 @@ interface Grid {
 
 /** The oldest opset with per-channel DequantizeLinear. */
 const PER_CHANNEL = 13;
-/** What has the same meaning on codes as on the values that they stand for, in one grid. */
-const PASSING = ['MaxPool', ...VIEWS];
 
 /**
  * A network of operators on codes (QLinearConv, QGemm, ...) as the one between DequantizeLinear and QuantizeLinear that
@@ -128,7 +126,7 @@ class Dequantized {
     const known = this.floats.get(key);
     if (known) return known;
     const name = this.unique(`${codes}/dequantized`);
-    const channels = this.parameters.get(scale)?.dims.reduce((a, b) => a * b, 1) ?? 1;
+    const channels = sizeOf(this.parameters.get(scale)?.dims ?? []);
     const rank = this.parameters.get(codes)?.dims.length ?? 0;
     const attributes: Attributes =
       axis === undefined || channels === 1 ? {} : { axis: axis < 0 ? axis + rank : axis };

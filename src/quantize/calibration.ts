@@ -1,16 +1,31 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import { roundHalfToEven } from '../reference/round.ts';
-import { StreamingHistogram } from './histogram.ts';
+import { finiteRange, StreamingHistogram } from './histogram.ts';
 import { type CodeOptions, type CodeRange, chooseQparams, codeRange } from './qparams.ts';
 
 /** How a range is chosen from the activations that were seen. */
 export type ObserverMethod = 'minMax' | 'movingAverage' | 'percentile' | 'mse' | 'entropy';
 
+/** All of them. */
+export const OBSERVER_METHODS: readonly ObserverMethod[] = [
+  'minMax',
+  'movingAverage',
+  'percentile',
+  'mse',
+  'entropy',
+];
+
+/** Whether a method looks at more of the values than their extremes. */
+export const usesHistogram = (method: ObserverMethod) => method !== 'minMax' && method !== 'movingAverage';
+
+/** Lowest and highest value. */
+export type Range = readonly [low: number, high: number];
+
 /** Options of {@link createObserver}. */
 export interface ObserverOptions {
   /** `movingAverage`: the weight of a new batch, above 0 and at most 1; 0.1 unless given. */
   momentum?: number;
-  /** `percentile`: how many percent of the values the range keeps, half of the rest cut off at each end; 99.99. */
+  /** `percentile`: how many percent of the values the range keeps, half of the rest cut off at each end; 99.999. */
   percentile?: number;
   /** Bins of the histogram that the last three methods keep, a power of two; 4096. */
   bins?: number;
@@ -18,8 +33,8 @@ export interface ObserverOptions {
 
 /** Watches a stream of activations and then says how to quantize them, per tensor. */
 export interface Observer {
-  /** Takes one batch; an empty one changes nothing. */
-  observe(values: Float32Array): void;
+  /** Takes one batch, or what a histogram has counted of it; an empty one changes nothing. */
+  observe(batch: Float32Array | StreamingHistogram): void;
   /** The range that the codes should span, before it is widened to hold 0. */
   range(options: CodeOptions): { minimum: number; maximum: number };
   /** Scale and zero point for codes of this width, signedness and scheme. */
@@ -27,10 +42,11 @@ export interface Observer {
 }
 
 /**
- * Creates an observer. `minMax` spans all values seen; `movingAverage` averages the batches' ranges; `percentile` cuts
+ * Creates an observer, by the methods that ONNX Runtime's calibration names. `minMax` spans all values seen; `movingAverage` averages the batches' ranges; `percentile` cuts
  * off outliers; `mse` takes the range with the smallest squared quantization error (the highest SQNR); `entropy` the
  * one with the smallest Kullback-Leibler divergence between the values and their quantized version. The last three keep
- * a histogram of fixed size, and do not depend on the order of batches.
+ * a histogram of fixed size, and do not depend on the order of batches; `mse` and `entropy` look at both ends of a range
+ * and at the codes that it will have, where ONNX Runtime's entropy moves both ends at once.
  *
  * @throws LloydError for an unknown method or an option out of range; `observe` throws for a NaN or infinity, `range`
  *   and `qparams` before anything was observed.
@@ -40,16 +56,15 @@ export interface Observer {
  * const { scale, zeroPoint } = observer.qparams({ bits: 8, signed: true, scheme: 'asymmetric' });
  */
 export function createObserver(method: ObserverMethod = 'minMax', options: ObserverOptions = {}): Observer {
-  const { momentum = 0.1, percentile = 99.99, bins } = options;
+  const { momentum = 0.1, percentile = 99.999, bins } = options;
   check(momentum > 0 && momentum <= 1, 'momentum must be above 0 and at most 1', momentum);
   check(percentile > 0 && percentile <= 100, 'percentile must be above 0 and at most 100', percentile);
-  if (method === 'minMax') return withQparams(extremes(Math.min, Math.max));
-  if (method === 'movingAverage') {
-    const mix = (old: number, now: number) => old + momentum * (now - old);
-    return withQparams(extremes(mix, mix));
-  }
+  if (method === 'minMax' || method === 'movingAverage') return withQparams(extremes(method, momentum));
   const histogram = new StreamingHistogram(bins);
-  const observe = (values: Float32Array) => histogram.add(values);
+  const observe = (batch: Float32Array | StreamingHistogram) => {
+    if (batch instanceof StreamingHistogram) histogram.merge(batch);
+    else histogram.add(batch);
+  };
   const bounded = (range: Observer['range']): Observer['range'] => {
     return (codes) => {
       checkObserved(histogram.total > 0);
@@ -100,34 +115,41 @@ function checkObserved(observed: boolean): void {
   );
 }
 
-type Mix = (old: number, now: number) => number;
+/**
+ * A range after one more batch: the extremes of all, or moved towards the batch's.
+ *
+ * @param momentum the batch's weight in a moving average
+ */
+export function observeRange(
+  method: 'minMax' | 'movingAverage',
+  seen: Range | undefined,
+  now: Range,
+  momentum = 0.1,
+): Range {
+  if (!seen) return now;
+  if (method === 'minMax') return [Math.min(seen[0], now[0]), Math.max(seen[1], now[1])];
+  const kept = 1 - momentum;
+  return [seen[0] * kept + now[0] * momentum, seen[1] * kept + now[1] * momentum];
+}
 
-function extremes(low: Mix, high: Mix): Pick<Observer, 'observe' | 'range'> {
-  let seen: { minimum: number; maximum: number } | null = null;
+function extremes(method: 'minMax' | 'movingAverage', momentum: number): Pick<Observer, 'observe' | 'range'> {
+  let seen: Range | undefined;
   return {
-    observe(values) {
-      if (values.length === 0) return;
-      let minimum = values[0];
-      let maximum = values[0];
-      for (let i = 0; i < values.length; i++) {
-        const value = values[i];
-        if (value - value !== 0) check(false, 'observed values must be finite', `${value} at index ${i}`);
-        if (value < minimum) minimum = value;
-        if (value > maximum) maximum = value;
-      }
-      seen = seen
-        ? { minimum: low(seen.minimum, minimum), maximum: high(seen.maximum, maximum) }
-        : { minimum, maximum };
+    observe(batch) {
+      const now = batch instanceof StreamingHistogram ? batch : finiteRange(batch);
+      if (now.minimum <= now.maximum) seen = observeRange(method, seen, [now.minimum, now.maximum], momentum);
     },
     range() {
-      checkObserved(seen !== null);
-      return { ...seen! };
+      checkObserved(seen !== undefined);
+      return { minimum: seen![0], maximum: seen![1] };
     },
   };
 }
 
 type Cost = (histogram: StreamingHistogram, scale: number, zeroPoint: number, range: CodeRange) => number;
 
+/** By what share a narrower range must be better: how near its values lie to steps is chance, and a tie keeps the wider. */
+const LEAST_GAIN = 0.01;
 /** Ends are cut at this resolution; the plane of two ends is first searched COARSE times more coarsely. */
 const SEARCH_STEPS = 256;
 const COARSE = 8;
@@ -154,7 +176,8 @@ function search(histogram: StreamingHistogram, range: CodeRange, cost: Cost) {
       best = { low, high };
     }
   };
-  // From the whole range down, so that a tie keeps the wider one.
+  attempt(SEARCH_STEPS, SEARCH_STEPS);
+  least *= 1 - LEAST_GAIN;
   const fractions = (end: number, from: number, to: number, step: number) => {
     if (end === 0) return [SEARCH_STEPS];
     const list: number[] = [];
@@ -179,21 +202,33 @@ function codeOf(value: number, scale: number, zeroPoint: number, { quantMin, qua
   return Math.min(Math.max(roundHalfToEven(value / scale) + zeroPoint, quantMin), quantMax);
 }
 
-/** Sum over the bins of count * (center - its dequantized code)^2. */
+/**
+ * Sum over the bins of count * (x - its dequantized code)^2, integrated over the bin: at its middle alone, eight bins to a
+ * step would tell one range from another by how they happen to meet the steps.
+ */
 function squaredError(
   histogram: StreamingHistogram,
   scale: number,
   zeroPoint: number,
-  range: CodeRange,
+  { quantMin, quantMax }: CodeRange,
 ): number {
+  const { bins, counts, binWidth } = histogram;
+  if (binWidth === 0) return 0;
+  const [lowest, highest] = [quantMin - zeroPoint, quantMax - zeroPoint];
+  // An antiderivative in steps: a twelfth for each whole step, a cube from the middle of a step or the last code on.
+  const integral = (x: number) => {
+    const u = x / scale;
+    const nearest = Math.min(Math.max(Math.floor(u + 0.5), lowest), highest);
+    const rest = u - nearest;
+    return nearest / 12 + (rest * rest * rest) / 3;
+  };
   let sum = 0;
-  for (let i = 0; i < histogram.bins; i++) {
-    if (histogram.counts[i] === 0) continue;
-    const value = histogram.center(i);
-    const error = value - (codeOf(value, scale, zeroPoint, range) - zeroPoint) * scale;
-    sum += histogram.counts[i] * error * error;
+  for (let i = 0; i < bins; i++) {
+    if (counts[i] === 0) continue;
+    const start = (i - bins / 2) * binWidth;
+    sum += counts[i] * (integral(start + binWidth) - integral(start));
   }
-  return sum;
+  return (sum * scale ** 3) / binWidth;
 }
 
 /**

@@ -1,6 +1,22 @@
 import { check } from '../gpu/errors.ts';
 
 /**
+ * Smallest and largest of values; Infinity and -Infinity of none.
+ *
+ * @throws LloydError for a NaN or infinity
+ */
+export function finiteRange(values: Float32Array): { minimum: number; maximum: number } {
+  let [minimum, maximum] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (value - value !== 0) check(false, 'observed values must be finite', `${value} at index ${i}`);
+    if (value < minimum) minimum = value;
+    if (value > maximum) maximum = value;
+  }
+  return { minimum, maximum };
+}
+
+/**
  * A histogram over a stream, in fixed memory: bins of equal width around 0 whose width doubles, and whose neighbours
  * merge, whenever a value lies outside. Counts are exact and, because widths are powers of two, do not depend on the
  * order or the batches in which values arrived.
@@ -25,6 +41,21 @@ export class StreamingHistogram {
     this.counts = new Float64Array(bins);
   }
 
+  /**
+   * A histogram that was counted elsewhere, as `kernels.observeHistogram` counts it.
+   *
+   * @param counts of bins that cover [-limit, limit)
+   * @param limit a power of two above the magnitudes of minimum and maximum
+   * @example
+   * const { limit } = StreamingHistogram.of(Float64Array.of(0, 1, 2, 0), 2, -0.5, 0.25); // 2: a bin is 1 wide
+   */
+  static of(counts: ArrayLike<number>, limit: number, minimum: number, maximum: number): StreamingHistogram {
+    const made = new StreamingHistogram(counts.length);
+    made.counts = Float64Array.from(counts);
+    made.total = made.counts.reduce((sum, count) => sum + count, 0);
+    return Object.assign(made, { limit, minimum, maximum });
+  }
+
   get binWidth(): number {
     return (2 * this.limit) / this.bins;
   }
@@ -40,14 +71,7 @@ export class StreamingHistogram {
    * @throws LloydError for a NaN or infinity, before anything is counted.
    */
   add(values: Float32Array): void {
-    let low = Number.POSITIVE_INFINITY;
-    let high = Number.NEGATIVE_INFINITY;
-    for (let i = 0; i < values.length; i++) {
-      const value = values[i];
-      if (value - value !== 0) check(false, 'observed values must be finite', `${value} at index ${i}`);
-      if (value < low) low = value;
-      if (value > high) high = value;
-    }
+    const { minimum: low, maximum: high } = finiteRange(values);
     if (values.length === 0) return;
     this.reach(Math.max(-low, high));
     this.minimum = Math.min(this.minimum, low);

@@ -4,14 +4,27 @@ import type { Kernel } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { ConcreteOptions } from '../graph/concrete.ts';
 import type { ShapeOptions } from '../graph/graph.ts';
-import type { OnnxTensor } from '../graph/ops/tensors.ts';
+import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import { isFloat } from '../graph/ops/value.ts';
+import { observeHistogramKernel } from '../kernels/observe-histogram.ts';
 import { reduceMinMaxKernel } from '../kernels/reduce-min-max.ts';
 import { type FusedGraph, fuseGraph, type Layer, layerInputs } from '../lower/fuse.ts';
-import { FINITE, type Step } from '../lower/lower.ts';
+import { FINITE, type Step, vectors } from '../lower/lower.ts';
 import { lowerFused } from '../lower/lower-model.ts';
+import type { TensorOperand } from '../lower/placement.ts';
 import type { Model } from '../model/graph.ts';
 import type { ActivationQparams } from '../model/quantized-model.ts';
+import {
+  createObserver,
+  OBSERVER_METHODS,
+  type Observer,
+  type ObserverMethod,
+  type Range,
+  usesHistogram,
+} from '../quantize/calibration.ts';
+import { StreamingHistogram } from '../quantize/histogram.ts';
+import { createPause } from '../quantize/pause.ts';
+import { OBSERVED_BINS, observedLimit } from '../reference/observe-histogram.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import type { Given } from './executor.ts';
 import { buildExecutor } from './executor.ts';
@@ -20,29 +33,49 @@ import { arePixels, checkFiniteImages, type Images, PIXELS } from './image-value
 
 export type { Images };
 
-/** How ranges are observed: the extremes seen, or their moving average over batches (momentum 0.9). */
-export type Observer = 'minMax' | 'movingAverage';
+/** Options of {@link calibrate}. */
+export interface CalibrateOptions {
+  /** Of observer `percentile`: how many percent of the values a range keeps; 99.999. */
+  percentile?: number;
+  shapes?: ShapeOptions;
+  signal?: AbortSignal;
+}
+
+/** Activations are coded in int8, between their own ends. */
+const CODES = { bits: 8, signed: true, scheme: 'asymmetric' } as const;
+/** Images at once. */
+const BATCH = 32;
 
 /**
- * Scale and zero point of every activation: runs the fp32 model and reduces each layer's output to its range on the
- * GPU. The input's are 1/255 and -128, which make a pixel its own code, where the images are pixels (as bytes, or as
- * floats that are a pixel over 255) or floats that fill half of 0 to 1; else they follow from the images' own range.
+ * Scale and zero point of every activation: runs the fp32 model and reduces each layer's output to its range, or counts
+ * it in a histogram, on the GPU. The input's are 1/255 and -128, which make a pixel its own code, where the images are
+ * pixels (as bytes, or as floats that are a pixel over 255) or floats that fill half of 0 to 1; else they follow from the
+ * images' own values.
  *
- * @throws LloydError for no images, a NaN or an infinity in them (naming the image), or an activation that is NaN or
- *   overflows (naming the layer); the signal's reason before the next batch.
+ * @throws LloydError for an unknown observer or a percentile out of range, no images, a NaN or an infinity in them (naming
+ *   the image), or an activation that is NaN or overflows (naming the layer); the signal's reason before the next batch.
  */
 export async function calibrate(
   runtime: Runtime,
   model: Model,
   samples: Calibration,
-  observer: Observer = 'minMax',
-  { signal, shapes }: { signal?: AbortSignal; shapes?: ShapeOptions } = {},
+  observer: ObserverMethod = 'minMax',
+  { percentile, shapes, signal }: CalibrateOptions = {},
 ): Promise<Map<string, ActivationQparams>> {
   check(
-    observer === 'minMax' || observer === 'movingAverage',
-    "observer must be 'minMax' or 'movingAverage'",
+    OBSERVER_METHODS.includes(observer),
+    `observer must be one of ${OBSERVER_METHODS.join(', ')}`,
     observer,
   );
+  const isPercentile = percentile === undefined || observer === 'percentile';
+  check(
+    isPercentile,
+    "percentile is of observer 'percentile'",
+    `${percentile} for ${observer}`,
+    'leave it out',
+  );
+  // Its options are checked before the network is compiled.
+  createObserver(observer, { percentile });
   const isImages = ArrayBuffer.isView(samples);
   check(
     isImages || (Array.isArray(samples) && samples.length > 0),
@@ -71,7 +104,8 @@ export async function calibrate(
     );
     checkFiniteImages('calibration images', samples, perImage);
   }
-  const batch = isImages ? Math.min(32, total) : 1;
+  // Batches of one size, so that few images are seen twice.
+  const batch = isImages ? Math.ceil(total / Math.ceil(total / BATCH)) : 1;
   const fused = isImages && batch > 1 ? fuseGraph(model, { batch, shapes }) : single;
   // A graph may fix how many images it takes.
   const own = isImages ? (fused.graph.inputs[0].shape[0] ?? 1) : 1;
@@ -83,6 +117,9 @@ export async function calibrate(
   const lowered = await lowerFused(runtime, fused, null);
   const watched = observedValues(fused);
   const steps: Step[] = [];
+  /** What is read of each: its minimum, its maximum, its counts. */
+  const results = new Map<string, TensorOperand[]>();
+  const counting = usesHistogram(observer);
   const outputOf = ({ operands: { output } }: Step) => (output && 'tensor' in output ? output : undefined);
   for (const [index, step] of lowered.steps.entries()) {
     steps.push(step);
@@ -90,25 +127,44 @@ export async function calibrate(
     if (!written || !watched.includes(written.tensor)) continue;
     // A concatenation is whole after its last dispatch.
     if (lowered.steps.slice(index + 1).some((later) => outputOf(later)?.tensor === written.tensor)) continue;
+    const count = written.byteLength / 4;
+    const common = { name: step.name, specialization: {}, macs: 0, shape: step.shape };
+    const minimum = { tensor: `${written.tensor} minimum`, byteLength: 4 };
+    const maximum = { tensor: `${written.tensor} maximum`, byteLength: 4 };
+    const ends = { input: written, minimum, maximum };
+    results.set(written.tensor, [minimum, maximum]);
     steps.push({
-      name: step.name,
+      ...common,
       kernel: reduceMinMaxKernel as unknown as Kernel,
-      specialization: {},
-      operands: {
-        input: written,
-        minimum: { tensor: `${written.tensor} minimum`, byteLength: 4 },
-        maximum: { tensor: `${written.tensor} maximum`, byteLength: 4 },
-      },
-      params: { count: written.byteLength / 4, axisSize: 1, axisStride: written.byteLength / 4, slices: 1 },
-      macs: 0,
-      shape: step.shape,
+      operands: ends,
+      params: { count, axisSize: 1, axisStride: count, slices: 1 },
+    });
+    if (!counting) continue;
+    const slices = slicesOf(count);
+    const counts = { tensor: `${written.tensor} counts`, byteLength: slices * OBSERVED_BINS * 4 };
+    results.get(written.tensor)!.push(counts);
+    // Zeros that pad the channels to a multiple of four move no extremes, but they would be counted.
+    const isPadded = count > sizeOf(fused.graph.values.get(written.tensor)!.dims);
+    const { channels } = step.shape;
+    const rows = isPadded ? { rowLength: vectors(step.shape) * 4, channels } : { rowLength: 1, channels: 1 };
+    steps.push({
+      ...common,
+      kernel: observeHistogramKernel as unknown as Kernel,
+      operands: { ...ends, counts },
+      params: { count, ...rows, slices },
     });
   }
-  const results = watched.flatMap((name) => [`${name} minimum`, `${name} maximum`]);
-  const executor = await buildExecutor(runtime, { ...lowered, steps }, new Set(results), signal);
-  const ranges = new Map<string, Range>();
-  const observe = (name: string, now: Range) => {
-    ranges.set(name, observeRange(observer, ranges.get(name), now));
+  const kept = new Set([...results.values()].flat().map(({ tensor }) => tensor));
+  const executor = await buildExecutor(runtime, { ...lowered, steps }, kept, signal);
+  const observers = new Map<string, Observer>();
+  const observe = (name: string, batch: Float32Array | StreamingHistogram) => {
+    const own = observers.get(name) ?? createObserver(observer, { percentile });
+    observers.set(name, own);
+    own.observe(batch);
+  };
+  /** An input with infinities, as of a mask, is no layer's that could be quantized: that one's output would be refused. */
+  const observeInput = (name: string, values: Float32Array) => {
+    if (values.every(Number.isFinite)) observe(name, values);
   };
   const pixels = isImages && arePixels(samples);
   const pass = async (given: readonly Given[]) => {
@@ -118,12 +174,13 @@ export async function calibrate(
     });
     runtime.submit([...entered.flatMap(({ call }) => call ?? []), ...executor.calls]);
     for (const name of watched) {
-      const [low, high] = await Promise.all(
-        ['minimum', 'maximum'].map(async (end) => {
-          const { buffer } = executor.arena.buffer({ tensor: `${name} ${end}`, byteLength: 4 });
-          return new Float32Array(await runtime.read(buffer, 4))[0];
+      const [minimum, maximum, counts] = await Promise.all(
+        results.get(name)!.map(async (operand) => {
+          const { buffer } = executor.arena.buffer(operand);
+          return runtime.read(buffer, operand.byteLength);
         }),
       );
+      const [[low], [high]] = [new Float32Array(minimum), new Float32Array(maximum)];
       // The kernels clamp to what is finite: an activation at either end has overflowed.
       check(
         low > -FINITE && high < FINITE,
@@ -131,7 +188,7 @@ export async function calibrate(
         `${low} to ${high}`,
         'check the weights and the images',
       );
-      observe(name, [low, high]);
+      observe(name, counts ? histogramOf(new Uint32Array(counts), low, high) : Float32Array.of(low, high));
     }
   };
   try {
@@ -140,7 +197,7 @@ export async function calibrate(
       if (!isImages) {
         const given = feedOf(lowered.inputs, samples[first]);
         for (const [i, { name, dtype }] of inputs.entries()) {
-          if (isFloat(dtype)) observe(name, extremes(given[i] as Float32Array));
+          if (isFloat(dtype)) observeInput(name, given[i] as Float32Array);
         }
         await pass(given);
         continue;
@@ -148,17 +205,35 @@ export async function calibrate(
       // A last partial batch starts earlier instead: seeing an image twice doesn't move its extremes.
       const start = Math.max(0, Math.min(first, total - own));
       const chunk = samples.subarray(start * perImage, (start + own) * perImage);
-      if (!pixels) observe(inputs[0].name, extremes(chunk));
+      if (!pixels) observeInput(inputs[0].name, chunk as Float32Array);
       await pass([chunk]);
     }
   } finally {
     executor.destroy();
   }
+  const ranges = new Map<string, Range>();
+  const pause = createPause(signal);
+  for (const [name, own] of observers) {
+    const { minimum, maximum } = own.range(CODES);
+    ranges.set(name, [minimum, maximum]);
+    // A search of the best ends takes a tenth of a second.
+    await pause();
+  }
   const entered = inputs
-    .filter(({ dtype }) => isFloat(dtype))
+    .filter(({ name, dtype }) => isFloat(dtype) && (pixels || ranges.has(name)))
     .map(({ name }) => ({ name, qparams: inputQparams(ranges.get(name)) }));
   const assigned = assignQparams(entered, fused, ranges);
   return new Map([...assigned].map(([name, qparams]) => [fused.origin(name), qparams]));
+}
+
+/** Slices in which a tensor is counted: enough to fill a device, few to be read. */
+const slicesOf = (count: number) => Math.max(1, Math.min(16, Math.ceil(count / 2 ** 14)));
+
+function histogramOf(slices: Uint32Array, low: number, high: number): StreamingHistogram {
+  const counts = new Float64Array(OBSERVED_BINS);
+  for (let i = 0; i < slices.length; i++) counts[i % OBSERVED_BINS] += slices[i];
+  const limit = low === 0 && high === 0 ? 0 : observedLimit(low, high);
+  return StreamingHistogram.of(counts, limit, low, high);
 }
 
 const shapesOf = (feed: Readonly<Record<string, OnnxTensor>>): ShapeOptions =>
@@ -177,25 +252,6 @@ export function observedValues({ layers, graph }: FusedGraph): string[] {
     names.add(layer.output);
   }
   return [...names].filter((name) => !inputs.has(name));
-}
-
-type Range = readonly [low: number, high: number];
-
-/** A range after one more batch: the extremes of all, or moved a tenth of the way towards the batch's. */
-export function observeRange(observer: Observer, seen: Range | undefined, now: Range): Range {
-  if (!seen) return now;
-  if (observer === 'minMax') return [Math.min(seen[0], now[0]), Math.max(seen[1], now[1])];
-  return [seen[0] * 0.9 + now[0] * 0.1, seen[1] * 0.9 + now[1] * 0.1];
-}
-
-function extremes(values: Images): Range {
-  if (values.length === 0) return [0, 0];
-  let [low, high] = [values[0], values[0]];
-  for (let i = 0; i < values.length; i++) {
-    if (values[i] < low) low = values[i];
-    if (values[i] > high) high = values[i];
-  }
-  return [low, high];
 }
 
 /** A pixel's, where images are pixels or their range is more than half of a pixel's: that costs less than a bit. */

@@ -14,9 +14,10 @@ import type {
   QuantizedModel,
 } from '../model/quantized-model.ts';
 import { fitScales } from '../quantize/bias-scale.ts';
+import type { ObserverMethod } from '../quantize/calibration.ts';
 import { type KmeansGranularity, type KmeansInit, kmeansBatch } from '../quantize/kmeans.ts';
 import { linearQuantize } from '../quantize/linear.ts';
-import { type Calibration, calibrate, type Observer } from './calibrate.ts';
+import { type Calibration, calibrate } from './calibrate.ts';
 
 /** Options of {@link quantizeModel}. */
 export interface QuantizeModelOptions {
@@ -40,7 +41,14 @@ export interface QuantizeModelOptions {
   shapes?: ShapeOptions;
   /** The activations' qparams of an earlier calibration of the same model, instead of images. */
   activations?: ReadonlyMap<string, ActivationQparams>;
-  observer?: Observer;
+  /**
+   * How activations' ranges follow from the calibration: `minMax` (default) spans all values, `movingAverage` moves a
+   * tenth of the way to each batch's range, `percentile` cuts off outliers, `mse` has the least squared error on the
+   * calibration's values, `entropy` the least divergence from them.
+   */
+  observer?: ObserverMethod;
+  /** Of observer `percentile`: how many percent of the values a range keeps; 99.999. */
+  percentile?: number;
   /** How int32 becomes int8; `lab` also gives int8 logits and a truncating average pool. */
   requantize?: RequantizeRule;
   /** Ends it before the next layer or batch of images; the promise is rejected with the signal's reason. */

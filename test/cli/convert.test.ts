@@ -80,6 +80,31 @@ test('QDQ, operators on codes and safetensors hold the same integers, there and 
   expect(operators(await convert('k3.safetensors', 'k3.onnx'))).toContain('Gather');
 });
 
+test('either type of codes holds the same integers, from quantize and from convert', async () => {
+  const own = readModelFile(await readFile(at('int8.safetensors'))) as QuantizedModel;
+  const unsigned = ['--activation-type', 'uint8', '--weight-type', 'uint8'];
+  const dtypes = (bytes: Uint8Array) =>
+    new Set([...graphOf(bytes).parameters.values()].map(({ dtype }) => dtype));
+  for (const format of ['qdq', 'qoperator']) {
+    const made = await convert('int8.safetensors', 'uint8.onnx', '--format', format, ...unsigned);
+    expect([dtypes(made).has('uint8'), dtypes(made).has('int8')]).toEqual([true, false]);
+    sameIntegers(made, own);
+    const argv = ['--method', 'linear', '--bits', '8', '--calibration', at('photos'), '--format', format];
+    const json = ['--json', at('types.json')];
+    const { code } = await lloyd(
+      ...['quantize', at('model.onnx'), '-o', at('direct.onnx')],
+      ...[...argv, ...unsigned, ...json],
+    );
+    expect(code).toBe(0);
+    expect(graphOf(await readFile(at('direct.onnx'))).parameters).toEqual(graphOf(made).parameters);
+    const report = JSON.parse(await readFile(at('types.json'), 'utf8'));
+    expect(report).toMatchObject({ format, activationType: 'uint8', weightType: 'uint8' });
+    const back = await convert('uint8.onnx', 'signed.onnx', '--format', format);
+    expect([dtypes(back).has('uint8'), dtypes(back).has('int8')]).toEqual([false, true]);
+    sameIntegers(back, own);
+  }
+});
+
 test('ONNX Runtime computes the same with each', async () => {
   const random = seeded(4);
   const image = Float32Array.from({ length: 4 * 192 }, () => random.integer(0, 255) / 255);
@@ -171,5 +196,15 @@ describe('refusals', () => {
     expect(await said()).toMatch(/convert needs a file to write; received "no --out"/);
     expect(await said('-o', at('qdq.onnx'))).toMatch(/--out must be another file than the input/);
     expect(await said('-o', at('x.safetensors'), '--format', 'qdq')).toMatch(/--format is of an ONNX file/);
+    const unsigned = ['--weight-type', 'uint8'];
+    const notTyped =
+      /--weight-type is of ONNX files in the formats qdq and qoperator; received "(\w+)"; leave/;
+    expect(await said('-o', at('x.safetensors'), ...unsigned)).toMatch(notTyped);
+    expect(await said('-o', at('x.onnx'), '--format', 'float', ...unsigned)).toMatch(notTyped);
+    const codebooks = await lloyd('convert', at('k3.safetensors'), '-o', at('x.onnx'), ...unsigned);
+    expect(notTyped.exec(codebooks.err)?.[1]).toBe('codebook');
+    expect(await said('-o', at('x.onnx'), '--activation-type', 'int4')).toMatch(
+      /--activation-type must be one of int8, uint8; received "int4"/,
+    );
   });
 });

@@ -70,6 +70,31 @@ test('pictures and arrays of the same values calibrate to the same network', asy
   expect(few.activations).not.toEqual(own.activations);
 });
 
+test('every calibration method gives a network, a percentile cuts an outlier off', async () => {
+  const image: Tensor = { dtype: 'float32', dims: [6, 3, 8, 8], data: seeded(71).floats(6 * 192) };
+  (image.data as Float32Array)[77] = 60;
+  await writeFile(at('outlier.npy'), npy(image));
+  const scales: Record<string, number> = {};
+  for (const method of ['minmax', 'moving-average', 'percentile', 'mse', 'entropy']) {
+    const json = at('method.json');
+    const argv = [...LINEAR, '--calibration', at('outlier.npy'), '--json', json];
+    const percentile = method === 'percentile' ? ['--percentile', '99'] : [];
+    const made = await quantized(...argv, '--calibration-method', method, ...percentile);
+    scales[method] = made.activations.get('image')!.scale;
+    const report = JSON.parse(await readFile(json, 'utf8'));
+    expect([report.calibrationMethod, report.percentile]).toEqual([
+      method,
+      method === 'percentile' ? 99 : undefined,
+    ]);
+  }
+  expect(scales.minmax).toBeGreaterThan(60 / 255);
+  expect(scales.percentile).toBeLessThan(scales.minmax / 5);
+  expect(scales.entropy).toBeLessThan(scales.minmax / 2);
+  expect(scales.mse).toBeLessThanOrEqual(scales.minmax);
+  const plain = await quantized(...LINEAR, '--calibration', at('outlier.npy'));
+  expect(plain.activations.get('image')!.scale).toBe(scales.minmax);
+});
+
 test('layers, operators and patterns are given their bits, and what is excluded stays in floats', async () => {
   const linear = await quantized(
     ...['--method', 'linear', '--bits', '8', '--layers', 'sec*=4', '--exclude', 'Gemm'],
@@ -151,12 +176,26 @@ test.each([
   [['--layout', 'chw'], /--layout must be one of nchw, nhwc/],
   [['--shape', 'batch'], /--shape must be a list of symbol=size or input=AxBxC; received "batch"/],
   [['--shape', 'a=1', '--shape', 'a=2'], /--shape may give a size once; received "a=2"/],
-  [['--observer', 'max'], /--observer must be one of minMax, movingAverage/],
+  [
+    ['--calibration-method', 'max'],
+    /--calibration-method must be one of minmax, moving-average, percentile, mse, entropy; received "max"/,
+  ],
+  [
+    ['--percentile', '99'],
+    /--percentile is of that .*; received "minmax"; add --calibration-method percentile/,
+  ],
+  [
+    ['--calibration-method', 'percentile', '--percentile', '0'],
+    /--percentile must be a number above 0 and at/,
+  ],
+  [['--calibration-method', 'percentile', '--percentile', 'all'], /at most 100; received "all"/],
   [['--format', 'int8'], /--format must be one of qdq, qoperator, codebook/],
   [['--format', 'qdq'], /--format must be one of what kmeans quantizes to; received "qdq"/],
   [['--method', 'linear', '--format', 'codebook'], /--format must be one of what linear quantizes to/],
   [['--method', 'linear', '--bits', '5'], /qdq holds weights of 4 or 8 bits; received 5/],
   [['--method', 'linear', '--format', 'qoperator', '--layers', 'a=4'], /qoperator holds weights of 8 bits/],
+  [['--weight-type', 'uint8'], /--weight-type is of ONNX files in the formats qdq .*; received "codebook"/],
+  [['--activation-type', 'int16'], /--activation-type must be one of int8, uint8; received "int16"/],
   [['--samples', '0'], /--samples must be an integer of at least 1/],
 ])('before any file is opened: %j', async (argv, message) => {
   const { code, err } = await lloyd('quantize', '/no/such.onnx', '-o', 'x.onnx', ...argv);

@@ -10,6 +10,7 @@ import {
   inferShapes,
 } from '../../src/model/graph.ts';
 import { parameterShapes } from '../../src/model/parameters.ts';
+import { OBSERVER_METHODS } from '../../src/quantize/calibration.ts';
 import { quantizeModel } from '../../src/run/precision.ts';
 import { compile } from '../../src/run/session.ts';
 import { closeGpu, gpu, openGpu, unheardError } from './gpu.ts';
@@ -172,7 +173,7 @@ function makeNetwork(random: Random, quantized: boolean): Network {
       ...(linear && random.chance(0.97) && { calibration: images }),
       ...(random.chance(0.3) && { requantize: random.pick(requantizeRules) }),
       ...(random.chance(0.05) && { layers: { n0: random.int(10) } }),
-      ...(random.chance(0.05) && { observer: random.pick(['minMax', 'movingAverage', 'x']) }),
+      ...(random.chance(0.05) && { observer: random.pick([...OBSERVER_METHODS, 'x']) }),
     },
   };
 }

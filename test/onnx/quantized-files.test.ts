@@ -6,7 +6,8 @@ import { GraphWriter } from '../../src/graph/graph-writer.ts';
 import { importQdq } from '../../src/lower/import-qdq.ts';
 import { isQuantized, type QuantizedModel } from '../../src/model/quantized-model.ts';
 import { vgg } from '../../src/model/vgg.ts';
-import { type OnnxFormat, readOnnx, writeOnnx } from '../../src/onnx/index.ts';
+import { type CodeType, type OnnxFormat, readOnnx, writeOnnx } from '../../src/onnx/index.ts';
+import { qdqOfOperators } from '../../src/onnx/qoperator-import.ts';
 import { topOne } from '../../src/run/metrics.ts';
 import { quantizeModel } from '../../src/run/precision.ts';
 import { compile } from '../../src/run/session.ts';
@@ -167,6 +168,158 @@ test.each([9, 11])(
     }
   },
 );
+
+/** Every form of a linearly quantized network's file. */
+const forms = (['qdq', 'qoperator'] as OnnxFormat[]).flatMap((format) =>
+  (['int8', 'uint8'] as CodeType[]).flatMap((activationType) =>
+    (['int8', 'uint8'] as CodeType[]).map((weightType) => ({ format, activationType, weightType })),
+  ),
+);
+
+describe.each(forms)('$format of $activationType activations and $weightType weights', (form) => {
+  const { activationType, weightType, format } = form;
+  const zeroPoints = { int8: 0, uint8: 128 };
+
+  test.each([smallModel(), residualModel()])('holds the same integers', async (model) => {
+    const images = pixelsOf(12, 8 * 192);
+    const int8 = await quantizeModel(gpu.runtime, model, { method: 'linear', bits: 8, calibration: images });
+    const bytes = writeOnnx(int8, form);
+    const read = readOnnx(bytes) as GraphModel;
+    const of = (pattern: RegExp) =>
+      [...read.parameters].filter(([name]) => pattern.test(name)).map(([, tensor]) => tensor);
+    const weights = of(/\/weight\/codes$/);
+    expect(weights.map(({ dtype }) => dtype)).toEqual(weights.map(() => weightType));
+    expect(weights.length).toBe(int8.layers.size);
+    for (const { dtype, data } of of(/\/weight.*\/zero_point$/)) {
+      expect([dtype, ...new Set<number | bigint>(data)]).toEqual([weightType, zeroPoints[weightType]]);
+    }
+    const zeros = of(/(?<!weight|codes)\/zero_point$/);
+    expect([...new Set(zeros.map(({ dtype }) => dtype))]).toEqual([activationType]);
+    const again = importQdq(qdqOfOperators(read)) as QuantizedModel;
+    expect([...again.layers.keys()]).toEqual([...int8.layers.keys()]);
+    for (const [name, { codes }] of again.layers) expect(codes, name).toEqual(int8.layers.get(name)!.codes);
+    const grids = ({ activations }: QuantizedModel) =>
+      new Set([...activations.values()].map(({ scale, zeroPoint }) => `${scale} ${zeroPoint}`));
+    const signed = importQdq(qdqOfOperators(readOnnx(writeOnnx(int8, { format })) as GraphModel));
+    expect(grids(again)).toEqual(grids(signed as QuantizedModel));
+    expect(apart(await ownOutput(again, images, 8), await ownOutput(int8, images, 8))).toBeLessThan(1e-6);
+  });
+});
+
+/** Two convolutions, of which the first has the largest products that int8 codes have, all of one sign. */
+function largestProducts(): GraphModel {
+  const w = new GraphWriter('largest', 17);
+  const random = seeded(41);
+  const positive = (length: number) => Float32Array.from({ length }, () => 1 + random.next() / 8);
+  const x = w.input({ name: 'x', dtype: 'float32', shape: ['n', 8, 6, 6] });
+  const first = w.constant('w1', { dtype: 'float32', dims: [8, 8, 3, 3], data: positive(576) });
+  const c = w.node('Conv', 'c', [x, first], { pads: [1, 1, 1, 1] });
+  const second = w.constant('w2', { dtype: 'float32', dims: [4, 8, 1, 1], data: random.floats(32) });
+  return w.model([w.node('Conv', 'y', [c, second])]);
+}
+
+test('which forms are exact in ONNX Runtime where the largest codes meet', async () => {
+  const model = largestProducts();
+  const random = seeded(42);
+  const data = Float32Array.from({ length: 4 * 288 }, (_, i) => 2 - (i % 7 === 0 ? 2 : random.next() / 8));
+  const x = { dtype: 'float32', dims: [4, 8, 6, 6], data } as const;
+  const int8 = await quantizeModel(gpu.runtime, model, { method: 'linear', bits: 8, calibration: [{ x }] });
+  const session = await compile(gpu.runtime, int8, { shapes: { n: 4 } });
+  const want = (await session.run({ x })).y.data as Float32Array;
+  session.destroy();
+  for (const form of forms) {
+    const { format, activationType, weightType } = form;
+    // ONNX Runtime's CPU provider has no QLinearConv of int8 activations and uint8 weights.
+    if (format === 'qoperator' && activationType === 'int8' && weightType === 'uint8') continue;
+    for (const optimized of [false, true]) {
+      const made = await runOnOrt(writeOnnx(int8, form), { x }, optimized);
+      const error = apart(made.y.data as Float32Array, want);
+      const codes = format === 'qoperator' || optimized;
+      const signed = weightType === 'int8' && codes && (format === 'qdq' || activationType === 'uint8');
+      const names = `${format}, ${activationType} by ${weightType}, optimized ${optimized}`;
+      console.log(`${names}: ${error.toExponential(1)}${signed ? ', saturating without VNNI' : ''}`);
+      // What stays between floats may fall to the other side of a tie.
+      if (!signed) expect(error, names).toBeLessThan(codes ? 1e-5 : 0.01);
+    }
+  }
+});
+
+test('types of codes are refused where a file has none, and others than two', async () => {
+  const images = pixelsOf(8, 8 * 192);
+  const int8 = await quantizeModel(gpu.runtime, smallModel(), {
+    method: 'linear',
+    bits: 8,
+    calibration: images,
+  });
+  const refused = (options: Parameters<typeof writeOnnx>[1]) => expect(() => writeOnnx(int8, options));
+  refused({ weightType: 'int4' as CodeType }).toThrow(
+    /weightType must be one of int8, uint8; received "int4"/,
+  );
+  refused({ activationType: 'uint8', format: 'float' }).toThrow(
+    /activationType is of formats qdq and qoperator; received "float"; leave it out/,
+  );
+  expect(() => writeOnnx(smallModel(), { weightType: 'uint8' })).toThrow(/is of formats qdq and qoperator/);
+  const int4 = await quantizeModel(gpu.runtime, smallModel(), {
+    method: 'linear',
+    bits: 4,
+    calibration: images,
+  });
+  const read = readOnnx(writeOnnx(int4, { activationType: 'uint8', weightType: 'uint8' })) as GraphModel;
+  const dtypes = new Set([...read.parameters.values()].map(({ dtype }) => dtype));
+  expect([dtypes.has('int4'), dtypes.has('uint8'), dtypes.has('int8')]).toEqual([true, true, false]);
+  expect(apart(await ownOutput(read, images, 8), await ownOutput(int4, images, 8))).toBeLessThan(1e-6);
+});
+
+test('views between a layer and its quantizer are views of codes', async () => {
+  const w = new GraphWriter('views', 17);
+  const random = seeded(43);
+  const floats = (dims: number[]) => {
+    const data = random.floats(
+      dims.reduce((a, b) => a * b),
+      0.4,
+    );
+    return { dtype: 'float32', dims, data } as const;
+  };
+  const x = w.input({ name: 'x', dtype: 'float32', shape: [2, 3, 6, 6] });
+  const c = w.node('Conv', 'c', [x, w.constant('cw', floats([4, 3, 3, 3]))]);
+  const r = w.node('Relu', 'r', [c]);
+  const t = w.node('Transpose', 't', [r], { perm: [0, 2, 3, 1] });
+  // Its sizes are computed after the convolution.
+  const sizes = w.node(
+    'Concat',
+    'sizes',
+    [
+      w.node('Slice', 'n', [w.node('Shape', 's', [x]), w.integers('a', [0]), w.integers('b', [1])]),
+      w.integers('rest', [64]),
+    ],
+    { axis: 0 },
+  );
+  const f = w.node('Reshape', 'f', [t, sizes]);
+  const model = w.model([w.node('Gemm', 'y', [f, w.constant('dw', floats([64, 5]))])]);
+  const image = floats([2, 3, 6, 6]);
+  const int8 = await quantizeModel(gpu.runtime, model, {
+    method: 'linear',
+    bits: 8,
+    calibration: [{ x: image }],
+  });
+  const session = await compile(gpu.runtime, int8);
+  const want = (await session.run({ x: image })).y.data as Float32Array;
+  session.destroy();
+  const bytes = writeOnnx(int8, { format: 'qoperator' });
+  const read = readOnnx(bytes) as GraphModel;
+  const operators = read.graph.nodes.map(({ op }) => op);
+  expect(operators).toEqual(expect.arrayContaining(['QLinearConv', 'Transpose', 'Reshape', 'QGemm']));
+  expect(operators.filter((op) => /^(Quantize|Dequantize|Conv$|Gemm$|Relu)/.test(op))).toEqual([
+    'QuantizeLinear',
+  ]);
+  for (const optimized of [false, true]) {
+    const made = (await runOnOrt(bytes, { x: image }, optimized)).y.data as Float32Array;
+    expect(apart(made, want)).toBeLessThan(1e-5);
+  }
+  const again = await compile(gpu.runtime, read);
+  expect(apart((await again.run({ x: image })).y.data as Float32Array, want)).toBeLessThan(1e-5);
+  again.destroy();
+});
 
 test('a VGG in QDQ and in operators on codes: top-1 as here', async () => {
   const model = initialize(vgg({ widthDivisor: 8 }), { seed: 4 });

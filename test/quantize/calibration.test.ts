@@ -21,6 +21,41 @@ function error(
   return values.reduce((sum, x, i) => sum + (x - (codes[i] - zeroPoint) * scale) ** 2, 0) / values.length;
 }
 
+/**
+ * The threshold of least divergence that ONNX Runtime's calibration defines: windows of whole bins round the middle, what
+ * lies outside added to their ends, against as many levels of merged bins as there are codes.
+ */
+function centredThreshold(values: Float32Array, bins: number, levels: number): number {
+  const largest = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+  const width = (2 * largest) / bins;
+  const counts = new Float64Array(bins);
+  for (const value of values) counts[Math.min(bins - 1, Math.floor((value + largest) / width))]++;
+  let [best, least] = [0, Number.POSITIVE_INFINITY];
+  for (let half = levels / 2; half <= bins / 2; half++) {
+    const [start, end] = [bins / 2 - half, Math.min(bins / 2 + half + 1, bins)];
+    const inside = counts.slice(start, end);
+    const p = inside.slice();
+    p[0] += counts.subarray(0, start).reduce((a, b) => a + b, 0);
+    p[p.length - 1] += counts.subarray(end).reduce((a, b) => a + b, 0);
+    const merged = Math.floor(inside.length / levels);
+    const q = new Float64Array(inside.length);
+    for (let level = 0; level < levels; level++) {
+      const [from, to] = [level * merged, level === levels - 1 ? inside.length : (level + 1) * merged];
+      const mass = inside.subarray(from, to).reduce((a, b) => a + b, 0);
+      const nonzero = p.subarray(from, to).filter((count) => count > 0).length;
+      for (let i = from; i < to; i++) if (p[i] > 0) q[i] = mass / nonzero;
+    }
+    const [sumP, sumQ] = [p, q].map((each) => each.reduce((a, b) => a + b, 0));
+    let divergence = 0;
+    for (let i = 0; i < p.length; i++) {
+      if (p[i] > 0)
+        divergence += (p[i] / sumP) * Math.log(p[i] / sumP / Math.max(q[i] / sumQ, 1e-4 / p.length));
+    }
+    if (divergence < least) [best, least] = [half * width, divergence];
+  }
+  return best;
+}
+
 describe('StreamingHistogram', () => {
   test('does not depend on batches or their order', () => {
     const values = seeded(1)
@@ -121,6 +156,87 @@ describe('createObserver', () => {
     const uniform = createObserver('entropy');
     uniform.observe(Float32Array.from({ length: 200_000 }, () => random.next() * 2 - 1));
     expect(uniform.range({ bits: 8 }).maximum).toBeGreaterThan(0.9);
+  });
+
+  test('99.999 percent are kept unless a percentile is given: half a value in 100,000 at each end', () => {
+    const range = (outliers: number, percentile?: number) => {
+      const values = new Float32Array(1_000_000).map((_, i) => (i % 1000) / 1000);
+      values.fill(1000, 0, outliers);
+      const observer = createObserver('percentile', { percentile });
+      observer.observe(values);
+      return observer.range(signed8);
+    };
+    // 5 of a million are cut off at each end, 6 are not; a bin is half a unit wide.
+    expect(range(4).maximum).toBeLessThan(1.5);
+    expect(range(6).maximum).toBeGreaterThan(999);
+    expect(range(6, 99.99).maximum).toBeLessThan(1.5);
+    expect(range(1, 100)).toEqual({ minimum: 0, maximum: 1000 });
+  });
+
+  test('percentile has the ends of ONNX Runtime’s definition, to a bin', () => {
+    const random = seeded(7);
+    const values = Float32Array.from({ length: 50_000 }, () => random.normal() ** 3 + 1);
+    const histogram = new StreamingHistogram();
+    histogram.add(values);
+    const { counts, total, bins, binWidth, minimum, maximum } = histogram;
+    for (const percentile of [99.999, 99.9, 99, 90, 50]) {
+      // The edges at which the cumulative share reaches each cut, within what was seen.
+      const edgeAt = (share: number) => {
+        let [below, bin] = [0, 0];
+        for (; bin < bins && (below + counts[bin]) / total < share; bin++) below += counts[bin];
+        return (bin - bins / 2) * binWidth;
+      };
+      const cut = (100 - percentile) / 200;
+      const peer = [Math.max(edgeAt(cut), minimum), Math.min(edgeAt(1 - cut), maximum)];
+      const observer = createObserver('percentile', { percentile });
+      observer.observe(values);
+      const own = observer.range(signed8);
+      expect(Math.abs(own.minimum - peer[0]), `${percentile}`).toBeLessThanOrEqual(binWidth);
+      expect(Math.abs(own.maximum - peer[1]), `${percentile}`).toBeLessThanOrEqual(binWidth);
+    }
+  });
+
+  test('entropy clips about where ONNX Runtime’s algorithm does', () => {
+    const values = seeded(8).floats(200_000);
+    for (let i = 0; i < 20; i++) values[i] = (i % 2 ? 1 : -1) * 16;
+    const observer = createObserver('entropy');
+    observer.observe(values);
+    const threshold = centredThreshold(values, 2048, 256);
+    const { minimum, maximum } = observer.range({ bits: 8, scheme: 'symmetric' });
+    expect(threshold).toBeGreaterThan(3);
+    expect(threshold).toBeLessThan(12);
+    expect(Math.max(-minimum, maximum) / threshold).toBeGreaterThan(0.5);
+    expect(Math.max(-minimum, maximum) / threshold).toBeLessThan(2);
+  });
+
+  test('mse finds the end that a hand-made distribution asks for', () => {
+    // 2 bits have codes of -2 to 1: with 10,000 values of 1 and of -2 and a lone 4 the steps are to be 1 wide.
+    const values = new Float32Array(30_000).map((_, i) => [0, 1, -2][i % 3]);
+    values[0] = 4;
+    const observer = createObserver('mse');
+    observer.observe(values);
+    const { scale, zeroPoint } = observer.qparams({ bits: 2, scheme: 'asymmetric' });
+    expect(scale).toBeCloseTo(1, 1);
+    expect(zeroPoint).toBe(0);
+    const whole = createObserver('minMax');
+    whole.observe(values);
+    expect(whole.qparams({ bits: 2, scheme: 'asymmetric' })).toEqual({ scale: 2, zeroPoint: -1 });
+  });
+
+  test('what a histogram has counted is observed as its values are', () => {
+    const values = seeded(9).floats(3000, 5);
+    const counted = new StreamingHistogram();
+    counted.add(values.subarray(1000));
+    const { counts, limit, minimum, maximum } = counted;
+    for (const method of METHODS) {
+      const [one, other] = [createObserver(method), createObserver(method)];
+      one.observe(values.subarray(0, 1000));
+      one.observe(values.subarray(1000));
+      other.observe(values.subarray(0, 1000));
+      other.observe(StreamingHistogram.of(counts, limit, minimum, maximum));
+      other.observe(new StreamingHistogram());
+      expect(other.range(signed8), method).toEqual(one.range(signed8));
+    }
   });
 
   test('after a ReLU the lower end stays at 0', () => {

@@ -1,8 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { calibrate, observeRange, qparamsOf } from '../../src/run/calibrate.ts';
+import { GraphWriter } from '../../src/graph/graph-writer.ts';
+import {
+  createObserver,
+  OBSERVER_METHODS,
+  type ObserverMethod,
+  observeRange,
+} from '../../src/quantize/calibration.ts';
+import { quantizeLinear } from '../../src/reference/quantize-linear.ts';
+import { calibrate, qparamsOf } from '../../src/run/calibrate.ts';
 import { readModelFile, writeModelFile } from '../../src/run/file.ts';
 import { PIXELS } from '../../src/run/image-values.ts';
 import { quantizeModel } from '../../src/run/precision.ts';
+import { compile } from '../../src/run/session.ts';
 import { handMade, logitsOf, worstError } from '../support/hand-made.ts';
 import { int8Logits } from '../support/int8-twin.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
@@ -10,9 +19,11 @@ import { seeded, useRuntime } from '../support/runtime.ts';
 const context = useRuntime();
 const f32 = Math.fround;
 
-/** One pixel of one channel, times `factor`: its activation's range is the images', known without a network. */
-const scaled = (factor: number) =>
-  handMade([1, 1, 1], [{ op: 'conv2d', name: 'c', inputs: ['x'], kernel: [1, 1], outChannels: 1 }], {
+const HISTOGRAMS = ['percentile', 'mse', 'entropy'] as const;
+
+/** Pixels of one channel, times `factor`: the activation's values are the images', known without a network. */
+const scaled = (factor: number, side = 1) =>
+  handMade([side, side, 1], [{ op: 'conv2d', name: 'c', inputs: ['x'], kernel: [1, 1], outChannels: 1 }], {
     'c.weight': [[1, 1, 1, 1], [factor]],
   });
 
@@ -89,6 +100,122 @@ describe('calibrate', () => {
       x: qparamsOf(range),
       c: qparamsOf([range[0] * 2, range[1] * 2]),
     });
+  });
+
+  test.each(HISTOGRAMS)('%s sees every value that a layer leaves, and no padding', async (observer) => {
+    const random = seeded(21);
+    // Small integers, whose sums no order of addition rounds; 70 images are three batches of 24, two of them seen twice.
+    const integers = (length: number) => Float32Array.from({ length }, () => random.integer(-4, 4));
+    const model = handMade(
+      [3, 2, 2],
+      [
+        { op: 'conv2d', name: 'a', inputs: ['x'], kernel: [1, 1], outChannels: 6 },
+        { op: 'conv2d', name: 'b', inputs: ['x'], kernel: [1, 1], outChannels: 5 },
+        { op: 'concat', name: 'both', inputs: ['a', 'b'] },
+      ],
+      { 'a.weight': [[6, 2, 1, 1], integers(12)], 'b.weight': [[5, 2, 1, 1], integers(10)] },
+    );
+    const images = Float32Array.from({ length: 70 * 12 }, () => Math.round(random.normal() * 9));
+    const seen = [...images.subarray(0, 48 * 12), ...images.subarray(46 * 12)];
+    const pixelsSeen = Float32Array.from(seen);
+    const values = (name: 'a' | 'b') => {
+      const [[channels], weights] = {
+        a: [[6], model.parameters.get('a.weight')!.data],
+        b: [[5], model.parameters.get('b.weight')!.data],
+      }[name] as [number[], Float32Array];
+      const made = new Float32Array((pixelsSeen.length / 2) * channels);
+      for (let i = 0; i < made.length; i++) {
+        const [pixel, c] = [Math.floor(i / channels), i % channels];
+        made[i] = weights[c * 2] * pixelsSeen[pixel * 2] + weights[c * 2 + 1] * pixelsSeen[pixel * 2 + 1];
+      }
+      return made;
+    };
+    const expected = (...batches: Float32Array[]) => {
+      const host = createObserver(observer);
+      for (const batch of batches) host.observe(batch);
+      const { minimum, maximum } = host.range({ bits: 8, signed: true, scheme: 'asymmetric' });
+      return qparamsOf([minimum, maximum]);
+    };
+    const found = await calibrate(context.runtime, model, images, observer);
+    expect(found.get('x')).toEqual(expected(pixelsSeen));
+    expect(found.get('both')).toEqual(expected(values('a'), values('b')));
+  });
+
+  test('a percentile cuts off an outlier, mse and entropy too; minMax spans it', async () => {
+    const images = seeded(22).floats(40_000);
+    images[123] = 400;
+    const scaleBy = async (observer: ObserverMethod, percentile?: number) => {
+      const found = await calibrate(context.runtime, scaled(2, 50), images, observer, { percentile });
+      return found.get('c')!.scale;
+    };
+    const whole = await scaleBy('minMax');
+    expect(whole).toBeGreaterThan(800 / 255);
+    expect(await scaleBy('percentile', 99.9)).toBeLessThan(whole / 20);
+    expect(await scaleBy('percentile', 100)).toBe(whole);
+    expect(await scaleBy('entropy')).toBeLessThan(whole / 4);
+    // What the outlier loses is squared.
+    expect(await scaleBy('mse')).toBeLessThanOrEqual(whole);
+  });
+
+  test('mse errs no more than minMax on what calibrated it', async () => {
+    const random = seeded(23);
+    for (const draw of [
+      () => random.normal(),
+      () => random.normal() ** 3,
+      () => Math.max(0, random.normal() * 3 - 2),
+      () => Math.exp(random.normal() * 2),
+      () => random.next(),
+    ]) {
+      const images = Float32Array.from({ length: 20_000 }, draw);
+      const error = async (observer: ObserverMethod) => {
+        const { scale, zeroPoint } = (await calibrate(context.runtime, scaled(1, 50), images, observer)).get(
+          'c',
+        )!;
+        const layout = { axisSize: 1, axisStride: images.length };
+        const codes = quantizeLinear(images, [scale], [zeroPoint], layout, -128, 127);
+        return images.reduce((sum, x, i) => sum + (x - (codes[i] - zeroPoint) * scale) ** 2, 0);
+      };
+      expect(await error('mse')).toBeLessThanOrEqual(await error('minMax'));
+    }
+  });
+
+  test('an input with infinities that no integer layer reads is none of its business', async () => {
+    const w = new GraphWriter('masked', 17);
+    const x = w.input({ name: 'x', dtype: 'float32', shape: [1, 1, 2, 2] });
+    const mask = w.input({ name: 'mask', dtype: 'float32', shape: [1, 1, 2, 2] });
+    const weight = w.constant('w', { dtype: 'float32', dims: [1, 1, 1, 1], data: Float32Array.of(2) });
+    const model = w.model([w.node('Max', 'y', [w.node('Conv', 'c', [x, weight]), mask])]);
+    const feed = {
+      x: { dtype: 'float32', dims: [1, 1, 2, 2], data: Float32Array.of(-3, 1, 2, 5) },
+      mask: { dtype: 'float32', dims: [1, 1, 2, 2], data: Float32Array.of(0, -Infinity, 0, -Infinity) },
+    } as const;
+    for (const observer of OBSERVER_METHODS) {
+      const int8 = await quantizeModel(context.runtime, model, {
+        ...{ method: 'linear', bits: 8, calibration: [feed], observer },
+      });
+      expect([...int8.activations.keys()].sort()).toEqual(['c', 'x']);
+      const session = await compile(context.runtime, int8);
+      const y = (await session.run(feed)).y.data as Float32Array;
+      session.destroy();
+      for (const [i, value] of [0, 2, 4, 10].entries()) expect(y[i]).toBeCloseTo(value, 0);
+    }
+  });
+
+  test('refuses observers and percentiles that there are not', async () => {
+    const run = (observer: string, percentile?: number) =>
+      calibrate(context.runtime, scaled(1), Float32Array.of(1, 2), observer as ObserverMethod, {
+        percentile,
+      });
+    await expect(run('median')).rejects.toThrow(
+      'observer must be one of minMax, movingAverage, percentile, mse, entropy; received "median"',
+    );
+    await expect(run('mse', 99)).rejects.toThrow(
+      'percentile is of observer \'percentile\'; received "99 for mse"; leave it out',
+    );
+    for (const percentile of [0, -1, 100.1, Number.NaN])
+      await expect(run('percentile', percentile)).rejects.toThrow(
+        /percentile must be above 0 and at most 100/,
+      );
   });
 
   test('pixels are their own codes, as bytes or floats, dark ones too', async () => {

@@ -273,10 +273,11 @@ export function direct(): ModelCase {
 export async function runOnOrt(
   bytes: Uint8Array,
   feeds: Record<string, OnnxTensor>,
+  optimized = false,
 ): Promise<Record<string, ort.Tensor>> {
   const session = await ort.InferenceSession.create(bytes, {
     executionProviders: ['cpu'],
-    graphOptimizationLevel: 'disabled',
+    graphOptimizationLevel: optimized ? 'all' : 'disabled',
     logSeverityLevel: 4,
     intraOpNumThreads: 1,
   });

@@ -16,6 +16,8 @@ interface PlannedCase {
   operator: PlannedOperator;
   inputs(): (OnnxTensor | null)[];
   attributes?: Attributes;
+  /** The binding that is the first output, if not `output`. */
+  of?: string;
   /** Which step of the plan. */
   step?: number;
   /** Where arithmetic bounds it. */
@@ -120,6 +122,30 @@ export function plannedCases(size: Size): BenchCase[] {
       attributes: { mode: 'linear', axes: [3] },
     },
     {
+      ...common,
+      kernel: 'scatter',
+      operator: 'ScatterElements',
+      // Every element of a row to a place of its own: whatever lay there, and however often it runs.
+      inputs: () => [
+        { dtype: 'float32', dims: [N, C, H, H], data: new Float32Array(N * C * H * H) },
+        {
+          dtype: 'int32',
+          dims: [N, C, H, H],
+          data: Int32Array.from({ length: N * C * H * H }, (_, i) => (i * 7) % H),
+        },
+        floats(78, N, C, H, H),
+      ],
+      attributes: { axis: 3 },
+      step: 1,
+    },
+    {
+      ...common,
+      kernel: 'top-k',
+      operator: 'TopK',
+      inputs: () => [floats(79, N, C, H, H), int64s(4)],
+      of: 'values',
+    },
+    {
       shape: `(N=${n},H=${h},C=${c},O=${c},K=3)`,
       batch: n,
       kernel: 'convolution',
@@ -165,7 +191,7 @@ function plannedCase(made: PlannedCase): BenchCase {
       specialization: step.specialization,
       buffers,
       params: step.params,
-      of: 'output',
+      of: made.of ?? 'output',
       ...(made.operations && { operations: made.operations }),
       ...(isFloat(plan.outputs[0].dtype) ? { near: twin } : { exact: () => Int32Array.from(twin()) }),
     };

@@ -79,6 +79,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   resample: 'resample',
   'resize-channels': 'resize-channels',
   'retile-weights': 'conv2d-input-gradient',
+  scatter: 'scatter',
   'sgd-step': 'sgd-step',
   softmax: 'softmax',
   'softmax-cross-entropy': 'softmax-cross-entropy',
@@ -88,5 +89,6 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'sum-splits-int8': 'conv2d-int8-tiled',
   'sum-splits-wide': 'sum-splits-wide',
   'tile-weights': 'tile-weights',
+  'top-k': 'top-k',
   'unpack-codes': 'unpack-codes',
 };

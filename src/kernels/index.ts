@@ -74,6 +74,7 @@ import { requantize } from './requantize.ts';
 import { resample } from './resample.ts';
 import { resizeChannelsKernel } from './resize-channels.ts';
 import { retileWeightsKernel } from './retile-weights.ts';
+import { scatter } from './scatter.ts';
 import { sgdStepKernel } from './sgd-step.ts';
 import { softmax } from './softmax.ts';
 import { softmaxCrossEntropyKernel } from './softmax-cross-entropy.ts';
@@ -83,6 +84,7 @@ import { sumSplitsKernel } from './sum-splits.ts';
 import { sumSplitsInt8Kernel } from './sum-splits-int8.ts';
 import { sumSplitsWideKernel } from './sum-splits-wide.ts';
 import { tileWeightsKernel } from './tile-weights.ts';
+import { topK } from './top-k.ts';
 import { unpackCodesKernel } from './unpack-codes.ts';
 
 // Each kernel adds one import and one name, alphabetically; `kernels` is level 1 of the public surface.
@@ -163,6 +165,7 @@ export const kernels = {
   resample,
   resizeChannels: resizeChannelsKernel,
   retileWeights: retileWeightsKernel,
+  scatter,
   sgdStep: sgdStepKernel,
   softmax,
   softmaxCrossEntropy: softmaxCrossEntropyKernel,
@@ -172,5 +175,6 @@ export const kernels = {
   sumSplitsInt8: sumSplitsInt8Kernel,
   sumSplitsWide: sumSplitsWideKernel,
   tileWeights: tileWeightsKernel,
+  topK,
   unpackCodes: unpackCodesKernel,
 };

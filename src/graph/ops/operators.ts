@@ -1,6 +1,7 @@
 import { check } from '../../gpu/errors.ts';
 import { castOperators } from './cast.ts';
 import { convolutionOperators } from './convolution.ts';
+import { indexingOperators } from './indexing.ts';
 import { integerConvolutionOperators } from './integer-convolution.ts';
 import { integerProductOperators } from './integer-products.ts';
 import { knownOperators } from './known.ts';
@@ -16,6 +17,7 @@ import { productOperators } from './product.ts';
 import { quantizedOperators } from './quantized.ts';
 import { reduceOperators } from './reduce.ts';
 import { resizeOperators } from './resize.ts';
+import { rowOperators } from './row-functions.ts';
 import { sizeOf } from './tensors.ts';
 import type { Value } from './value.ts';
 import { viewOperators } from './view.ts';
@@ -41,6 +43,8 @@ export const plannedOperators = {
   ...normalizeOperators,
   ...resizeOperators,
   ...viewOperators,
+  ...rowOperators,
+  ...indexingOperators,
   ...knownOperators,
 };
 

@@ -1,4 +1,5 @@
 import { Call, type Definition } from './call.ts';
+import { indexing } from './indexing.ts';
 import { moves } from './move.ts';
 import { normalizations } from './normalize.ts';
 import { pointwise } from './pointwise.ts';
@@ -32,6 +33,7 @@ export interface ReferenceModel {
 export const definitions: Readonly<Record<string, Definition>> = {
   ...pointwise,
   ...moves,
+  ...indexing,
   ...views,
   ...reductions,
   ...windowed,

@@ -73,6 +73,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   pool: 'pool',
   'quantize-linear': 'quantize-linear',
   'quantize-linear-onnx': 'quantize-linear-onnx',
+  recurrent: 'recurrent',
   reduce: 'reduce',
   'reduce-min-max': 'reduce-min-max',
   requantize: 'requantize',

@@ -145,7 +145,15 @@ function neededNodes({ nodes, outputs }: Graph): Node[] {
     // ONNX's files leave an input out by an empty name.
     kept.push(node.inputs.includes('') ? { ...node, inputs: node.inputs.map((name) => name || null) } : node);
   }
-  return kept.reverse();
+  const taken = new Set(nodes.flatMap((node) => [...node.inputs, ...node.outputs]));
+  return kept.reverse().map((node) => (node.outputs[0] === '' ? namedFirst(node, taken) : node));
+}
+
+/** A node whose first output nobody reads, an LSTM's for one: it goes by a name that nothing else has. */
+function namedFirst(node: Node, taken: ReadonlySet<string | null>): Node {
+  let own = `${node.name}/unread`;
+  while (taken.has(own)) own = `${own}_`;
+  return { ...node, outputs: [own, ...node.outputs.slice(1)] };
 }
 
 /** An operator by which a graph may name it, or why not. */

@@ -68,6 +68,7 @@ import { packCodesKernel } from './pack-codes.ts';
 import { pool } from './pool.ts';
 import { quantizeLinearKernel } from './quantize-linear.ts';
 import { quantizeLinearOnnx } from './quantize-linear-onnx.ts';
+import { recurrent } from './recurrent.ts';
 import { reduce } from './reduce.ts';
 import { reduceMinMaxKernel } from './reduce-min-max.ts';
 import { requantize } from './requantize.ts';
@@ -159,6 +160,7 @@ export const kernels = {
   pool,
   quantizeLinear: quantizeLinearKernel,
   quantizeLinearOnnx,
+  recurrent,
   reduce,
   reduceMinMax: reduceMinMaxKernel,
   requantize,

@@ -1,6 +1,8 @@
 // Operators that others make up, on the GPU, held to ONNX Runtime on cases that nobody chose.
 import { describe, expect, test } from 'vitest';
+import { einsumOperators } from '../../src/graph/ops/einsum.ts';
 import { indexingOperators } from '../../src/graph/ops/indexing.ts';
+import { recurrentOperators } from '../../src/graph/ops/recurrent.ts';
 import { rowOperators } from '../../src/graph/ops/row-functions.ts';
 import type { OperatorName } from '../../src/onnx/index.ts';
 import { operatorCases } from '../support/operator-cases.ts';
@@ -11,7 +13,13 @@ const gpu = useRuntime();
 const COUNT = Number(process.env.LLOYD_CASES ?? (THOROUGH ? 150 : 3));
 
 describe('against ONNX Runtime', () => {
-  const names = Object.keys({ ...rowOperators, ...indexingOperators }) as OperatorName[];
+  const composed = {
+    ...rowOperators,
+    ...indexingOperators,
+    ...recurrentOperators,
+    ...einsumOperators,
+  };
+  const names = Object.keys(composed) as OperatorName[];
   test.each(names)(
     `%s, ${COUNT} cases`,
     async (operator) => {

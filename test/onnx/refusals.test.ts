@@ -133,6 +133,26 @@ const CASES: Case[] = [
   ['LpNormalization', [x(2)], { p: 3 }, /p must be 1 or 2; received 3/],
   ['LRN', [x(1, 2)], {}, /size must be at least 1; received 0/],
   ['LpPool', [x(1, 1, 4)], { kernel_shape: [2], p: 0 }, /p must be at least 1; received 0/],
+  ['LSTM', [x(2, 3), x(1, 8, 3), x(1, 8, 2)], {}, /X must have three dimensions/],
+  ['LSTM', [x(5, 2, 3), x(1, 8, 4), x(1, 8, 2)], {}, /W must have the dims \[1, 4 \* hidden_size, 3\]/],
+  ['GRU', [x(5, 2, 3), x(1, 6, 3), x(1, 6, 3)], {}, /R must have the dims \[1,6,2\]/],
+  [
+    'RNN',
+    [x(5, 2, 3), x(1, 2, 3), x(1, 2, 2)],
+    { activations: ['Sine'] },
+    /activations must be Relu, Tanh, .*; received "Sine"/,
+  ],
+  [
+    'RNN',
+    [x(5, 2, 3), x(1, 2, 3), x(1, 2, 2)],
+    { layout: 1 },
+    /has the attributes .* at opset 13; received "layout"/,
+    { opset: 13 },
+  ],
+  ['Einsum', [x(2, 3), x(3, 4)], { equation: 'ij->i' }, /a term for each of the 2 inputs/],
+  ['Einsum', [x(2, 3), x(4, 4)], { equation: 'ij,jk' }, /dimensions of one letter must be equal, or 1/],
+  ['Einsum', [x(2, 3)], { equation: 'i->i' }, /a letter for each of the 2 dimensions of input 0/],
+  ['Einsum', [x(2, 3)], { equation: 'ij->ik' }, /the result must have letters of the terms, each once/],
   // reductions
   [
     'ReduceSum',

@@ -1,6 +1,7 @@
 // Seeded cases of every operator: dtypes, attributes, opsets, odd sizes, empty tensors, axes from either end.
 import type { Attributes, OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import type { OnnxDType } from '../../src/graph/ops/value.ts';
+import { einsum } from './cases-einsum.ts';
 import {
   centerCropPad,
   compress,
@@ -65,6 +66,7 @@ import {
   unary,
   variadic,
 } from './cases-pointwise.ts';
+import { recurrent } from './cases-recurrent.ts';
 import { globalLpPool, localResponse, lpPool, meanVariance, row } from './cases-rows.ts';
 import { randomTensor } from './planned.ts';
 
@@ -197,6 +199,10 @@ export const operatorCases: Readonly<Record<string, Generator>> = {
   CenterCropPad: centerCropPad,
   Compress: compress,
   NonZero: nonZero,
+  RNN: recurrent(1, 1),
+  GRU: recurrent(3, 2),
+  LSTM: recurrent(4, 3),
+  Einsum: einsum,
   Reshape: reshape,
   Flatten: flatten,
   Squeeze: squeeze,

@@ -40,6 +40,10 @@ export class Composer {
 
   constructor(private readonly inputs: NodeSpec['inputs']) {}
 
+  has(place: number): boolean {
+    return !!this.inputs[place];
+  }
+
   /** An input that is there. */
   input(place: number): Part {
     const { dtype, dims, data } = this.inputs[place]!;

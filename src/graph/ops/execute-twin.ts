@@ -10,6 +10,7 @@ import { matmulReference } from '../../reference/matmul.ts';
 import { normalizeReference } from '../../reference/normalize.ts';
 import { poolReference } from '../../reference/pool.ts';
 import { quantizeLinearOnnxTwin } from '../../reference/quantize-linear-onnx.ts';
+import { recurrentReference } from '../../reference/recurrent.ts';
 import { reduceReference } from '../../reference/reduce.ts';
 import { requantizeTwin } from '../../reference/requantize.ts';
 import { resampleReference } from '../../reference/resample.ts';
@@ -36,6 +37,7 @@ export const twins: Readonly<Record<string, Twin>> = {
   matmul: matmulReference,
   normalize: normalizeReference,
   pool: poolReference,
+  recurrent: recurrentReference,
   reduce: reduceReference,
   resample: resampleReference,
   scatter: scatterReference,

@@ -1,6 +1,7 @@
 import { check } from '../../gpu/errors.ts';
 import { castOperators } from './cast.ts';
 import { convolutionOperators } from './convolution.ts';
+import { einsumOperators } from './einsum.ts';
 import { indexingOperators } from './indexing.ts';
 import { integerConvolutionOperators } from './integer-convolution.ts';
 import { integerProductOperators } from './integer-products.ts';
@@ -15,6 +16,7 @@ import { pointwiseOperators } from './pointwise.ts';
 import { poolOperators } from './pool.ts';
 import { productOperators } from './product.ts';
 import { quantizedOperators } from './quantized.ts';
+import { recurrentOperators } from './recurrent.ts';
 import { reduceOperators } from './reduce.ts';
 import { resizeOperators } from './resize.ts';
 import { rowOperators } from './row-functions.ts';
@@ -45,6 +47,8 @@ export const plannedOperators = {
   ...viewOperators,
   ...rowOperators,
   ...indexingOperators,
+  ...recurrentOperators,
+  ...einsumOperators,
   ...knownOperators,
 };
 

@@ -4,6 +4,7 @@ import { moves } from './move.ts';
 import { normalizations } from './normalize.ts';
 import { pointwise } from './pointwise.ts';
 import { products } from './product.ts';
+import { recurrences } from './recurrent.ts';
 import { reductions } from './reduce.ts';
 import { resizes } from './resize.ts';
 import { type GivenTensor, readTensor, type Value } from './value.ts';
@@ -34,6 +35,7 @@ export const definitions: Readonly<Record<string, Definition>> = {
   ...pointwise,
   ...moves,
   ...indexing,
+  ...recurrences,
   ...views,
   ...reductions,
   ...windowed,

@@ -53,7 +53,7 @@ fn unary(x: f32) -> f32 {
     case 16u: { return select(0.0, x, x > p); } // thresholdedRelu
     case 17u: { return exp_of(x); }
     case 18u: { return log_of(x); }
-    case 19u: { if (x < 0.0) { return from_bits(0x7fc00000u); } return sqrt(x); }
+    case 19u: { return root(x); } // sqrt
     case 20u: { return abs(x); }
     case 21u: { return from_bits(bitcast<u32>(x) ^ 0x80000000u); } // neg
     case 22u: { return divide(1.0, x); } // reciprocal
@@ -65,8 +65,42 @@ fn unary(x: f32) -> f32 {
     case 28u: { return sin_of(x, 1); } // cos
     case 29u: { return x * sigmoid_of(x * p); } // swish
     case 30u: { return atan_of(x); }
+    case 31u: { return divide(sin_of(x, 0), sin_of(x, 1)); } // tan
+    case 32u: { return atan_of(divide(x, root((1.0 - x) * (1.0 + x)))); } // asin
+    case 33u: { return 2.0 * atan_of(divide(root(1.0 - x), root(1.0 + x))); } // acos
+    case 34u: { return hyperbolic(x, -1.0); } // sinh
+    case 35u: { return hyperbolic(x, 1.0); } // cosh
+    case 36u: { return asinh_of(x); }
+    case 37u: { return acosh_of(x); } // acosh
+    case 38u: { return 0.5 * log_of(divide(1.0 + x, 1.0 - x)); } // atanh
+    case 39u: { return select(select(0.0, x + q, x < -p), x - q, x > p); } // shrink
     default: { return x; }
   }
+}
+
+fn root(x: f32) -> f32 {
+  if (x < 0.0) { return from_bits(0x7fc00000u); }
+  return sqrt(x);
+}
+
+// (exp(x) + sign * exp(-x)) / 2; by half the exponent twice, which overflows no earlier than the result.
+fn hyperbolic(x: f32, sign_of_less: f32) -> f32 {
+  let e = exp_of(0.5 * abs(x));
+  let size = 0.5 * e * e + sign_of_less * 0.5 / e / e;
+  return select(size, -size, sign_of_less < 0.0 && x < 0.0);
+}
+
+// x^2 + 1 is x^2 long before x^2 overflows.
+fn asinh_of(x: f32) -> f32 {
+  let size = abs(x);
+  let least = min(size, 1e9);
+  let more = select(0.0, log_of(size * 1e-9), size > 1e9);
+  return sign(x) * (log_of(least + sqrt(least * least + 1.0)) + more);
+}
+
+fn acosh_of(x: f32) -> f32 {
+  let least = min(x, 1e9);
+  return log_of(least + root((least - 1.0) * (least + 1.0))) + select(0.0, log_of(x * 1e-9), x > 1e9);
 }
 
 // Division by zero is IEEE 754's, which WGSL doesn't promise.
@@ -132,6 +166,7 @@ fn evaluate(x: f32, y: f32, z: f32) -> u32 {
     case 66u: { return u32(is_nan(x) || x != 0.0); } // toBool
     case 67u: { return bitcast<u32>(select(i32(x), 0, is_nan(x))); } // toInt
     case 68u: { return select(u32(x), 0u, is_nan(x)); } // toUint
+    case 70u: { return u32(is_infinite(x) && select(params.p, params.q, x > 0.0) != 0.0); } // isInf
     default: {}
   }
   if (OP >= 40u) { return bitcast<u32>(binary(x, y)); }

@@ -4,6 +4,8 @@ import { planOperator } from '../../src/graph/ops/operators.ts';
 import type { Operand, Plan } from '../../src/graph/ops/plan.ts';
 import type { Attributes, OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { isFloat, toWords } from '../../src/graph/ops/value.ts';
+import { recurrent } from '../../src/kernels/recurrent.ts';
+import { recurrentReference } from '../../src/reference/recurrent.ts';
 import { seeded } from '../random.ts';
 import type { BenchCase, Size } from '../types.ts';
 import { kernelCase, repeated } from './kernel-case.ts';
@@ -16,6 +18,8 @@ interface PlannedCase {
   operator: PlannedOperator;
   inputs(): (OnnxTensor | null)[];
   attributes?: Attributes;
+  /** The binding that is the first output, if not `output`. */
+  of?: string;
   /** Which step of the plan. */
   step?: number;
   /** Where arithmetic bounds it. */
@@ -120,6 +124,30 @@ export function plannedCases(size: Size): BenchCase[] {
       attributes: { mode: 'linear', axes: [3] },
     },
     {
+      ...common,
+      kernel: 'scatter',
+      operator: 'ScatterElements',
+      // Every element of a row to a place of its own: whatever lay there, and however often it runs.
+      inputs: () => [
+        { dtype: 'float32', dims: [N, C, H, H], data: new Float32Array(N * C * H * H) },
+        {
+          dtype: 'int32',
+          dims: [N, C, H, H],
+          data: Int32Array.from({ length: N * C * H * H }, (_, i) => (i * 7) % H),
+        },
+        floats(78, N, C, H, H),
+      ],
+      attributes: { axis: 3 },
+      step: 1,
+    },
+    {
+      ...common,
+      kernel: 'top-k',
+      operator: 'TopK',
+      inputs: () => [floats(79, N, C, H, H), int64s(4)],
+      of: 'values',
+    },
+    {
       shape: `(N=${n},H=${h},C=${c},O=${c},K=3)`,
       batch: n,
       kernel: 'convolution',
@@ -137,7 +165,47 @@ export function plannedCases(size: Size): BenchCase[] {
       operations: 2 * M * columns * K,
     },
   ];
-  return cases.map(plannedCase);
+  return [...cases.map(plannedCase), recurrentCase(n, h, c)];
+}
+
+/** An LSTM's steps, whose states begin somewhere: what they become is where the next run would begin. */
+function recurrentCase(batches: number, times: number, hidden: number): BenchCase {
+  return kernelCase(`recurrent(N=${batches},T=${times},H=${hidden})`, 'fp32', batches, () => {
+    const width = 4 * hidden;
+    const drawn = (seed: number, ...dims: number[]) => floats(seed, ...dims).data as Float32Array;
+    const weights = drawn(81, width, hidden).map((x) => x / Math.sqrt(hidden));
+    const content = { inputs: drawn(80, times, batches, width), weights, extra: new Float32Array(hidden) };
+    const states = drawn(82, 4, batches, hidden);
+    const lengths = Int32Array.of(times);
+    const params = {
+      ...{ times, batches, hidden, inputTime: batches * width, inputBatch: width },
+      ...{
+        weightOffset: 0,
+        extraOffset: 0,
+        outputTime: batches * hidden,
+        outputBatch: hidden,
+        outputOffset: 0,
+      },
+      ...{ clip: 0, fAlpha: 0, fBeta: 0, gAlpha: 0, gBeta: 0, hAlpha: 0, hBeta: 0 },
+    };
+    const near = () => {
+      const output = new Float64Array(times * batches * hidden);
+      const doubles = Object.entries({ ...content, states, lengths }).map(([name, data]) => [
+        name,
+        Float64Array.from(data),
+      ]);
+      recurrentReference({ ...Object.fromEntries(doubles), output }, params, {});
+      return output;
+    };
+    return {
+      kernel: recurrent,
+      buffers: { ...content, lengths, states, output: times * batches * hidden * 4 },
+      params,
+      of: 'output',
+      operations: 2 * times * batches * width * hidden,
+      near,
+    };
+  });
 }
 
 function plannedCase(made: PlannedCase): BenchCase {
@@ -165,7 +233,7 @@ function plannedCase(made: PlannedCase): BenchCase {
       specialization: step.specialization,
       buffers,
       params: step.params,
-      of: 'output',
+      of: made.of ?? 'output',
       ...(made.operations && { operations: made.operations }),
       ...(isFloat(plan.outputs[0].dtype) ? { near: twin } : { exact: () => Int32Array.from(twin()) }),
     };

@@ -1,7 +1,7 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import type { Dim, Graph, GraphModel, Node, ShapeOptions, ValueInfo } from './graph.ts';
 import { executeTwin } from './ops/execute-twin.ts';
-import { plannedOperators, planOperator } from './ops/operators.ts';
+import { operatorName, plannedOperators, planOperator } from './ops/operators.ts';
 import type { OnnxTensor } from './ops/tensors.ts';
 import { checkTensor, fromWords, type OnnxDType, type Value } from './ops/value.ts';
 
@@ -97,7 +97,7 @@ export function inferNode(node: Node, graph: Graph, values: Map<string, Value>):
   });
   return located(node, () => {
     const plan = planOperator({
-      operator: node.op,
+      operator: operatorName(node),
       opset: graph.opset,
       inputs,
       attributes: node.attributes,
@@ -162,14 +162,25 @@ function neededNodes({ nodes, outputs }: Graph): Node[] {
     // ONNX's files leave an input out by an empty name.
     kept.push(node.inputs.includes('') ? { ...node, inputs: node.inputs.map((name) => name || null) } : node);
   }
-  return kept.reverse();
+  const taken = new Set(nodes.flatMap((node) => [...node.inputs, ...node.outputs]));
+  return kept.reverse().map((node) => (node.outputs[0] === '' ? namedFirst(node, taken) : node));
+}
+
+/** A node whose first output nobody reads, an LSTM's for one: it goes by a name that nothing else has. */
+function namedFirst(node: Node, taken: ReadonlySet<string | null>): Node {
+  let own = `${node.name}/unread`;
+  while (taken.has(own)) own = `${own}_`;
+  return { ...node, outputs: [own, ...node.outputs.slice(1)] };
 }
 
 /** An operator by which a graph may name it, or why not. */
-export function whyUnknown({ op, domain = '' }: Node, opset: number): string | null {
+export function whyUnknown(node: Node, opset: number): string | null {
+  const { domain = '' } = node;
   if (domain !== '' && domain !== 'ai.onnx' && domain !== 'com.microsoft')
     return `its domain ${domain} is unknown`;
-  const entry = (plannedOperators as Record<string, { since: number; until?: number; domain?: string }>)[op];
+  const entry = (plannedOperators as Record<string, { since: number; until?: number; domain?: string }>)[
+    operatorName(node)
+  ];
   if (!entry) return 'there is no such operator here';
   if (!entry.domain && (opset < entry.since || opset >= (entry.until ?? Infinity))) {
     return `it is there from opset ${entry.since}${entry.until ? ` to ${entry.until - 1}` : ''}, and the graph has ${opset}`;

@@ -8,9 +8,10 @@ export const FLOAT_OPERATIONS = {
   ...{ gelu: 8, geluTanh: 9, elu: 10, selu: 11, celu: 12, softplus: 13, softsign: 14, mish: 15 },
   ...{ thresholdedRelu: 16, exp: 17, log: 18, sqrt: 19, abs: 20, neg: 21, reciprocal: 22, floor: 23 },
   ...{ ceil: 24, round: 25, sign: 26, sin: 27, cos: 28, swish: 29, atan: 30 },
+  ...{ tan: 31, asin: 32, acos: 33, sinh: 34, cosh: 35, asinh: 36, acosh: 37, atanh: 38, shrink: 39 },
   ...{ add: 40, sub: 41, mul: 42, div: 43, min: 44, max: 45, pow: 46, prelu: 47, fmod: 48, clip: 50 },
   ...{ equal: 60, less: 61, lessOrEqual: 62, greater: 63, greaterOrEqual: 64 },
-  ...{ isNaN: 65, toBool: 66, toInt: 67, toUint: 68 },
+  ...{ isNaN: 65, toBool: 66, toInt: 67, toUint: 68, isInf: 70 },
 } as const;
 
 /** A function of f32 tensors with broadcasting; see shaders/element-wise.wgsl. */

@@ -69,12 +69,14 @@ import { packCodesKernel } from './pack-codes.ts';
 import { pool } from './pool.ts';
 import { quantizeLinearKernel } from './quantize-linear.ts';
 import { quantizeLinearOnnx } from './quantize-linear-onnx.ts';
+import { recurrent } from './recurrent.ts';
 import { reduce } from './reduce.ts';
 import { reduceMinMaxKernel } from './reduce-min-max.ts';
 import { requantize } from './requantize.ts';
 import { resample } from './resample.ts';
 import { resizeChannelsKernel } from './resize-channels.ts';
 import { retileWeightsKernel } from './retile-weights.ts';
+import { scatter } from './scatter.ts';
 import { sgdStepKernel } from './sgd-step.ts';
 import { softmax } from './softmax.ts';
 import { softmaxCrossEntropyKernel } from './softmax-cross-entropy.ts';
@@ -84,6 +86,7 @@ import { sumSplitsKernel } from './sum-splits.ts';
 import { sumSplitsInt8Kernel } from './sum-splits-int8.ts';
 import { sumSplitsWideKernel } from './sum-splits-wide.ts';
 import { tileWeightsKernel } from './tile-weights.ts';
+import { topK } from './top-k.ts';
 import { unpackCodesKernel } from './unpack-codes.ts';
 
 // Each kernel adds one import and one name, alphabetically; `kernels` is level 1 of the public surface.
@@ -159,12 +162,14 @@ export const kernels = {
   pool,
   quantizeLinear: quantizeLinearKernel,
   quantizeLinearOnnx,
+  recurrent,
   reduce,
   reduceMinMax: reduceMinMaxKernel,
   requantize,
   resample,
   resizeChannels: resizeChannelsKernel,
   retileWeights: retileWeightsKernel,
+  scatter,
   sgdStep: sgdStepKernel,
   softmax,
   softmaxCrossEntropy: softmaxCrossEntropyKernel,
@@ -174,5 +179,6 @@ export const kernels = {
   sumSplitsInt8: sumSplitsInt8Kernel,
   sumSplitsWide: sumSplitsWideKernel,
   tileWeights: tileWeightsKernel,
+  topK,
   unpackCodes: unpackCodesKernel,
 };

@@ -33,10 +33,10 @@ export interface NodeSupport {
  *   return { op, name: op, inputs: [input], outputs: [`after ${op}`], attributes: {} };
  * };
  * const inputs: ValueInfo[] = [{ name: 'x', dtype: 'float32', shape: [2, 3] }];
- * const nodes = [node('Relu', 'x'), node('Hardmax', 'after Relu')];
- * const graph: Graph = { name: 'two', opset: 17, inputs, nodes, outputs: ['after Hardmax'] };
+ * const nodes = [node('Relu', 'x'), node('Det', 'after Relu')];
+ * const graph: Graph = { name: 'two', opset: 17, inputs, nodes, outputs: ['after Det'] };
  * const { total, supported, refused } = supportedNodes({ graph, parameters: new Map() });
- * console.log(`${supported} of ${total}`, refused[0].op); // 1 of 2 Hardmax
+ * console.log(`${supported} of ${total}`, refused[0].op); // 1 of 2 Det
  */
 export function supportedNodes(model: GraphModel, options: ConcreteOptions = {}): NodeSupport {
   const { graph } = model;

@@ -65,6 +65,16 @@ export const unaryFunctions: Readonly<Record<number, (x: number, p: number, q: n
   28: Math.cos,
   30: Math.atan,
   29: (x, p) => x * sigmoid(x * p),
+  31: Math.tan,
+  32: Math.asin,
+  33: Math.acos,
+  34: Math.sinh,
+  35: Math.cosh,
+  36: Math.asinh,
+  37: Math.acosh,
+  38: Math.atanh,
+  39: (x, p, q) => (x < -p ? x + q : x > p ? x - q : 0),
+  70: (x, p, q) => Number(Math.abs(x) === Number.POSITIVE_INFINITY && (x > 0 ? q : p) !== 0),
 };
 
 /** C's pow, which JavaScript's differs from at a base of 1 and at (-1) to the infinite. */

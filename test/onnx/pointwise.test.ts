@@ -36,6 +36,10 @@ const UNARY: [OperatorName, Attributes?][] = [
   ['ThresholdedRelu', { alpha: 0.5 }],
   ['Gelu', { approximate: 'tanh' }],
   ['Atan'],
+  ['Asinh'],
+  ['Sinh'],
+  ['Cosh'],
+  ['Shrink', { lambd: 1, bias: 0.25 }],
 ];
 
 describe('against ONNX Runtime', () => {

@@ -23,6 +23,13 @@ export const unary =
     attributes: attributes(random),
     opset: random.pick(opsets),
   });
+/** Of elements where the function is defined. */
+export const someOf =
+  (within: (x: number) => number): Generator =>
+  (random) => {
+    const x = float32(random, anyDims(random), 3);
+    return { inputs: [{ ...x, data: (x.data as Float32Array).map(within) } as OnnxTensor], opset: 18 };
+  };
 export const someFloat = (random: Random, name: string): Attributes =>
   random.next() < 0.4 ? {} : { [name]: Math.fround(random.integer(1, 20) / 8) };
 

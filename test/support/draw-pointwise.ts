@@ -10,6 +10,8 @@ const UNARY: [op: string, since: number, attributes?: Attributes][] = [
   ),
   ...[
     ['Sign', 9],
+    ['Asinh', 9],
+    ['Cosh', 9],
     ['Erf', 9],
     ['Round', 11],
     ['HardSwish', 14],

@@ -23,7 +23,8 @@ export type Attributes = Record<string, number | string | readonly number[] | re
 /** Attributes of ONNX that hold a float, or floats, whatever their value. */
 const FLOATS = [
   ...['alpha', 'beta', 'gamma', 'epsilon', 'momentum', 'ratio', 'value', 'min', 'max', 'value_float'],
-  ...['cubic_coeff_a', 'extrapolation_value', 'value_floats', 'scales'],
+  ...['cubic_coeff_a', 'extrapolation_value', 'value_floats', 'scales', 'lambd', 'bias', 'clip', 'scale'],
+  ...['activation_alpha', 'activation_beta', 'activation_params', 'softcap', 'mask_filter_value'],
 ];
 
 export interface NodeModel {

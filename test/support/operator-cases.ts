@@ -1,6 +1,35 @@
 // Seeded cases of every operator: dtypes, attributes, opsets, odd sizes, empty tensors, axes from either end.
+import type { Operator } from '../../src/graph/ops/operator.ts';
+import { type PlannedOperator, plannedOperators } from '../../src/graph/ops/operators.ts';
 import type { Attributes, OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import type { OnnxDType } from '../../src/graph/ops/value.ts';
+import {
+  attention,
+  biased,
+  embedNorm,
+  fusedMatMul,
+  matMulNBits,
+  multiHeadAttention,
+  packedAttention,
+  rotary,
+  skipNorm,
+} from './cases-attention.ts';
+import { einsum } from './cases-einsum.ts';
+import {
+  centerCropPad,
+  compress,
+  cumSum,
+  eyeLike,
+  gatherElements,
+  gatherND,
+  nonZero,
+  oneHot,
+  reverseSequence,
+  scatterElements,
+  scatterND,
+  topK,
+  trilu,
+} from './cases-indexing.ts';
 import {
   arg,
   channelNorm,
@@ -38,11 +67,30 @@ import {
   unsqueeze,
 } from './cases-moves.ts';
 import { anyDims, broadcasting, float32, float32s, type Generator, positive, WORDS } from './cases-of.ts';
-import { binary, cast, clip, divided, power, someFloat, unary, variadic } from './cases-pointwise.ts';
+import {
+  binary,
+  cast,
+  clip,
+  divided,
+  pair,
+  power,
+  someFloat,
+  someOf,
+  unary,
+  variadic,
+} from './cases-pointwise.ts';
+import { recurrent } from './cases-recurrent.ts';
+import { globalLpPool, localResponse, lpPool, meanVariance, row } from './cases-rows.ts';
 import { randomTensor } from './planned.ts';
 
 const BOOLS: readonly OnnxDType[] = ['bool'];
 const INTEGERS: readonly OnnxDType[] = ['int32', 'int64', 'uint8', 'int8'];
+
+/** What ONNX Runtime calls an operator. */
+export const peerName = (operator: string) => {
+  const { domain = '' } = plannedOperators[operator as PlannedOperator] as Operator;
+  return { opType: operator.slice(operator.lastIndexOf('.') + 1), domain };
+};
 
 /** A case of every operator. */
 export const operatorCases: Readonly<Record<string, Generator>> = {
@@ -58,6 +106,29 @@ export const operatorCases: Readonly<Record<string, Generator>> = {
   Sin: unary(undefined, { dtypes: ['float32'] }),
   Cos: unary(undefined, { dtypes: ['float32'] }),
   Atan: unary(undefined, { dtypes: ['float32'] }),
+  ...Object.fromEntries(
+    (
+      [
+        ['Tan', (x) => x / 4],
+        ['Asin', (x) => x / (1 + Math.abs(x))],
+        ['Acos', (x) => x / (1 + Math.abs(x))],
+        ['Atanh', (x) => x / (1 + Math.abs(x))],
+        ['Sinh', (x) => x],
+        ['Cosh', (x) => x],
+        ['Asinh', (x) => x],
+        ['Acosh', (x) => 1 + Math.abs(x)],
+      ] as const satisfies [string, (x: number) => number][]
+    ).map(([name, within]) => [name, someOf(within)]),
+  ),
+  Shrink: unary((random) => ({ ...someFloat(random, 'lambd'), ...someFloat(random, 'bias') }), {
+    dtypes: ['float32'],
+  }),
+  IsInf: (random) => {
+    const x = float32(random, anyDims(random));
+    for (const i of x.data.keys()) if (i % 2) (x.data as Float32Array)[i] = random.pick([-1, 1]) / 0;
+    const attributes = random.pick<Attributes>([{}, { detect_negative: 0 }, { detect_positive: 0 }]);
+    return { inputs: [x], attributes, opset: random.pick([10, 20]) };
+  },
   IsNaN: (random) => {
     const x = float32(random, anyDims(random));
     for (let i = 0; i < x.data.length; i += 3) (x.data as Float32Array)[i] = Number.NaN;
@@ -110,6 +181,11 @@ export const operatorCases: Readonly<Record<string, Generator>> = {
   ...Object.fromEntries(
     ['BitwiseAnd', 'BitwiseOr', 'BitwiseXor'].map((name) => [name, binary(INTEGERS, [18])]),
   ),
+  BitShift: (random) => {
+    const [x, y] = pair(random, random.pick(['uint8', 'uint32'] as const));
+    const by = { ...y, data: (y.data as Uint8Array).map((bits) => bits % 8) } as OnnxTensor;
+    return { inputs: [x, by], attributes: { direction: random.pick(['LEFT', 'RIGHT']) }, opset: 11 };
+  },
   BitwiseNot: unary(undefined, { opsets: [18], dtypes: INTEGERS }),
   Not: unary(undefined, { opsets: [13], dtypes: BOOLS }),
   Where: (random) => {
@@ -128,6 +204,39 @@ export const operatorCases: Readonly<Record<string, Generator>> = {
   Gather: gather,
   DepthToSpace: blocks(false),
   SpaceToDepth: blocks(true),
+  GatherElements: gatherElements,
+  GatherND: gatherND,
+  ScatterElements: scatterElements([11, 13, 16, 18]),
+  Scatter: scatterElements([9, 10]),
+  ScatterND: scatterND,
+  TopK: topK,
+  CumSum: cumSum,
+  Trilu: trilu,
+  OneHot: oneHot,
+  EyeLike: eyeLike,
+  ReverseSequence: reverseSequence,
+  CenterCropPad: centerCropPad,
+  Compress: compress,
+  NonZero: nonZero,
+  RNN: recurrent(1, 1),
+  GRU: recurrent(3, 2),
+  LSTM: recurrent(4, 3),
+  Einsum: einsum,
+  Attention: attention,
+  RotaryEmbedding: rotary(false),
+  'com.microsoft.Attention': packedAttention,
+  MultiHeadAttention: multiHeadAttention,
+  'com.microsoft.RotaryEmbedding': rotary(true),
+  'com.microsoft.Gelu': unary(undefined, { opsets: [17], dtypes: ['float32'] }),
+  BiasGelu: biased(false),
+  FastGelu: biased(true),
+  QuickGelu: unary((random) => someFloat(random, 'alpha'), { opsets: [17], dtypes: ['float32'] }),
+  FusedMatMul: fusedMatMul,
+  SkipLayerNormalization: skipNorm(true),
+  SkipSimplifiedLayerNormalization: skipNorm(false),
+  SimplifiedLayerNormalization: layerNorm([17], false),
+  EmbedLayerNormalization: embedNorm,
+  MatMulNBits: matMulNBits,
   Reshape: reshape,
   Flatten: flatten,
   Squeeze: squeeze,
@@ -153,6 +262,13 @@ export const operatorCases: Readonly<Record<string, Generator>> = {
   ReduceL2: reduction(18, ['float32']),
   ReduceSumSquare: reduction(18, ['float32', 'int32']),
   ReduceLogSum: reduction(18, ['float32'], (random, dtype, dims) => positive(random, dims, dtype)),
+  ReduceLogSumExp: reduction(18, ['float32']),
+  LpNormalization: row([9, 22], (random) => ({ p: random.integer(1, 2) })),
+  Hardmax: row([11, 13]),
+  MeanVarianceNormalization: meanVariance,
+  LRN: localResponse,
+  LpPool: lpPool,
+  GlobalLpPool: globalLpPool,
   ArgMax: arg,
   ArgMin: arg,
   GlobalAveragePool: globalPool,

@@ -1,12 +1,16 @@
 // Graphs that nobody drew: each node is evaluated as it is drawn, so that only what float32 computes well is kept.
 import { sizeOf } from '../../src/reference/interpreter/value.ts';
+import { indexingTemplates } from './draw-indexing.ts';
 import { layerTemplates } from './draw-layers.ts';
 import { moveTemplates } from './draw-moves.ts';
 import { pointwiseTemplates } from './draw-pointwise.ts';
 import { reductionTemplates } from './draw-reductions.ts';
 import { Drawing, type RandomGraph } from './drawing.ts';
 
-const TEMPLATES = [...pointwiseTemplates, ...layerTemplates, ...moveTemplates, ...reductionTemplates];
+const TEMPLATES = [
+  ...[...pointwiseTemplates, ...layerTemplates, ...moveTemplates, ...reductionTemplates],
+  ...indexingTemplates,
+];
 
 /** A graph by its seed. */
 export function drawGraph(seed: number): RandomGraph {

@@ -10,11 +10,14 @@ import { matmulReference } from '../../reference/matmul.ts';
 import { normalizeReference } from '../../reference/normalize.ts';
 import { poolReference } from '../../reference/pool.ts';
 import { quantizeLinearOnnxTwin } from '../../reference/quantize-linear-onnx.ts';
+import { recurrentReference } from '../../reference/recurrent.ts';
 import { reduceReference } from '../../reference/reduce.ts';
 import { requantizeTwin } from '../../reference/requantize.ts';
 import { resampleReference } from '../../reference/resample.ts';
+import { scatterReference } from '../../reference/scatter.ts';
 import { softmaxReference } from '../../reference/softmax.ts';
 import { stridedCopyReference } from '../../reference/strided-copy.ts';
+import { topKReference } from '../../reference/top-k.ts';
 import type { Twin } from '../../reference/twin.ts';
 import type { Operand, Plan, Step } from './plan.ts';
 import { sizeOf } from './tensors.ts';
@@ -34,10 +37,13 @@ export const twins: Readonly<Record<string, Twin>> = {
   matmul: matmulReference,
   normalize: normalizeReference,
   pool: poolReference,
+  recurrent: recurrentReference,
   reduce: reduceReference,
   resample: resampleReference,
+  scatter: scatterReference,
   softmax: softmaxReference,
   'strided-copy': stridedCopyReference,
+  'top-k': topKReference,
 };
 
 /** A step on its twin: `bufferOf` gives what an operand holds, an element a number. */

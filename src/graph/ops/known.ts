@@ -2,7 +2,7 @@ import { type NodeSpec, openNode, tensorAttribute } from './node.ts';
 import type { Operator } from './operator.ts';
 import type { Plan } from './plan.ts';
 import { type OnnxTensor, sizeOf } from './tensors.ts';
-import { ANY, checkTensor, fromWords, numbersOf, type OnnxDType } from './value.ts';
+import { ANY, checkTensor, DTYPE_NUMBERS, fromWords, numbersOf, type OnnxDType } from './value.ts';
 
 /** Elements that the host makes: half a gigabyte of words. */
 const MOST_KNOWN = 2 ** 27;
@@ -70,6 +70,22 @@ function constantOfShape(spec: NodeSpec): Plan {
   return known(fromWords(dtype, dims!, new Float64Array(sizeOf(dims!)).fill(number)));
 }
 
+/** Ones on a diagonal; the dtype is that of the input unless one is named. */
+function eyeLike(spec: NodeSpec): Plan {
+  const node = openNode(spec, ['input'], ['dtype', 'k']);
+  const { dtype, dims } = node.required('input', ANY);
+  node.ensure(dims.length === 2, 'input must be a matrix', dims);
+  const number = node.attribute('dtype') === undefined ? null : node.integer('dtype', 0);
+  const to = number === null ? dtype : DTYPE_NUMBERS[number];
+  node.ensure(to, `dtype must be one of ${Object.keys(DTYPE_NUMBERS).join(', ')}`, number);
+  node.bounded(dims, MOST_KNOWN);
+  const k = node.integer('k', 0);
+  const [rows, columns] = dims;
+  const data = new Float64Array(rows * columns);
+  for (let row = Math.max(0, -k); row < rows && row + k < columns; row++) data[row * columns + row + k] = 1;
+  return known(fromWords(to, dims, data));
+}
+
 function range(spec: NodeSpec): Plan {
   const node = openNode(spec, ['start', 'limit', 'delta']);
   const { dtype } = node.required('start', ['float32', 'int16', 'int32', 'int64']);
@@ -94,5 +110,6 @@ export const knownOperators = {
   Size: { since: 1, plan: size },
   Constant: { since: 1, plan: constant },
   ConstantOfShape: { since: 9, plan: constantOfShape },
+  EyeLike: { since: 9, plan: eyeLike },
   Range: { since: 11, plan: range },
 } satisfies Readonly<Record<string, Operator>>;

@@ -1,10 +1,14 @@
 import { check } from '../../gpu/errors.ts';
+import { attentionOperators } from './attention.ts';
 import { castOperators } from './cast.ts';
 import { convolutionOperators } from './convolution.ts';
+import { einsumOperators } from './einsum.ts';
+import { indexingOperators } from './indexing.ts';
 import { integerConvolutionOperators } from './integer-convolution.ts';
 import { integerProductOperators } from './integer-products.ts';
 import { knownOperators } from './known.ts';
 import { linearOperators } from './linear.ts';
+import { microsoftOperators } from './microsoft.ts';
 import { moveOperators } from './move.ts';
 import { MOST_ELEMENTS, type NodeSpec } from './node.ts';
 import { normalizeOperators } from './normalize.ts';
@@ -14,8 +18,10 @@ import { pointwiseOperators } from './pointwise.ts';
 import { poolOperators } from './pool.ts';
 import { productOperators } from './product.ts';
 import { quantizedOperators } from './quantized.ts';
+import { recurrentOperators } from './recurrent.ts';
 import { reduceOperators } from './reduce.ts';
 import { resizeOperators } from './resize.ts';
+import { rowOperators } from './row-functions.ts';
 import { sizeOf } from './tensors.ts';
 import type { Value } from './value.ts';
 import { viewOperators } from './view.ts';
@@ -41,10 +47,22 @@ export const plannedOperators = {
   ...normalizeOperators,
   ...resizeOperators,
   ...viewOperators,
+  ...rowOperators,
+  ...indexingOperators,
+  ...recurrentOperators,
+  ...einsumOperators,
+  ...attentionOperators,
+  ...microsoftOperators,
   ...knownOperators,
 };
 
 export type PlannedOperator = keyof typeof plannedOperators;
+/** The name by which {@link plannedOperators} has a node's operator: of two by one name the domain says which. */
+export function operatorName({ op, domain = '' }: { op: string; domain?: string }): string {
+  const own = `${domain}.${op}`;
+  return own in plannedOperators ? own : op;
+}
+
 /** Operators whose inputs and outputs are never int64. */
 export type CodeOperator = keyof typeof codeOperators;
 

@@ -176,6 +176,18 @@ function mod(spec: NodeSpec): Plan {
   };
 }
 
+function bitShift(spec: NodeSpec): Plan {
+  const node = openNode(spec, ['X', 'Y'], ['direction']);
+  const x = node.required('X', ['uint8', 'uint16', 'uint32']);
+  const y = node.required('Y', [x.dtype]);
+  node.ensure(node.attribute('direction') !== undefined, 'direction must be given', 'none', 'LEFT or RIGHT');
+  const left = node.choice('direction', ['LEFT', 'RIGHT'], 'LEFT') === 'LEFT';
+  const dims = broadcastDims(`${spec.operator}: the dims`, [x.dims, y.dims]);
+  const operands = [operated(x, 0), operated(y, 1)];
+  const step = pointwise(left ? 'shiftLeft' : 'shiftRight', x.dtype, operands, dims, OUTPUT);
+  return { outputs: [{ dtype: x.dtype, dims }], steps: [step] };
+}
+
 function where(spec: NodeSpec): Plan {
   const node = openNode(spec, ['condition', 'X', 'Y']);
   const condition = node.required('condition', ['bool']);
@@ -227,6 +239,15 @@ export const pointwiseOperators = {
   Sin: unary('sin', { since: 7 }),
   Cos: unary('cos', { since: 7 }),
   Atan: unary('atan', { since: 7 }),
+  Tan: unary('tan', { since: 7 }),
+  Asin: unary('asin', { since: 7 }),
+  Acos: unary('acos', { since: 7 }),
+  Sinh: unary('sinh', { since: 9 }),
+  Cosh: unary('cosh', { since: 9 }),
+  Asinh: unary('asinh', { since: 9 }),
+  Acosh: unary('acosh', { since: 9 }),
+  Atanh: unary('atanh', { since: 9 }),
+  Shrink: unary('shrink', { since: 9, parameters: { lambd: 0.5, bias: 0 } }),
   Abs: unary('abs', { dtypes: NUMBERS }),
   Neg: unary('neg', { dtypes: [...FLOATS, ...SIGNED] }),
   Sign: unary('sign', { since: 9, dtypes: NUMBERS }),
@@ -241,6 +262,18 @@ export const pointwiseOperators = {
       return {
         outputs: [{ dtype: 'bool', dims: [...x.dims] }],
         steps: [pointwise('isNaN', x.dtype, [operated(x, 0)], x.dims, OUTPUT)],
+      };
+    },
+  },
+  IsInf: {
+    since: 10,
+    plan(spec) {
+      const node = openNode(spec, ['X'], ['detect_negative', 'detect_positive']);
+      const x = node.required('X', spec.opset >= 20 ? FLOATS : ['float32']);
+      const [p, q] = ['detect_negative', 'detect_positive'].map((name) => Number(node.flag(name, true)));
+      return {
+        outputs: [{ dtype: 'bool', dims: [...x.dims] }],
+        steps: [pointwise('isInf', x.dtype, [operated(x, 0)], x.dims, OUTPUT, { p, q })],
       };
     },
   },
@@ -266,6 +299,7 @@ export const pointwiseOperators = {
   BitwiseAnd: binary('and', { since: 18, dtypes: INTEGERS }),
   BitwiseOr: binary('or', { since: 18, dtypes: INTEGERS }),
   BitwiseXor: binary('xor', { since: 18, dtypes: INTEGERS }),
+  BitShift: { since: 11, plan: bitShift },
   BitwiseNot: unary('bitwiseNot', { since: 18, dtypes: INTEGERS }),
   Where: { since: 9, plan: where },
 } satisfies Readonly<Record<string, Operator>>;

@@ -42,6 +42,12 @@ export class Call {
     return String(this.attributes[name] ?? fallback);
   }
 
+  /** A list of names; null where it is not there. */
+  texts(name: string): string[] | null {
+    const value = this.attributes[name] as readonly string[] | undefined;
+    return value === undefined ? null : value.map(String);
+  }
+
   /** A list attribute; null where it is not there. */
   list(name: string): number[] | null {
     const value = this.attributes[name] as ArrayLike<number> | undefined;

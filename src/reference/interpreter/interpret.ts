@@ -1,8 +1,12 @@
+import { attentions } from './attention.ts';
 import { Call, type Definition } from './call.ts';
+import { indexing } from './indexing.ts';
+import { microsoft } from './microsoft.ts';
 import { moves } from './move.ts';
 import { normalizations } from './normalize.ts';
 import { pointwise } from './pointwise.ts';
 import { products } from './product.ts';
+import { recurrences } from './recurrent.ts';
 import { reductions } from './reduce.ts';
 import { resizes } from './resize.ts';
 import { type GivenTensor, readTensor, type Value } from './value.ts';
@@ -11,6 +15,7 @@ import { windowed } from './windows.ts';
 
 export interface ReferenceNode {
   op: string;
+  domain?: string;
   name: string;
   inputs: readonly (string | null)[];
   outputs: readonly string[];
@@ -28,10 +33,14 @@ export interface ReferenceModel {
   parameters: ReadonlyMap<string, GivenTensor>;
 }
 
-/** Every operator's definition, by ONNX's name. */
+/** Every operator's definition, by ONNX's name; ONNX Runtime's by its domain, too, where ONNX has the name. */
 export const definitions: Readonly<Record<string, Definition>> = {
   ...pointwise,
   ...moves,
+  ...indexing,
+  ...recurrences,
+  ...attentions,
+  ...microsoft,
   ...views,
   ...reductions,
   ...windowed,
@@ -68,7 +77,8 @@ export function interpretReference(
     if (!value) throw new Error(`nothing makes ${name}`);
     return value;
   };
-  for (const { op, name, inputs: read, outputs, attributes } of graph.nodes) {
+  for (const { op: own, domain, name, inputs: read, outputs, attributes } of graph.nodes) {
+    const op = `${domain}.${own}` in definitions ? `${domain}.${own}` : own;
     try {
       const given = read.map((each) => (each === null || each === '' ? null : valueNamed(each)));
       const made = define(op, graph.opset, given, attributes, outputs.length);

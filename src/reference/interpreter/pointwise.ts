@@ -122,6 +122,22 @@ const mod: Definition = (call) => {
   return [pairs(call.input(0), call.input(1), (a, b) => (fmod ? a % b : floored(a, b)))];
 };
 
+const shrink: Definition = (call) => {
+  const [lambd, bias] = [call.float('lambd', 0.5), call.float('bias', 0)];
+  return each(call.input(0), (x) => (x < -lambd ? x + bias : x > lambd ? x - bias : Number.isNaN(x) ? x : 0));
+};
+
+const isInf: Definition = (call) => {
+  const looked = [-1, 1].filter((_, i) => call.integer(['detect_negative', 'detect_positive'][i], 1) === 1);
+  return each(call.input(0), (x) => Number(looked.some((sign) => x === sign / 0)), 'bool');
+};
+
+/** Bits shifted beyond either end are lost. */
+const bitShift: Definition = (call) => {
+  const factor = call.text('direction', '') === 'LEFT' ? 2 : 0.5;
+  return [pairs(call.input(0), call.input(1), (x, by) => Math.floor(x * factor ** by) % 2 ** 32)];
+};
+
 const where: Definition = (call) => {
   const [condition, x, y] = [0, 1, 2].map((place) => call.input(place));
   const dims = broadcastDims([condition.dims, x.dims, y.dims]);
@@ -175,6 +191,15 @@ export const pointwise: Readonly<Record<string, Definition>> = {
   Sin: unary(Math.sin),
   Cos: unary(Math.cos),
   Atan: unary(Math.atan),
+  Tan: unary(Math.tan),
+  Asin: unary(Math.asin),
+  Acos: unary(Math.acos),
+  Sinh: unary(Math.sinh),
+  Cosh: unary(Math.cosh),
+  Asinh: unary(Math.asinh),
+  Acosh: unary(Math.acosh),
+  Atanh: unary(Math.atanh),
+  Shrink: shrink,
   Abs: unary(Math.abs),
   Neg: unary((x) => -x),
   Sign: unary(Math.sign),
@@ -183,6 +208,7 @@ export const pointwise: Readonly<Record<string, Definition>> = {
   Ceil: unary(Math.ceil),
   Round: unary(roundHalfEven),
   IsNaN: (call) => each(call.input(0), (x) => Number(Number.isNaN(x)), 'bool'),
+  IsInf: isInf,
   Not: unary((x) => Number(x === 0)),
   Add: binary((a, b) => a + b),
   Sub: binary((a, b) => a - b),
@@ -205,6 +231,7 @@ export const pointwise: Readonly<Record<string, Definition>> = {
   BitwiseAnd: binary((a, b) => a & b),
   BitwiseOr: binary((a, b) => a | b),
   BitwiseXor: binary((a, b) => a ^ b),
+  BitShift: bitShift,
   BitwiseNot: unary((x) => ~x),
   Where: where,
   Cast: cast,

@@ -1,6 +1,15 @@
 // Products of matrices: https://onnx.ai/onnx/operators/.
 import type { Definition } from './call.ts';
-import { broadcastAt, broadcastDims, make, stored, times, type Value } from './value.ts';
+import {
+  broadcastAt,
+  broadcastDims,
+  coordinatesOf,
+  make,
+  sizeOf,
+  stored,
+  times,
+  type Value,
+} from './value.ts';
 
 /** numpy.matmul: vectors become matrices, leading dimensions broadcast. */
 const matMul: Definition = (call) => {
@@ -57,4 +66,43 @@ const gemm: Definition = (call) => {
   ];
 };
 
-export const products: Readonly<Record<string, Definition>> = { MatMul: matMul, Gemm: gemm };
+/** By its definition: the product of all operands at every assignment of sizes to letters, summed. */
+const einsum: Definition = (call) => {
+  const operands = call.given(0);
+  const [left, right] = call.text('equation', '').replaceAll(' ', '').split('->');
+  const terms = left.split(',');
+  const hidden = terms.map((term, i) =>
+    term.includes('...') ? operands[i].dims.length - term.length + 3 : 0,
+  );
+  const most = Math.max(...hidden);
+  // What an ellipsis stands for are digits, the last one 0.
+  const dots = (count: number) => Array.from({ length: count }, (_, i) => count - 1 - i).join('');
+  const spelt = terms.map((term, i) => [...term.replace('...', dots(hidden[i]))]);
+  const letters = spelt.flat().filter((letter) => !/[0-9]/.test(letter));
+  const once = letters.filter((letter) => letters.filter((other) => other === letter).length === 1).sort();
+  const result = right === undefined ? [...dots(most), ...once] : [...right.replace('...', dots(most))];
+  const all = [...new Set([...result, ...spelt.flat()])];
+  const sizes = all.map((letter) =>
+    Math.max(...spelt.flatMap((own, i) => operands[i].dims.filter((_, axis) => own[axis] === letter))),
+  );
+  const sums = all.map((letter) => !result.includes(letter));
+  return [
+    make(
+      operands[0].dtype,
+      sizes.filter((_, i) => !sums[i]),
+      (at) => {
+        const inner = sizes.map((size, i) => (sums[i] ? size : 1));
+        let total = 0;
+        for (let place = 0; place < sizeOf(inner); place++) {
+          const summed = coordinatesOf(place, inner);
+          const where = (letter: string) =>
+            result.includes(letter) ? at[result.indexOf(letter)] : summed[all.indexOf(letter)];
+          total += operands.reduce((product, own, i) => product * broadcastAt(own, spelt[i].map(where)), 1);
+        }
+        return total;
+      },
+    ),
+  ];
+};
+
+export const products: Readonly<Record<string, Definition>> = { MatMul: matMul, Gemm: gemm, Einsum: einsum };

@@ -1,6 +1,16 @@
 // Operators that reduce axes or treat rows: https://onnx.ai/onnx/operators/.
-import { axisOf, type Definition } from './call.ts';
-import { coordinatesOf, elementAt, isFloat, make, sizeOf, stored, times, type Value } from './value.ts';
+import { axisOf, type Call, type Definition } from './call.ts';
+import {
+  coordinatesOf,
+  elementAt,
+  isFloat,
+  make,
+  placeOf,
+  sizeOf,
+  stored,
+  times,
+  type Value,
+} from './value.ts';
 
 /** The elements along axes, a list for each element of the others. */
 function rowsOf(x: Value, axes: readonly number[]): { dims: number[]; rows: number[][] } {
@@ -107,6 +117,78 @@ const softmax =
     ];
   };
 
+/** Rows along some axes, each element by a function of its row. */
+const rowwise =
+  (axesOf: (call: Call, rank: number) => number[], f: (row: number[], call: Call) => number[]): Definition =>
+  (call) => {
+    const x = call.input(0);
+    const axes = axesOf(call, x.dims.length);
+    const { dims, rows } = rowsOf(x, axes);
+    const made = rows.map((row) => f(row, call));
+    const inner = x.dims.map((size, axis) => (axes.includes(axis) ? size : 1));
+    return [
+      make(x.dtype, x.dims, (at) => {
+        const [outer, own] = [true, false].map((kept) =>
+          at.map((place, axis) => (axes.includes(axis) === kept ? 0 : place)),
+        );
+        return made[placeOf(outer, dims)][placeOf(own, inner)];
+      }),
+    ];
+  };
+
+const oneAxis = (fallback: number) => (call: Call, rank: number) => [
+  axisOf(call.integer('axis', fallback), rank),
+];
+
+const lpNormalization = rowwise(oneAxis(-1), (row, call) => {
+  const norm = call.integer('p', 2) === 1 ? sum(row.map(Math.abs)) : Math.hypot(...row);
+  return norm === 0 ? row : row.map((x) => x / norm);
+});
+
+const meanVariance = rowwise(
+  (call, rank) => (call.list('axes') ?? [0, 2, 3]).map((axis) => axisOf(axis, rank)),
+  (row) => {
+    const middle = sum(row) / row.length;
+    const deviation = Math.sqrt(sum(row.map((x) => (x - middle) ** 2)) / row.length);
+    return row.map((x) => (x - middle) / (deviation + 1e-9));
+  },
+);
+
+/** Up to opset 12 all dimensions from the axis on are one row. */
+const hardmax = rowwise(
+  (call, rank) => {
+    const axis = axisOf(call.integer('axis', call.opset < 13 ? 1 : -1), rank);
+    return Array.from({ length: call.opset < 13 ? rank - axis : 1 }, (_, i) => axis + i);
+  },
+  (row) => row.map((_, i) => Number(i === row.indexOf(Math.max(...row)))),
+);
+
+function logSumExp(row: readonly number[]): number {
+  const most = Math.max(...row);
+  return Number.isFinite(most) ? most + Math.log(sum(row.map((x) => Math.exp(x - most)))) : most;
+}
+
+/** The channels around each, `size` of them, as far as there are so many. */
+const localResponse: Definition = (call) => {
+  const x = call.input(0);
+  const [alpha, beta, bias] = [call.float('alpha', 1e-4), call.float('beta', 0.75), call.float('bias', 1)];
+  const size = call.integer('size', 1);
+  return [
+    make(x.dtype, x.dims, (at, place) => {
+      let squares = 0;
+      for (let c = at[1] - Math.floor((size - 1) / 2); c <= at[1] + Math.ceil((size - 1) / 2); c++) {
+        if (c >= 0 && c < x.dims[1])
+          squares +=
+            elementAt(
+              x,
+              at.map((own, axis) => (axis === 1 ? c : own)),
+            ) ** 2;
+      }
+      return x.data[place] / (bias + (alpha / size) * squares) ** beta;
+    }),
+  ];
+};
+
 const product = (row: readonly number[], dtype: string) => row.reduce((made, x) => times(dtype, made, x), 1);
 
 export const reductions: Readonly<Record<string, Definition>> = {
@@ -121,6 +203,15 @@ export const reductions: Readonly<Record<string, Definition>> = {
   ReduceLogSum: reduced((row) => Math.log(sum(row))),
   ArgMax: placed((a, b) => a > b),
   ArgMin: placed((a, b) => a < b),
+  ReduceLogSumExp: reduced(logSumExp),
+  LpNormalization: lpNormalization,
+  MeanVarianceNormalization: meanVariance,
+  Hardmax: hardmax,
+  LRN: localResponse,
+  GlobalLpPool: (call) => {
+    const p = call.integer('p', 2);
+    return global((row) => sum(row.map((x) => Math.abs(x) ** p)) ** (1 / p))(call);
+  },
   GlobalAveragePool: global((row) => sum(row) / row.length),
   GlobalMaxPool: global((row) => Math.max(...row)),
   Softmax: softmax(false),

@@ -184,9 +184,15 @@ const averagePool: Definition = (call) => {
   ];
 };
 
+const lpPool: Definition = (call) => {
+  const p = call.integer('p', 2);
+  return [pooled(call, (met) => met.reduce((sum, { value }) => sum + Math.abs(value) ** p, 0) ** (1 / p))];
+};
+
 export const windowed: Readonly<Record<string, Definition>> = {
   Conv: conv,
   ConvTranspose: convTranspose,
   MaxPool: maxPool,
   AveragePool: averagePool,
+  LpPool: lpPool,
 };

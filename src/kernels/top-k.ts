@@ -1,0 +1,21 @@
+import source from '../../shaders/top-k.wgsl?raw';
+import { defineKernel } from '../gpu/kernel.ts';
+
+/** The largest or smallest elements of rows; see shaders/top-k.wgsl. */
+export const topK = defineKernel({
+  name: 'top-k',
+  wgsl: [source],
+  bindings: {
+    input: { access: 'read', type: 'f32' },
+    values: { access: 'write', type: 'f32' },
+    indices: { access: 'write', type: 'i32' },
+  },
+  params: { rows: 'u32', size: 'u32', inners: 'u32', k: 'u32' },
+  overrides: {
+    IS_FLOAT: { default: 1, allowed: [0, 1] },
+    LARGEST: { default: 1, allowed: [0, 1] },
+    WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },
+  },
+  constants: { Element: ['f32', 'i32', 'u32'] },
+  workgroups: ({ rows, size }, { WORKGROUP_SIZE }) => Math.ceil((rows * size) / WORKGROUP_SIZE),
+});

@@ -8,6 +8,7 @@ import type { ImageModel } from '../src/model/graph.ts';
 import { vgg } from '../src/model/vgg.ts';
 import { cacheFolder, exists } from '../src/node/cache.ts';
 import { loadCifar10 } from '../src/node/cifar10.ts';
+import { nameAdapter } from './name-adapter.ts';
 import { seeded } from './random.ts';
 import type { BenchContext, Ceilings, Results, Size } from './types.ts';
 
@@ -45,11 +46,8 @@ export async function describeRun(
   runtime: Runtime,
   ceilings: Ceilings,
 ): Promise<Omit<Results, 'cases' | 'refused'>> {
-  const { device, adapter } = runtime;
-  const { vendor, architecture, description } = device.adapterInfo;
   return {
-    adapter: adapter.name,
-    driver: [vendor, architecture, description].filter(Boolean).join(' / '),
+    ...nameAdapter(runtime),
     commit: (await findCommit()) ?? 'unknown',
     date: new Date().toISOString(),
     platform: `node ${process.version}`,

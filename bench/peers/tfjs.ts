@@ -53,6 +53,8 @@ async function openVgg(context: BenchContext, backend: 'webgpu' | 'wasm', batch:
     ...(backend === 'webgpu' && {
       bound: { ceiling: 'f32GFlops' as const, amount: 2 * batch * macsPerImage(model) },
     }),
+    // Two backends of one tfjs may be timed in turn.
+    before: () => tf.setBackend(backend),
     run,
     logits: run,
     note: 'input already floats',
@@ -84,6 +86,7 @@ export function tfjsConv({ N, H, C, O, K }: ConvCase): Subject {
       return {
         work: { amount: operations, unit: 'GFLOP/s' },
         bound: { ceiling: 'f32GFlops', amount: operations },
+        before: () => tf.setBackend('webgpu'),
         run,
         close: () => tf.dispose([x, filter]),
       };
@@ -115,6 +118,7 @@ export function tfjsConvGradient({ by, shape }: Extract<PeerWork, { kind: 'conv2
       return {
         work: { amount: operations, unit: 'GFLOP/s' },
         bound: { ceiling: 'f32GFlops', amount: operations },
+        before: () => tf.setBackend('webgpu'),
         async run() {
           const result = derive() as Tensor4D;
           // As above: one element is data that depends on all of it.

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findCommit, findPackageRoot } from '../src/cli/files.ts';
-import type { Runtime } from '../src/gpu/runtime.ts';
+import { createRuntime, type Runtime } from '../src/gpu/runtime.ts';
 import type { Tensor } from '../src/gpu/tensor.ts';
 import { readSafetensors } from '../src/io/safetensors.ts';
 import type { ImageModel } from '../src/model/graph.ts';
@@ -20,9 +20,17 @@ export function nodeContext(runtime: Runtime, size: Size): BenchContext {
   return {
     runtime,
     size,
+    fresh: () => createRuntime({ adapter: choiceOf(runtime) }),
     model: () => (model ??= loadVgg()),
     images: async (count) => (await benchImages(count)).images,
   };
+}
+
+/** What asks for the runtime's adapter again. */
+export function choiceOf({
+  adapter: { source },
+}: Pick<Runtime, 'adapter'>): 'auto' | 'system' | 'swiftshader' {
+  return source === 'swiftshader' ? source : source === 'system-software' ? 'system' : 'auto';
 }
 
 export async function loadVgg(): Promise<ImageModel> {

@@ -31,6 +31,7 @@ async function runBench({ size, filter }: PageRequest): Promise<PageResults> {
     const context: BenchContext = {
       runtime,
       size,
+      fresh: () => createRuntime(),
       model: () => (model ??= load()),
       images: (count) => fetchBytes(`/images?count=${count}`),
     };

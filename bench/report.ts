@@ -12,7 +12,8 @@ export function formatEntry(entry: Entry): string {
       : `, ${(ceilingShare * 100).toFixed(ceilingShare < 0.1 ? 1 : 0)} % of the ceiling`;
   const rate = `${formatNumber(throughput.value)} ${throughput.unit}`;
   const line = `  ${implementation.padEnd(12)} ${precision.padEnd(9)} ${formatMs(medianMs).padStart(9)}  (${range})  ${rate}${share}`;
-  return note ? `${line}\n    ${note}` : line;
+  const parts = Object.entries(entry.parts ?? {}).map(([name, ms]) => `${name} ${formatMs(ms)}`);
+  return [line, parts.join(', '), note].filter(Boolean).join('\n    ');
 }
 
 export function formatRefusal({ implementation, precision, reason }: Refusal): string {

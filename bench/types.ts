@@ -121,6 +121,8 @@ export interface BenchContext {
   tune?: TuneOptions;
   /** The trained VGG; the same object every time. */
   model(): Promise<ImageModel>;
+  /** A runtime of its own on the same adapter, which has compiled nothing yet; the caller destroys it. */
+  fresh(): Promise<Runtime>;
   /** An older build that runs whole models in place of this one. */
   build?(): Promise<Build>;
   /** NHWC pixels of the first `count` images. */

@@ -4,6 +4,7 @@ import { deviceDescriptor } from '../../src/gpu/device.ts';
 import { installNavigatorGpu } from '../../src/node/device.ts';
 import { gradientInputs } from '../cases/gradients.ts';
 import { macsPerImage } from '../cases/vgg.ts';
+import { choiceOf } from '../node.ts';
 import { seeded } from '../random.ts';
 import type { BenchContext, ConvCase, Opened, PeerWork, Subject } from '../types.ts';
 import { foldVgg, toFloats, toHwio, toOihw } from './folded.ts';
@@ -141,9 +142,7 @@ let webgpu: Promise<unknown> | undefined;
 
 /** tfjs on a Dawn device of its own, from the adapter that our runtime took. */
 export async function startWebgpu({ runtime }: Pick<BenchContext, 'runtime'>): Promise<Tf> {
-  const { source } = runtime.adapter;
-  const adapter = source === 'swiftshader' ? source : source === 'system-software' ? 'system' : 'auto';
-  const gpu = await installNavigatorGpu({ adapter });
+  const gpu = await installNavigatorGpu({ adapter: choiceOf(runtime) });
   // Its WebGPU backend looks for navigator.gpu while it loads.
   const tf = await import('@tensorflow/tfjs');
   webgpu ??= import('@tensorflow/tfjs-backend-webgpu').then(async ({ WebGPUBackend }) => {
@@ -164,7 +163,8 @@ export async function startWebgpu({ runtime }: Pick<BenchContext, 'runtime'>): P
   return tf;
 }
 
-async function startWasm(): Promise<Tf> {
+/** tfjs on its WebAssembly backend. */
+export async function startWasm(): Promise<Tf> {
   const tf = await import('@tensorflow/tfjs');
   const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
   setWasmPaths(dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm')) + sep);

@@ -41,6 +41,9 @@ export async function main(argv: readonly string[]): Promise<number> {
       under(refusal);
       console.log(formatRefusal(refusal));
     },
+    async keep(sofar) {
+      if (values.json !== undefined) await writeResults(values.json, { ...sofar, interrupted: true });
+    },
   });
   if (!results) {
     console.error(

@@ -16,11 +16,13 @@ export interface PageRequest {
 }
 
 /** What it sends back: all that it can know. */
-export type PageResults = Pick<Results, 'adapter' | 'driver' | 'ceilings' | 'cases' | 'refused'>;
+export type PageResults = Omit<Results, 'commit' | 'date' | 'platform' | 'images'>;
 
 export interface BrowserOptions extends PageRequest {
   onEntry?(entry: Entry): void;
   onRefusal?(refusal: Refusal): void;
+  /** After every entry and refusal, all there is so far. */
+  keep?(results: Results): Promise<void>;
 }
 
 /**
@@ -43,10 +45,17 @@ export async function benchInBrowser(options: BrowserOptions): Promise<Results |
       page.on('pageerror', (error) =>
         console.error(`the page: ${error instanceof Error ? error.message : error}`),
       );
-      await page.exposeFunction('report', (line: string) => {
-        const { entry, refusal } = JSON.parse(line);
+      const description = {
+        commit: (await findCommit()) ?? 'unknown',
+        date: new Date().toISOString(),
+        platform: await browser.version(),
+        images: (await benchImages(1)).source,
+      };
+      await page.exposeFunction('report', async (line: string) => {
+        const { entry, refusal, sofar } = JSON.parse(line);
         if (entry) options.onEntry?.(entry);
         if (refusal) options.onRefusal?.(refusal);
+        await options.keep?.({ ...description, ...sofar });
       });
       await page.goto(`http://127.0.0.1:${port}/`);
       const request: PageRequest = { size: options.size, filter: options.filter };
@@ -55,18 +64,7 @@ export async function benchInBrowser(options: BrowserOptions): Promise<Results |
           (globalThis as unknown as { runBench(request: PageRequest): Promise<PageResults> }).runBench(asked),
         request,
       )) as PageResults;
-      const { adapter, driver, ceilings, cases, refused } = results;
-      return {
-        adapter,
-        driver,
-        commit: (await findCommit()) ?? 'unknown',
-        date: new Date().toISOString(),
-        platform: await browser.version(),
-        images: (await benchImages(1)).source,
-        ceilings,
-        cases,
-        refused,
-      };
+      return { ...description, ...results };
     } finally {
       await browser.close();
     }

@@ -10,9 +10,12 @@ import { compareResults } from './compare.ts';
 import { gpuDetails } from './gpu-details.ts';
 import { describeRun, nodeContext } from './node.ts';
 import { peersOf } from './peers/index.ts';
-import { formatCeilings, formatEntry, formatRatios, formatRefusal, heading } from './report.ts';
+import { type StoredBuild, withStored } from './peers/stored.ts';
+import { formatCeilings, formatDrift, formatEntry, formatRatios, formatRefusal, heading } from './report.ts';
 import { label, matches, runCases } from './run.ts';
-import type { Results, Size } from './types.ts';
+import type { Ceilings, Results, Size } from './types.ts';
+
+export { openStored } from './peers/stored.ts';
 
 /** What `lloyd bench` was asked for. */
 export interface BenchOptions {
@@ -23,6 +26,10 @@ export interface BenchOptions {
   gpuReport?: boolean;
   /** With `gpuReport`: the same steps at the smallest sizes, to try them on any adapter. */
   small?: boolean;
+  /** An older build, timed in turn with this one on the whole-model cases. */
+  before?: StoredBuild;
+  /** Rounds at least; as many as a second or two takes unless given. */
+  rounds?: number;
   /** Measure which kernels are fastest before timing a layer or a model. */
   tune?: TuneOptions;
   print(line: string): void;
@@ -36,13 +43,26 @@ const GPU_REPORT_MS = 8 * 60_000;
 
 /** Runs the benches in Node and prints them as they come. */
 export async function runBench(runtime: Runtime, options: BenchOptions): Promise<Results> {
-  const { filter, quick = false, gpuReport = false, small = false, tune, print, signal, keep } = options;
+  const {
+    filter,
+    quick = false,
+    gpuReport = false,
+    small = false,
+    before,
+    rounds,
+    tune,
+    print,
+    signal,
+    keep,
+  } = options;
   const started = performance.now();
   const size = sizeOf(options);
-  const cases = benchCases(size);
+  const cases = benchCases(size).map((benchCase) => (before ? withStored(before, benchCase) : benchCase));
   const context = { ...nodeContext(runtime, size), tune };
   const withPeers = options.peers || gpuReport;
-  const ceilings = await measureCeilings(runtime.device, small || runtime.adapter.profile === 'cpu');
+  const measured = () => measureCeilings(runtime.device, small || runtime.adapter.profile === 'cpu');
+  const ceilings = await measured();
+  const steadiness = watchCeilings(ceilings, measured);
   const description = await describeRun(runtime, ceilings);
   print(formatCeilings(description));
   let last = '';
@@ -54,6 +74,7 @@ export async function runBench(runtime: Runtime, options: BenchOptions): Promise
   const { cases: entries, refused } = await runCases(context, cases, {
     ceilings,
     quick: quick || small,
+    rounds,
     filter,
     signal,
     ...(gpuReport && { deadline: started + GPU_REPORT_MS }),
@@ -61,17 +82,46 @@ export async function runBench(runtime: Runtime, options: BenchOptions): Promise
     async onEntry(entry, sofar) {
       under(entry);
       print(formatEntry(entry));
-      await keep?.({ ...description, ...sofar });
+      await keep?.({ ...description, ceilingRange: steadiness.range, ...sofar });
     },
-    onRefusal(refusal) {
+    async onRefusal(refusal, sofar) {
       under(refusal);
       print(formatRefusal(refusal));
+      await keep?.({ ...description, ceilingRange: steadiness.range, ...sofar });
     },
+    onPause: () => steadiness.look(CEILINGS_MS),
   });
   const ratios = formatRatios(entries, runtime.adapter.profile === 'cpu');
   if (ratios.length > 0) print(`\n${ratios.join('\n')}`);
   const details = gpuReport ? { gpu: await gpuDetails(context, small ? 1 : 1000) } : {};
-  return { ...description, cases: entries, refused, ...details };
+  await steadiness.look();
+  const results = { ...description, ceilingRange: steadiness.range, cases: entries, refused, ...details };
+  const drift = formatDrift(results);
+  if (drift) print(`\n${drift}`);
+  return results;
+}
+
+/** Of a long run, how often its ceilings are measured again: it takes a second. */
+const CEILINGS_MS = 30_000;
+
+/** What the ceilings were at least and at most while the cases ran. */
+function watchCeilings(first: Ceilings, measured: () => Promise<Ceilings>) {
+  const of = (each: Ceilings) => Object.entries(each) as [keyof Ceilings, number][];
+  const range = Object.fromEntries(of(first).map(([name, rate]) => [name, [rate, rate]])) as NonNullable<
+    Results['ceilingRange']
+  >;
+  let last = performance.now();
+  return {
+    range,
+    /** Measures them again where that was longer ago than `sinceMs`. */
+    async look(sinceMs = 0) {
+      if (performance.now() - last < sinceMs) return;
+      for (const [name, rate] of of(await measured())) {
+        range[name] = [Math.min(range[name][0], rate), Math.max(range[name][1], rate)];
+      }
+      last = performance.now();
+    },
+  };
 }
 
 function sizeOf({ gpuReport, small, quick }: Pick<BenchOptions, 'gpuReport' | 'small' | 'quick'>): Size {

@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findCommit, findPackageRoot } from '../src/cli/files.ts';
-import type { Runtime } from '../src/gpu/runtime.ts';
+import { createRuntime, type Runtime } from '../src/gpu/runtime.ts';
 import type { Tensor } from '../src/gpu/tensor.ts';
 import { readSafetensors } from '../src/io/safetensors.ts';
 import type { ImageModel } from '../src/model/graph.ts';
 import { vgg } from '../src/model/vgg.ts';
 import { cacheFolder, exists } from '../src/node/cache.ts';
 import { loadCifar10 } from '../src/node/cifar10.ts';
+import { nameAdapter } from './name-adapter.ts';
 import { seeded } from './random.ts';
 import type { BenchContext, Ceilings, Results, Size } from './types.ts';
 
@@ -19,9 +20,17 @@ export function nodeContext(runtime: Runtime, size: Size): BenchContext {
   return {
     runtime,
     size,
+    fresh: () => createRuntime({ adapter: choiceOf(runtime) }),
     model: () => (model ??= loadVgg()),
     images: async (count) => (await benchImages(count)).images,
   };
+}
+
+/** What asks for the runtime's adapter again. */
+export function choiceOf({
+  adapter: { source },
+}: Pick<Runtime, 'adapter'>): 'auto' | 'system' | 'swiftshader' {
+  return source === 'swiftshader' ? source : source === 'system-software' ? 'system' : 'auto';
 }
 
 export async function loadVgg(): Promise<ImageModel> {
@@ -45,11 +54,8 @@ export async function describeRun(
   runtime: Runtime,
   ceilings: Ceilings,
 ): Promise<Omit<Results, 'cases' | 'refused'>> {
-  const { device, adapter } = runtime;
-  const { vendor, architecture, description } = device.adapterInfo;
   return {
-    adapter: adapter.name,
-    driver: [vendor, architecture, description].filter(Boolean).join(' / '),
+    ...nameAdapter(runtime),
     commit: (await findCommit()) ?? 'unknown',
     date: new Date().toISOString(),
     platform: `node ${process.version}`,

@@ -7,6 +7,7 @@ import { vgg } from '../src/model/vgg.ts';
 import type { PageRequest, PageResults } from './browser.ts';
 import { benchCases } from './cases/index.ts';
 import { measureCeilings } from './ceilings.ts';
+import { nameAdapter } from './name-adapter.ts';
 import { runCases } from './run.ts';
 import type { BenchContext } from './types.ts';
 
@@ -30,24 +31,20 @@ async function runBench({ size, filter }: PageRequest): Promise<PageResults> {
     const context: BenchContext = {
       runtime,
       size,
+      fresh: () => createRuntime(),
       model: () => (model ??= load()),
       images: (count) => fetchBytes(`/images?count=${count}`),
     };
     const ceilings = await measureCeilings(runtime.device, runtime.adapter.profile === 'cpu');
+    const measured = { ...nameAdapter(runtime), ceilings };
     const results = await runCases(context, benchCases(size), {
       ceilings,
       quick: size === 'quick' || size === 'tiny',
       filter,
-      onEntry: (entry) => void report(JSON.stringify({ entry })),
-      onRefusal: (refusal) => void report(JSON.stringify({ refusal })),
+      onEntry: (entry, sofar) => report(JSON.stringify({ entry, sofar: { ...measured, ...sofar } })),
+      onRefusal: (refusal, sofar) => report(JSON.stringify({ refusal, sofar: { ...measured, ...sofar } })),
     });
-    const { vendor, architecture, description } = runtime.device.adapterInfo;
-    return {
-      adapter: runtime.adapter.name,
-      driver: [vendor, architecture, description].filter(Boolean).join(' / '),
-      ceilings,
-      ...results,
-    };
+    return { ...measured, ...results };
   } finally {
     runtime.destroy();
   }

@@ -1,11 +1,12 @@
 import { barChart } from '../src/cli/svg-bars.ts';
 import { markdownTable } from '../src/cli/table.ts';
-import { formatMs, formatNumber, heading } from './report.ts';
+import { formatMs, formatNumber, heading, ratioTo } from './report.ts';
 import type { Entry, Implementation, Results } from './types.ts';
 
 /** The README's names; a results file keeps the short ones. */
 const NAMES: Record<Implementation, string> = {
   lloyd: 'lloyd',
+  'lloyd-before': 'lloyd before',
   'tfjs-webgpu': 'tfjs (WebGPU)',
   'ort-webgpu': 'ONNX Runtime (WebGPU)',
   'tfjs-wasm': 'tfjs (wasm)',
@@ -61,7 +62,7 @@ function benchTable(peers: readonly Implementation[], rows: readonly Row[]): str
       own.ceilingShare === null ? '-' : `${Math.round(own.ceilingShare * 100)} %`,
       ...peers.map((peer) => {
         const rival = rivals.find(({ implementation }) => implementation === peer);
-        return rival ? formatNumber(rival.medianMs / own.medianMs) : '-';
+        return rival ? formatNumber(ratioTo(own, rival).median) : '-';
       }),
     ]),
   );

@@ -1,64 +1,59 @@
 import { disagreement } from './compare-logits.ts';
-import { measure, sample } from './timing.ts';
-import type { BenchCase, BenchContext, Ceilings, Entry, Opened, Refusal, Subject } from './types.ts';
+import { isBeside } from './report.ts';
+import { interleave, type Sample, speedup, timingOf } from './timing.ts';
+import type { BenchCase, BenchContext, Ceilings, Entry, Opened, Ratio, Refusal, Subject } from './types.ts';
 import { Unavailable } from './unavailable.ts';
 
 export interface RunOptions {
   ceilings: Ceilings;
   quick: boolean;
+  /** Rounds at least. */
+  rounds?: number;
   /** Words that must all occur in a subject's label; see {@link label}. */
   filter?: string;
   /** Who else does a case's work; none unless given. */
   peersOf?(benchCase: BenchCase, context: BenchContext): readonly Subject[];
   onStart?(what: string): void;
   /** With everything so far, this entry included. */
-  onEntry?(entry: Entry, sofar: { cases: Entry[]; refused: Refusal[] }): unknown;
-  onRefusal?(refusal: Refusal): void;
+  onEntry?(entry: Entry, sofar: Sofar): unknown;
+  onRefusal?(refusal: Refusal, sofar: Sofar): unknown;
+  /** Between two works: nothing is being timed. */
+  onPause?(): unknown;
   signal?: AbortSignal;
   /** `performance.now()` after which no further subject is started; each is refused, so that the results say so. */
   deadline?: number;
 }
 
-/** Runs cases one after another, ours before the peers', and never lets one's failure end the others'. */
+interface Sofar {
+  cases: Entry[];
+  refused: Refusal[];
+}
+
+/**
+ * Runs cases one after another. Those who do the same work on the same batch are opened together, ours before the
+ * peers, and timed in turn, round by round; one's failure never ends the others'. An interruption keeps the rounds that
+ * were done.
+ */
 export async function runCases(
   context: BenchContext,
   cases: readonly BenchCase[],
   options: RunOptions,
-): Promise<{ cases: Entry[]; refused: Refusal[] }> {
-  const entries: Entry[] = [];
-  const refused: Refusal[] = [];
+): Promise<Sofar> {
+  const sofar: Sofar = { cases: [], refused: [] };
   for (const benchCase of cases) {
-    const fp32 = new Map<number, Promise<Float32Array>>();
     const subjects = [...benchCase.subjects, ...(options.peersOf?.(benchCase, context) ?? [])];
-    for (const subject of byBatch(subjects)) {
+    for (const rivals of byBatch(subjects)) {
       options.signal?.throwIfAborted();
-      const { implementation, precision, batch } = subject;
-      const key = { name: benchCase.name, implementation, precision, batch };
-      if (!matches(label(key), options.filter)) continue;
-      options.onStart?.(label(key));
-      let entry: Entry;
-      try {
-        if (performance.now() > (options.deadline ?? Number.POSITIVE_INFINITY))
-          throw new Error('the time given to this run was over');
-        entry = { ...key, ...(await runSubject(context, benchCase, subject, fp32, options)) };
-      } catch (error) {
-        // What an interruption fails is no case's own failure.
-        options.signal?.throwIfAborted();
-        const reason = (error as Error).message.split('\n')[0];
-        const refusal = {
-          ...key,
-          reason,
-          ...(error instanceof Unavailable && { unavailable: true as const }),
-        };
-        refused.push(refusal);
-        options.onRefusal?.(refusal);
-        continue;
-      }
-      entries.push(entry);
-      await options.onEntry?.(entry, { cases: entries, refused });
+      const asked = rivals.filter((subject) =>
+        matches(label({ ...subject, name: benchCase.name }), options.filter),
+      );
+      if (asked.length === 0) continue;
+      await runRivals(context, benchCase, asked, sofar, options);
+      options.signal?.throwIfAborted();
+      await options.onPause?.();
     }
   }
-  return { cases: entries, refused };
+  return sofar;
 }
 
 /** What a filter is held against: `vgg-forward int8 batch=32 lloyd`. */
@@ -72,45 +67,118 @@ export function matches(subject: string, filter = ''): boolean {
   return words.every((word) => within.includes(word));
 }
 
-/** Batches in the order they first appear, so that what is compared ran at nearly the same time. */
-function byBatch(subjects: readonly Subject[]): Subject[] {
+/** Batches in the order they first appear. */
+function byBatch(subjects: readonly Subject[]): Subject[][] {
   const batches = [...new Set(subjects.map(({ batch }) => batch))];
-  return batches.flatMap((batch) => subjects.filter((subject) => subject.batch === batch));
+  return batches.map((batch) => subjects.filter((subject) => subject.batch === batch));
 }
 
-async function runSubject(
+/** A subject that is ready to be timed. */
+interface Rival {
+  subject: Subject;
+  opened: Opened;
+}
+
+async function runRivals(
+  context: BenchContext,
+  benchCase: BenchCase,
+  subjects: readonly Subject[],
+  sofar: Sofar,
+  options: RunOptions,
+): Promise<void> {
+  const { ceilings, quick, rounds, signal } = options;
+  const keyOf = ({ implementation, precision, batch }: Subject) => ({
+    ...{ name: benchCase.name, implementation, precision, batch },
+  });
+  const refuse = async (subject: Subject, error: unknown) => {
+    // What an interruption fails is no case's own failure.
+    signal?.throwIfAborted();
+    const refusal: Refusal = {
+      ...keyOf(subject),
+      reason: (error as Error).message.split('\n')[0],
+      ...(error instanceof Unavailable && { unavailable: true as const }),
+    };
+    sofar.refused.push(refusal);
+    await options.onRefusal?.(refusal, sofar);
+  };
+  const fp32 = new Map<number, Promise<Float32Array>>();
+  const rivals: Rival[] = [];
+  try {
+    for (const subject of subjects) {
+      signal?.throwIfAborted();
+      options.onStart?.(label(keyOf(subject)));
+      try {
+        if (performance.now() > (options.deadline ?? Number.POSITIVE_INFINITY))
+          throw new Error('the time given to this run was over');
+        rivals.push({ subject, opened: await openWarm(context, benchCase, subject, fp32) });
+      } catch (error) {
+        await refuse(subject, error);
+      }
+    }
+    const sampled = await interleave(
+      rivals.map(({ opened }) => opened),
+      { quick, rounds, signal },
+    );
+    const timed = rivals.map((rival, at) => ({ ...rival, ...sampled[at] }));
+    for (const { subject, opened, samples, failure } of timed) {
+      if (failure !== undefined) await refuse(subject, failure);
+      else if (samples.length > 0) {
+        const timing = timingOf(samples);
+        const ratios = subject.implementation === 'lloyd' ? ratiosOf({ subject, samples }, timed) : [];
+        const entry: Entry = {
+          ...keyOf(subject),
+          ...timing,
+          clock: opened.clock ?? 'wall',
+          throughput: throughput(opened, timing.medianMs),
+          ceilingShare: opened.bound
+            ? opened.bound.amount / timing.medianMs / 1e6 / ceilings[opened.bound.ceiling]
+            : null,
+          ...(ratios.length > 0 && { ratios }),
+          ...(opened.output && { hash: await sha256(await opened.output()) }),
+          ...(opened.note && { note: opened.note }),
+        };
+        sofar.cases.push(entry);
+        await options.onEntry?.(entry, sofar);
+      }
+    }
+  } finally {
+    for (const { opened } of rivals) await opened.close();
+  }
+}
+
+/** Opens a subject and runs it once, and holds its result against ours where there is one to hold. */
+async function openWarm(
   context: BenchContext,
   benchCase: BenchCase,
   subject: Subject,
   fp32: Map<number, Promise<Float32Array>>,
-  { ceilings, quick }: RunOptions,
-): Promise<Omit<Entry, 'name' | 'implementation' | 'precision' | 'batch'>> {
+): Promise<Opened> {
   const { implementation, precision, batch } = subject;
   const opened = await subject.open(context);
   try {
-    // The warm-up, whose result is checked where there is one to check.
+    await opened.before?.();
     const logits = opened.logits && (await opened.logits()).slice();
     if (!logits) await (opened.gpuTime ?? opened.run)();
     else if (implementation === 'lloyd' && precision === 'fp32') fp32.set(batch, Promise.resolve(logits));
-    else if (implementation !== 'lloyd') {
+    else if (implementation !== 'lloyd' && precision === 'fp32') {
       const reason = disagreement(logits, await reference(context, benchCase, batch, fp32));
       if (reason) throw new Error(`it disagrees with our fp32: ${reason}`);
     }
-    const { gpuTime, run } = opened;
-    const timing = gpuTime ? await sample(gpuTime, quick) : await measure(run, quick);
-    return {
-      ...timing,
-      clock: opened.clock ?? 'wall',
-      throughput: throughput(opened, timing.medianMs),
-      ceilingShare: opened.bound
-        ? opened.bound.amount / timing.medianMs / 1e6 / ceilings[opened.bound.ceiling]
-        : null,
-      ...(opened.output && { hash: await sha256(await opened.output()) }),
-      ...(opened.note && { note: opened.note }),
-    };
-  } finally {
+    return opened;
+  } catch (error) {
     await opened.close();
+    throw error;
   }
+}
+
+type Timed = Rival & { samples: readonly Sample[]; failure?: unknown };
+
+function ratiosOf({ subject, samples }: Omit<Timed, 'opened'>, timed: readonly Timed[]): Ratio[] {
+  return timed.flatMap(({ subject: other, samples: others, failure }) => {
+    if (failure !== undefined || !isBeside(subject, other)) return [];
+    const faster = speedup(samples, others);
+    return faster ? { implementation: other.implementation, precision: other.precision, ...faster } : [];
+  });
 }
 
 /** Our own fp32 output of the same work; made here where the filter left that subject out. */

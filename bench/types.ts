@@ -2,12 +2,15 @@ import type { TensorCores } from '../src/conv/tensor-tile.ts';
 import type { Runtime } from '../src/gpu/runtime.ts';
 import type { ImageModel } from '../src/model/graph.ts';
 import type { TuneOptions } from '../src/run/tune.ts';
+import type { Speedup, Timed, Timing } from './timing.ts';
 
 /** Which of the cases run and how large they are: `tiny` for tests, `gpu` for a graphics card's report. */
 export type Size = 'tiny' | 'quick' | 'standard' | 'gpu';
 
 export type Implementation =
   | 'lloyd'
+  /** An older build of it; `--against`. */
+  | 'lloyd-before'
   | 'tfjs-webgpu'
   | 'ort-webgpu'
   | 'tfjs-wasm'
@@ -22,24 +25,26 @@ export interface Ceilings {
   copyGBps: number;
 }
 
+/** How many times as fast as another an entry ran, taken round by round. */
+export interface Ratio extends Speedup {
+  implementation: Implementation;
+  precision: string;
+}
+
 /** One line of a results file. */
-export interface Entry {
+export interface Entry extends Timing {
   name: string;
   implementation: Implementation;
   /** fp32, kmeans-4, int8, int4, ...; a ratio is taken between two entries of equal name and batch. */
   precision: string;
   batch: number;
-  medianMs: number;
-  minMs: number;
-  maxMs: number;
-  runs: number;
-  /** Processor time of a run, all threads together: on a software adapter what it costs, whatever else runs. */
-  cpuMs?: number;
   /** Whole runs by the host's clock, transfers included, or the GPU's own timestamps around the dispatches. */
   clock: 'wall' | 'timestamp';
   throughput: { value: number; unit: string };
   /** Null where no ceiling applies, as for peers that do not run on the adapter. */
   ceilingShare: number | null;
+  /** Of an entry of ours: beside everybody who was timed in turn with it. */
+  ratios?: Ratio[];
   /** SHA-256 of the integer output: the same on every adapter, in every run. */
   hash?: string;
   /** What a reader has to know to compare this line with another. */
@@ -61,6 +66,8 @@ export interface Refusal {
 export interface Results {
   adapter: string;
   driver: string;
+  /** The card's own name, where the adapter gives one: one driver's cards share everything else. */
+  device?: string;
   commit: string;
   date: string;
   /** Where it ran: node's or the browser's version. */
@@ -68,8 +75,12 @@ export interface Results {
   /** `cifar10-test`, or `seeded` random pixels where the data set is not on this machine. */
   images: 'cifar10-test' | 'seeded';
   ceilings: Ceilings;
+  /** The least and the most that was measured of each while the cases ran: the machine's own unsteadiness. */
+  ceilingRange?: Record<keyof Ceilings, [least: number, most: number]>;
   cases: Entry[];
   refused: Refusal[];
+  /** What a run that did not end left. */
+  interrupted?: true;
   /** Only in a report for tuning (`--gpu-report`). */
   gpu?: GpuDetails;
 }
@@ -96,6 +107,12 @@ export interface GpuDetails {
   >;
 }
 
+/** A build of the library and what whole models are run with by it. */
+export interface Build extends Pick<typeof import('../src/index.ts'), 'quantizeModel' | 'compile'> {
+  runtime: Runtime;
+  model: ImageModel;
+}
+
 /** What cases are given: a runtime, and the model's data by whatever way the platform has. */
 export interface BenchContext {
   runtime: Runtime;
@@ -104,20 +121,20 @@ export interface BenchContext {
   tune?: TuneOptions;
   /** The trained VGG; the same object every time. */
   model(): Promise<ImageModel>;
+  /** A runtime of its own on the same adapter, which has compiled nothing yet; the caller destroys it. */
+  fresh(): Promise<Runtime>;
+  /** An older build that runs whole models in place of this one. */
+  build?(): Promise<Build>;
   /** NHWC pixels of the first `count` images. */
   images(count: number): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** Something ready to be timed. */
-export interface Opened {
+export interface Opened extends Timed {
   /** What one run does, for throughput: `amount` of `unit` (in units, not giga-units). */
   work: { amount: number; unit: 'images/s' | 'GB/s' | 'GOP/s' | 'GFLOP/s' | 'Mweights/s' };
   /** Operations or bytes of one run, and the ceiling they count against. */
   bound?: { ceiling: keyof Ceilings; amount: number };
-  /** One run, complete when the promise resolves. */
-  run(): Promise<unknown>;
-  /** Milliseconds of GPU time a run by timestamps, where that says more than the wall clock. */
-  gpuTime?(): Promise<number>;
   /** What `gpuTime` reads; the wall clock unless given. */
   clock?: Entry['clock'];
   /** The integer output to hash. */

@@ -1,5 +1,6 @@
 import type { BenchCase, Size } from '../types.ts';
 import { codeCases } from './codes.ts';
+import { coldStartCases } from './cold-start.ts';
 import { convCases } from './conv.ts';
 import { depthwiseCases } from './depthwise.ts';
 import { gpuCases } from './gpu.ts';
@@ -20,6 +21,7 @@ import { vggCases } from './vgg.ts';
 export function benchCases(size: Size): BenchCase[] {
   return [
     ...vggCases(size),
+    ...coldStartCases(size),
     ...convCases(size),
     ...matmulCases(size),
     ...gpuCases(size),

@@ -3,7 +3,7 @@ import type { ImageModel } from '../../src/model/graph.ts';
 import { type ActivationQparams, type QuantizedModel } from '../../src/model/quantized-model.ts';
 import { quantizeModel } from '../../src/run/precision.ts';
 import { compile } from '../../src/run/session.ts';
-import type { BenchCase, BenchContext, Opened, Size, Subject } from '../types.ts';
+import type { BenchCase, BenchContext, Build, Opened, Size, Subject } from '../types.ts';
 import activations from './vgg-activations.json';
 
 const BATCHES: Record<Size, readonly number[]> = {
@@ -45,15 +45,18 @@ async function openVgg(
   batch: number,
   images: number,
 ): Promise<Opened> {
-  const model = await context.model();
-  const { runtime, tune } = context;
-  const session = await compile(runtime, await quantizedVgg(context, precision), { batch, tune });
+  const { tune } = context;
+  const build = await buildOf(context);
+  const session = await build.compile(build.runtime, await quantizedVgg(context, precision), { batch, tune });
   const pixels = await context.images(images);
   const run = () => session.run(pixels);
   const integer = precision === 'int8' || precision === 'int4';
   return {
     work: { amount: images, unit: 'images/s' },
-    bound: { ceiling: integer ? 'int8Gops' : 'f32GFlops', amount: 2 * images * macsPerImage(model) },
+    bound: {
+      ceiling: integer ? 'int8Gops' : 'f32GFlops',
+      amount: 2 * images * macsPerImage(await context.model()),
+    },
     run,
     logits: run,
     // The logits are int32 accumulators times one float each: exact, so their bits are the integers' own.
@@ -69,6 +72,12 @@ export function macsPerImage(model: ImageModel): number {
     if (layer.kind === 'conv2d') macs += layer.convShape.height * layer.convShape.width * layer.weight.length;
   }
   return macs;
+}
+
+async function buildOf(context: BenchContext): Promise<Build> {
+  return (
+    context.build?.() ?? { quantizeModel, compile, runtime: context.runtime, model: await context.model() }
+  );
 }
 
 const quantized = new WeakMap<BenchContext, Map<Precision, Promise<ImageModel | QuantizedModel>>>();
@@ -89,12 +98,12 @@ export function quantizedVgg(
 }
 
 async function quantize(context: BenchContext, precision: Precision): Promise<ImageModel | QuantizedModel> {
-  const model = await context.model();
+  const { quantizeModel, runtime, model } = await buildOf(context);
   if (precision === 'fp32') return model;
-  if (precision === 'kmeans-4') return quantizeModel(context.runtime, model, { method: 'kmeans', bits: 4 });
+  if (precision === 'kmeans-4') return quantizeModel(runtime, model, { method: 'kmeans', bits: 4 });
   const bits = precision === 'int8' ? 8 : 4;
   const calibration = await context.images(1);
-  const own = await quantizeModel(context.runtime, model, { method: 'linear', bits, calibration });
+  const own = await quantizeModel(runtime, model, { method: 'linear', bits, calibration });
   // Ranges observed in floats differ in their last bits from adapter to adapter, and every integer after them. The
   // recorded ones (256 training images) give the same integers everywhere, so that hashes can be compared.
   return { ...own, activations: new Map(Object.entries(activations as Record<string, ActivationQparams>)) };

@@ -4,6 +4,7 @@ import { deviceDescriptor } from '../../src/gpu/device.ts';
 import { installNavigatorGpu } from '../../src/node/device.ts';
 import { gradientInputs } from '../cases/gradients.ts';
 import { macsPerImage } from '../cases/vgg.ts';
+import { choiceOf } from '../node.ts';
 import { seeded } from '../random.ts';
 import type { BenchContext, ConvCase, Opened, PeerWork, Subject } from '../types.ts';
 import { foldVgg, toFloats, toHwio, toOihw } from './folded.ts';
@@ -53,6 +54,8 @@ async function openVgg(context: BenchContext, backend: 'webgpu' | 'wasm', batch:
     ...(backend === 'webgpu' && {
       bound: { ceiling: 'f32GFlops' as const, amount: 2 * batch * macsPerImage(model) },
     }),
+    // Two backends of one tfjs may be timed in turn.
+    before: () => tf.setBackend(backend),
     run,
     logits: run,
     note: 'input already floats',
@@ -84,6 +87,7 @@ export function tfjsConv({ N, H, C, O, K }: ConvCase): Subject {
       return {
         work: { amount: operations, unit: 'GFLOP/s' },
         bound: { ceiling: 'f32GFlops', amount: operations },
+        before: () => tf.setBackend('webgpu'),
         run,
         close: () => tf.dispose([x, filter]),
       };
@@ -115,6 +119,7 @@ export function tfjsConvGradient({ by, shape }: Extract<PeerWork, { kind: 'conv2
       return {
         work: { amount: operations, unit: 'GFLOP/s' },
         bound: { ceiling: 'f32GFlops', amount: operations },
+        before: () => tf.setBackend('webgpu'),
         async run() {
           const result = derive() as Tensor4D;
           // As above: one element is data that depends on all of it.
@@ -137,9 +142,7 @@ let webgpu: Promise<unknown> | undefined;
 
 /** tfjs on a Dawn device of its own, from the adapter that our runtime took. */
 export async function startWebgpu({ runtime }: Pick<BenchContext, 'runtime'>): Promise<Tf> {
-  const { source } = runtime.adapter;
-  const adapter = source === 'swiftshader' ? source : source === 'system-software' ? 'system' : 'auto';
-  const gpu = await installNavigatorGpu({ adapter });
+  const gpu = await installNavigatorGpu({ adapter: choiceOf(runtime) });
   // Its WebGPU backend looks for navigator.gpu while it loads.
   const tf = await import('@tensorflow/tfjs');
   webgpu ??= import('@tensorflow/tfjs-backend-webgpu').then(async ({ WebGPUBackend }) => {
@@ -160,7 +163,8 @@ export async function startWebgpu({ runtime }: Pick<BenchContext, 'runtime'>): P
   return tf;
 }
 
-async function startWasm(): Promise<Tf> {
+/** tfjs on its WebAssembly backend. */
+export async function startWasm(): Promise<Tf> {
   const tf = await import('@tensorflow/tfjs');
   const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
   setWasmPaths(dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm')) + sep);

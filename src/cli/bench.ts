@@ -5,7 +5,7 @@ import type { Context } from './command.ts';
 import { noteDataSet } from './data.ts';
 import { findPackageRoot } from './files.ts';
 import type { Ledger, Output } from './ledger.ts';
-import { text } from './options.ts';
+import { integer, text } from './options.ts';
 import { tuning } from './tuning.ts';
 import { OWN_WEIGHTS } from './weights.ts';
 
@@ -21,7 +21,9 @@ export async function run(context: Context): Promise<void> {
     throw new LloydError('--compare takes two results files', before, cure);
   }
   // The cases and their peers load only when they are asked for: they are most of this program.
-  const { checkFilter, compareFiles, resultsPath, runBench } = await import('../../bench/main.ts');
+  const { checkFilter, compareFiles, openStored, resultsPath, runBench } = await import(
+    '../../bench/main.ts'
+  );
   if (before !== undefined && filter !== undefined) {
     await files.reads(before);
     await files.reads(filter);
@@ -35,9 +37,12 @@ export async function run(context: Context): Promise<void> {
     quick: options.quick === true,
     small: options.small === true,
     gpuReport,
+    rounds: integer('--rounds', options.rounds),
     tune,
   };
   checkFilter(asked);
+  const against = text(options.against);
+  const stored = against === undefined ? undefined : await openStored(against);
   await files.reads(join(await findPackageRoot(), OWN_WEIGHTS));
   await noteDataSet(files);
   const runtime = await context.runtime();
@@ -47,6 +52,7 @@ export async function run(context: Context): Promise<void> {
     : undefined;
   const results = await runBench(runtime, {
     ...asked,
+    before: stored,
     print,
     signal,
     async keep(sofar) {

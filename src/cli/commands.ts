@@ -274,8 +274,10 @@ export const commands: readonly Command[] = [
     options: [
       ['--peers', 'Also time tfjs, ONNX Runtime and k-means libraries on the same work (dev installs only)'],
       ['--quick', 'A short set'],
+      ['--rounds <n>', 'Time everything at least that often', 'what a second or two takes, 3 to 50'],
       TUNE,
       ['--compare <file>', "What moved since: 'lloyd bench --compare BEFORE.json AFTER.json'"],
+      ['--against <dist>', "A stored build's dist folder, timed in turn with this one on vgg-forward"],
       ['--gpu-report', "Every case at a graphics card's sizes, with per-layer profiles, into bench/results"],
       ['--small', 'With --gpu-report: the same steps at the smallest sizes, to try them anywhere'],
     ],
@@ -284,6 +286,7 @@ export const commands: readonly Command[] = [
       'lloyd bench vgg-forward --peers --json bench.json',
       "lloyd bench 'vgg-forward int8 batch=32'",
       'lloyd bench --compare before.json after.json',
+      'lloyd bench vgg-forward --against ../before/dist',
     ],
     load: () => import('./bench.ts'),
   },

@@ -190,9 +190,13 @@ export async function packageVersion(): Promise<string> {
   return JSON.parse(await readFile(join(await findPackageRoot(), 'package.json'), 'utf8')).version;
 }
 
-/** The commit the clone is at, `-dirty` when files differ from it; null outside a clone. */
-export async function findCommit(): Promise<string | null> {
-  const root = await findPackageRoot();
+/**
+ * The commit a clone is at, `-dirty` when files differ from it; null outside a clone.
+ *
+ * @param folder the clone's; this package's own unless given
+ */
+export async function findCommit(folder?: string): Promise<string | null> {
+  const root = folder ?? (await findPackageRoot());
   const git = async (...args: string[]) =>
     (await promisify(execFile)('git', ['-C', root, ...args])).stdout.trim();
   try {

@@ -40,6 +40,7 @@ export async function run(context: Context): Promise<void> {
     ['adapter', adapter.name],
     ['vendor', adapter.vendor || '-'],
     ['architecture', adapter.architecture || '-'],
+    ['device', adapter.device || '-'],
     ['source', adapter.source],
     ['software', adapter.software ?? 'no'],
     [

@@ -12,6 +12,8 @@ export interface AdapterReport {
   name: string;
   vendor: string;
   architecture: string;
+  /** The card itself, where the browser or Dawn tells; cards of one driver differ in nothing else. */
+  device: string;
   description: string;
   source: AcquiredDevice['source'];
   profile: Profile;
@@ -277,10 +279,10 @@ function describeAdapter({ device, info, source }: AcquiredDevice): AdapterRepor
       ? 'swiftshader'
       : null;
   return {
-    name:
-      info.description || info.device || `${info.vendor} ${info.architecture}`.trim() || 'unknown adapter',
+    name: nameOf(info, software !== null),
     vendor: info.vendor,
     architecture: info.architecture,
+    device: info.device,
     description: info.description,
     source,
     software,
@@ -293,4 +295,11 @@ function describeAdapter({ device, info, source }: AcquiredDevice): AdapterRepor
       ({ M, N, K, componentType, resultComponentType }) => ({ M, N, K, componentType, resultComponentType }),
     ),
   };
+}
+
+/** Dawn describes an adapter by its driver, which names a software renderer and only the maker of a card. */
+function nameOf({ vendor, architecture, device, description }: GPUAdapterInfo, software: boolean): string {
+  const card = software && description ? '' : device;
+  const known = [card, description].filter(Boolean).join(', ');
+  return known || `${vendor} ${architecture}`.trim() || 'unknown adapter';
 }

@@ -110,6 +110,30 @@ describe('the runner', () => {
     expect((await run([3])).refused).toHaveLength(1);
   });
 
+  test('holds each of ours to everybody timed in turn with it, and keeps what an interruption leaves', async () => {
+    const [own] = (await run([3, 4])).cases;
+    expect(own.ratios).toMatchObject([{ implementation: 'tfjs-webgpu', precision: 'fp32', rounds: 50 }]);
+    const controller = new AbortController();
+    let runs = 0;
+    const stopped = {
+      ...subject('lloyd', [3]),
+      open: async () => ({ ...(await subject('lloyd', [3]).open()), run: counted }),
+    };
+    const counted = async () => {
+      if (++runs === 4) controller.abort(new Error('stopped'));
+    };
+    const kept: number[] = [];
+    const cases = [
+      { name: 'c', subjects: [stopped] },
+      { name: 'd', subjects: [stopped] },
+    ];
+    const onEntry = ({ runs: rounds }: { runs: number }) => kept.push(rounds);
+    const { signal } = controller;
+    const whole = runCases(context(), cases, { ceilings, quick: true, signal, onEntry });
+    await expect(whole).rejects.toThrow('stopped');
+    expect(kept).toEqual([4]);
+  });
+
   test('takes words of the label as filter, and hashes outputs', async () => {
     const { cases } = await run([3, 4], 'lloyd fp32');
     expect(cases.map(({ implementation }) => implementation)).toEqual(['lloyd']);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { compareResults } from '../../bench/compare.ts';
-import { formatEntry, formatMs, formatRatios } from '../../bench/report.ts';
+import { formatDrift, formatEntry, formatMs, formatRatios } from '../../bench/report.ts';
 import { summarize } from '../../bench/timing.ts';
 import type { Entry, Results } from '../../bench/types.ts';
 
@@ -66,6 +66,34 @@ describe('the printed report', () => {
       'vgg-forward, batch 32: fp32 runs at 7.5 x tfjs-webgpu',
       'vgg-forward, batch 32: int8 runs at 2.0 x our fp32, 15.0 x tfjs-webgpu',
     ]);
+  });
+
+  test('takes ratios by round where there are some, and says when an older build gave other integers', () => {
+    const ratio = { implementation: 'lloyd-before' as const, precision: 'int8', rounds: 9 };
+    const own = entry({
+      precision: 'int8',
+      hash: 'x',
+      ratios: [{ ...ratio, median: 1.012, min: 0.9, max: 3 }],
+    });
+    const before = { implementation: 'lloyd-before' as const, medianMs: 9000 };
+    const others = [
+      entry({ ...before, precision: 'int8', hash: 'y' }),
+      entry({ ...before, precision: 'int4' }),
+    ];
+    expect(formatRatios([own, ...others])).toEqual([
+      'vgg-forward, batch 32: int8 runs at 1.012 x lloyd-before (0.900 to 3.0 in 9 rounds; OTHER INTEGERS)',
+    ]);
+  });
+
+  test('ends with how far the ceilings drifted, past a tenth', () => {
+    const ceilingRange = {
+      f32GFlops: [10, 11],
+      int8Gops: [10, 12.3],
+      copyGBps: [2, 2],
+    } as Results['ceilingRange'];
+    expect(formatDrift({ ceilingRange })).toMatch(/not steady: its ceilings drifted .*, int8 by 23 %;/);
+    expect(formatDrift({ ceilingRange: { ...ceilingRange!, int8Gops: [10, 10.9] } })).toBeNull();
+    expect(formatDrift({})).toBeNull();
   });
 });
 

@@ -4,6 +4,7 @@ import type { ImageModel, Model } from '../model/graph.ts';
 import { topOne, wilson } from '../model/metrics.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { compile } from '../model/session.ts';
+import { asItRuns } from '../onnx/as-it-runs.ts';
 import { affordableImages, imagesPerSecond } from './budget.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';
@@ -15,7 +16,7 @@ import { pictureSettings } from './pictures.ts';
 import { createProgress } from './progress.ts';
 import { checkShapes } from './samples.ts';
 import { mebibytes, percent, significant, thousands } from './table.ts';
-import { asItRuns, type LoadedModel, loadModel, loadNetwork, portablePath } from './weights.ts';
+import { type LoadedModel, loadModel, loadNetwork, portablePath } from './weights.ts';
 
 const TEST_IMAGES = 10_000;
 const PICTURE_FLAGS = ['size', 'mean', 'std', 'layout', 'shape'];

@@ -6,12 +6,13 @@ import type { ImageModel, Model } from '../model/graph.ts';
 import { quantizeModel } from '../model/precision.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { compile } from '../model/session.ts';
+import { asItRuns } from '../onnx/as-it-runs.ts';
 import { tensorCores } from '../quantize/tensor-cores.ts';
 import type { Context } from './command.ts';
 import { integer, shapeOptions, text } from './options.ts';
 import { checkShapes } from './samples.ts';
 import { alignTable, columns, mebibytes, thousands } from './table.ts';
-import { asItRuns, loadFloatModel, loadNetwork } from './weights.ts';
+import { loadFloatModel, loadNetwork } from './weights.ts';
 
 const LIMITS = [
   'maxBufferSize',

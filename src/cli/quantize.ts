@@ -8,6 +8,7 @@ import { decodeCodebook } from '../model/layer-codes.ts';
 import { foldedWeights, quantizeModel } from '../model/precision.ts';
 import { isQuantized, type LinearLayer, type QuantizedModel } from '../model/quantized-model.ts';
 import { toGraphModel } from '../model/translate.ts';
+import { asItRuns } from '../onnx/as-it-runs.ts';
 import { writeOnnx } from '../onnx/write-onnx.ts';
 import { requantizeRules } from '../quantize/requantize.ts';
 import type { Context } from './command.ts';
@@ -16,7 +17,7 @@ import { findCommit } from './files.ts';
 import { bitWidth, choice, layerBits, layerPlan, list, type PlannedLayer, seed, text } from './options.ts';
 import { checkShapes, loadSamples, sampleSettings } from './samples.ts';
 import { alignTable, columns, decibels, mebibytes, thousands } from './table.ts';
-import { asItRuns, loadNetwork, portablePath } from './weights.ts';
+import { loadNetwork, portablePath } from './weights.ts';
 
 const OBSERVERS = ['minMax', 'movingAverage'] as const;
 const QUANTIZED_FORMATS = ['qdq', 'qoperator', 'codebook'] as const;

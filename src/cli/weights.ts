@@ -4,11 +4,9 @@ import { LloydError } from '../gpu/errors.ts';
 import { readPth } from '../io/pth.ts';
 import { type CompareRowName, compareRowNames } from '../model/compare.ts';
 import { readModelFile } from '../model/file.ts';
-import { type ImageModel, imageModel, isImageModel, type Model } from '../model/graph.ts';
-import { importQdq } from '../model/import-qdq.ts';
+import { type ImageModel, imageModel, type Model } from '../model/graph.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { vgg } from '../model/vgg.ts';
-import { qdqOfOperators } from '../onnx/qoperator-import.ts';
 import { type ExternalReader, readOnnx } from '../onnx/read-onnx.ts';
 import { findPackageRoot, sha256 } from './files.ts';
 import type { Ledger } from './ledger.ts';
@@ -33,21 +31,6 @@ export async function loadNetwork(files: Ledger, path: string): Promise<LoadedMo
   };
   const network = await located(path, () => readNetwork(path, bytes, external));
   return { network, path, sha256: sha256(bytes), fileBytes };
-}
-
-/**
- * A network as it runs here: what lies between an ONNX file's quantizers, and operators on codes that have such a form,
- * in integers.
- */
-export function asItRuns(network: Model | QuantizedModel): Model | QuantizedModel {
-  if (isQuantized(network) || isImageModel(network)) return network;
-  try {
-    return importQdq(qdqOfOperators(network));
-  } catch (error) {
-    // Others run one by one.
-    if (error instanceof LloydError) return network;
-    throw error;
-  }
 }
 
 /** Reads a network of images as `vgg` makes them: safetensors (fp32 or quantized), or a PyTorch state dict. */

@@ -170,7 +170,7 @@ describe.skipIf(!chromium)(
       await page.keyboard.press('Tab');
       expect(await focused()).toBe('Skip to the panels');
       await page.focus('#tab-compare');
-      for (const next of ['inside', 'images', 'kernels', 'bench', 'compare', 'inside']) {
+      for (const next of ['yours', 'inside', 'images', 'kernels', 'bench', 'compare', 'yours', 'inside']) {
         await page.keyboard.press('ArrowRight');
         expect(await focused()).toBe(`tab-${next}`);
         expect(await page.$eval(`#panel-${next}`, (panel) => (panel as HTMLElement).hidden)).toBe(false);

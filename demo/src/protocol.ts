@@ -58,8 +58,10 @@ export type CompareProgress =
 
 export interface Review {
   images: number;
-  /** Images that precisions disagree about. */
+  /** Images about which a precision disagrees with fp32. */
   differing: number;
+  /** Precisions that do so about any. */
+  disagreeing: number;
   /** Test images, those with most different answers first. */
   tiles: { index: number; label: number; pixels: Uint8Array<ArrayBuffer>; rows: RowLogits[] }[];
   /** 10 x 10 counts, a row a true class and a column an answer. */

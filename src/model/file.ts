@@ -79,10 +79,9 @@ export function writeModelFile(
   for (const [name, layer] of model.layers) {
     check(layer.method === 'linear', 'a linear model holds linear layers only', layer.method);
     const { bits, codes, scale } = layer;
-    const packed = packCodes(
-      Uint8Array.from(codes, (c) => c & (2 ** bits - 1)),
-      bits,
-    );
+    const unsigned = new Uint8Array(codes.length);
+    for (let i = 0; i < codes.length; i++) unsigned[i] = codes[i] & (2 ** bits - 1);
+    const packed = packCodes(unsigned, bits);
     tensors.set(`${name}.weight.codes`, { dtype: 'uint8', dims: [packed.length], data: packed });
     tensors.set(`${name}.weight.scale`, { dtype: 'float32', dims: [scale.length], data: scale });
     shapes[name] = { dims: dims(name), bits };

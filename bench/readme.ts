@@ -1,3 +1,4 @@
+import { METHOD_COLOURS, OTHERS } from '../src/cli/svg.ts';
 import { barChart } from '../src/cli/svg-bars.ts';
 import { markdownTable } from '../src/cli/table.ts';
 import { formatMs, formatNumber, heading, ratioTo } from './report.ts';
@@ -75,6 +76,9 @@ function provenance({ adapter, platform, commit, date }: Results): string {
   );
 }
 
+const methodOf = (precision: string) =>
+  precision.startsWith('kmeans') ? 'kmeans' : precision.startsWith('int') ? 'linear' : 'fp32';
+
 /** The VGG's forward at the largest batch on one WebGPU adapter, as multiples of {@link BASE}'s speed; null without it. */
 export function benchPlot({ cases, adapter }: Results): string | null {
   const forwards = cases.filter(({ name, ceilingShare }) => name === 'vgg-forward' && ceilingShare !== null);
@@ -88,7 +92,7 @@ export function benchPlot({ cases, adapter }: Results): string | null {
     .sort((a, b) => a.medianMs - b.medianMs)
     .map(({ implementation, precision, medianMs, minMs, maxMs }) => ({
       label: `${NAMES[implementation]} ${precision}`,
-      series: implementation === 'lloyd' ? 'lloyd' : 'others',
+      colour: implementation === 'lloyd' ? METHOD_COLOURS[methodOf(precision)] : OTHERS,
       value: base.medianMs / medianMs,
       low: base.medianMs / maxMs,
       high: base.medianMs / minMs,

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import { demoData, pageWeight } from './data-plugin.mjs';
+import { packageLine } from './package-line.mjs';
 import { contentSecurityPolicy } from './policy.mjs';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -24,7 +25,7 @@ export default defineConfig({
       { find: /^lloyd\/(\w+)$/, replacement: path('../src/$1/index.ts') },
     ],
   },
-  plugins: [contentSecurityPolicy(), demoData(), pageWeight()],
+  plugins: [packageLine(), contentSecurityPolicy(), demoData(), pageWeight()],
   worker: { format: 'es', rolldownOptions: { output } },
   server: { fs: { allow: [path('..')] } },
   build: {

@@ -7,7 +7,7 @@ import { root } from './package.mjs';
 
 const load = async (path) =>
   (await runnerImport(join(root, path), { root, configFile: false, logLevel: 'error' })).module;
-const { scatterPlot } = await load('src/cli/svg.ts');
+const { accuracyPlot } = await load('src/cli/accuracy-plot.ts');
 const { columns, decibels, markdownTable, mebibytes, percent, thousands } = await load('src/cli/table.ts');
 
 const { benchPlot, benchTables } = await load('bench/readme.ts');
@@ -43,7 +43,11 @@ readme = fill(
   speeds.flatMap((each, i) => [...(i ? [''] : []), ...benchTables(each)]),
 );
 readme = fill(readme, 'conformance', conformanceTable(conformance));
-const outputs = { 'README.md': readme, 'docs/accuracy.svg': plot(rows), 'docs/speed.svg': speedPlot };
+const outputs = {
+  'README.md': readme,
+  'docs/accuracy.svg': accuracyPlot('A VGG on CIFAR-10: accuracy over size', rows),
+  'docs/speed.svg': speedPlot,
+};
 const stale = Object.keys(outputs).filter((path) => read(path) !== outputs[path]);
 if (check && stale.length > 0) stop(`${stale.join(', ')} out of date`, 'npm run readme');
 mkdirSync(join(root, 'docs'), { recursive: true });
@@ -101,28 +105,6 @@ function compareTable({ images, adapter, date }, own) {
     '',
     `${thousands(images)} test images, ${where}, ${date.slice(0, 10)}; \`npm start -- --images all\` repeats it.`,
   ];
-}
-
-function plot(own) {
-  const series = ({ method, name }) => {
-    if (method === 'fp32') return 'fp32';
-    const family = method === 'linear' ? 'linear, integers only' : 'k-means';
-    return name.endsWith('-qat') ? `${family}, fine-tuned` : family;
-  };
-  const points = own.map((row) => ({
-    label: `${row.name}: ${percent(row.accuracy)} %`,
-    series: series(row),
-    x: row.sizeBytes / 2 ** 20,
-    y: row.accuracy,
-    low: row.accuracyLow,
-    high: row.accuracyHigh,
-  }));
-  return scatterPlot(
-    'A VGG on CIFAR-10: accuracy over size',
-    'size of the parameters, MiB',
-    'top-1, %',
-    points,
-  );
 }
 
 /** Replaces what stands between `<!-- table:NAME -->` and `<!-- /table:NAME -->`. */

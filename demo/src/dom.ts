@@ -63,6 +63,13 @@ export function select(
   return { field: h('div', { class: 'field' }, h('label', { for: id }, label), input), input };
 }
 
+/** A labelled line of text. */
+export function textField(label: string, value: string, props: Props = {}) {
+  const id = newId('text');
+  const input = h('input', { id, type: 'text', value, autocomplete: 'off', ...props });
+  return { field: h('div', { class: 'field' }, h('label', { for: id }, label), input), input };
+}
+
 /** Two or more buttons of which one is chosen, as radio buttons. */
 export function choice<T extends string>(
   legend: string,

@@ -4,6 +4,7 @@ import './panels.css';
 import './panels-inside.css';
 import './panels-images.css';
 import './panels-kernels.css';
+import './panels-own.css';
 import './narrow.css';
 import type { App, Panel } from './app.ts';
 import { startWorker } from './client.ts';
@@ -14,12 +15,13 @@ import { refuseStrayDrops } from './panels/drop.ts';
 import { imagesPanel } from './panels/images.ts';
 import { insidePanel } from './panels/inside.ts';
 import { kernelsPanel } from './panels/kernels.ts';
+import { ownNetworkPanel } from './panels/own-network.ts';
 import { tensorPanel } from './panels/tensor-bench.ts';
 import { showTabs } from './tabs.ts';
 import { mib } from './text.ts';
 import { themeButton } from './theme.ts';
 
-const panels: Panel[] = [comparePanel, insidePanel, imagesPanel, kernelsPanel, tensorPanel];
+const panels: Panel[] = [comparePanel, ownNetworkPanel, insidePanel, imagesPanel, kernelsPanel, tensorPanel];
 const byId = (id: string) => document.getElementById(id)!;
 
 refuseStrayDrops();

@@ -1,4 +1,15 @@
-import type { AdapterReport, CompareRow, CompareRowName, Comparison, KmeansInit, PlanEntry } from 'lloyd';
+import type {
+  AdapterReport,
+  CompareRow,
+  CompareRowName,
+  Comparison,
+  KmeansInit,
+  PlanEntry,
+  ShapeOptions,
+} from 'lloyd';
+import type { NodeSupport, OnnxFormat, ValueInfo } from 'lloyd/onnx';
+import type { PictureSettings } from '../../src/model/picture-input.ts';
+import type { LayerActivations, OutputActivations } from '../../src/run/activation-errors.ts';
 
 /** What the page asks its worker, what comes back, and what is told on the way. */
 export interface Calls {
@@ -20,6 +31,10 @@ export interface Calls {
   profile: Call<{ row: CompareRowName; batch: number }, Profiled>;
   source: Call<{ kernel: string }, KernelSource>;
   tensorBench: Call<Record<string, never>, BenchRow[], BenchRow>;
+  /** The page's own network where no files are given. */
+  openNetwork: Call<{ files: File[] | null }, OwnNetwork>;
+  checkNetwork: Call<CheckRequest, { file: Blob }, CheckProgress>;
+  writeNetwork: Call<{ row: OwnRowName; format: FileFormat }, { name: string; file: Blob }>;
 }
 
 interface Call<Request, Result, Progress = never> {
@@ -43,8 +58,10 @@ export type CompareProgress =
 
 export interface Review {
   images: number;
-  /** Images that precisions disagree about. */
+  /** Images about which a precision disagrees with fp32. */
   differing: number;
+  /** Precisions that do so about any. */
+  disagreeing: number;
   /** Test images, those with most different answers first. */
   tiles: { index: number; label: number; pixels: Uint8Array<ArrayBuffer>; rows: RowLogits[] }[];
   /** 10 x 10 counts, a row a true class and a column an answer. */
@@ -112,6 +129,67 @@ export interface BenchRow {
   note: string;
   lloydMs: number;
   tfjsMs: number;
+}
+
+/** A network that was given to the page. */
+export interface OwnNetwork {
+  name: string;
+  /** Of the file, and of those that its tensors lie in. */
+  fileBytes: number;
+  /** What its first row is called: `fp32`, or what a quantized file holds. */
+  row: OwnRowName;
+  nodes: NodeSupport;
+  /** Numbers among its parameters. */
+  weights: number;
+  inputs: readonly ValueInfo[];
+  outputs: readonly string[];
+  /** Whether its input may be a picture, and one of CIFAR-10's. */
+  takes: { pictures: boolean; cifar10: boolean };
+}
+
+/** What a network of one's own is quantized to. */
+export const precisions = ['linear-8', 'linear-4', 'kmeans-8', 'kmeans-4', 'kmeans-2'] as const;
+export type Precision = (typeof precisions)[number];
+/** Also of what a quantized file holds, of any width. */
+export type OwnRowName = 'fp32' | `${'linear' | 'kmeans'}-${number}`;
+export type FileFormat = OnnxFormat | 'safetensors';
+
+/** What a network is run on. */
+export interface SampleRequest {
+  source: 'synthetic' | 'pictures' | 'cifar10';
+  /** Of `source: 'pictures'`. */
+  files: File[];
+  settings: PictureSettings;
+  /** Whole shapes of inputs that leave theirs open, where they are no pictures. */
+  shapes: ShapeOptions;
+}
+
+export interface CheckRequest {
+  samples: SampleRequest;
+  precisions: Precision[];
+}
+
+export type CheckProgress =
+  | { kind: 'step'; text: string }
+  /** With the samples' shapes known, more may be said of its nodes. */
+  | { kind: 'nodes'; nodes: NodeSupport }
+  | { kind: 'row'; row: OwnRow };
+
+/** What was found of a network at one precision. */
+export interface OwnRow {
+  name: OwnRowName;
+  /** Why there is nothing more. */
+  failed?: string;
+  fileBytes: number;
+  /** Median wall-clock time of a run, its result read back. */
+  milliseconds: number;
+  /** Against the float network; none of the network itself. */
+  layers: LayerActivations[];
+  outputs: OutputActivations[];
+  /** The first sample's results. */
+  first: { name: string; dims: readonly number[]; values: number[] }[];
+  /** Files that it can be saved as, with their size, or why not. */
+  files: { format: FileFormat; fileBytes: number; refused?: string }[];
 }
 
 export type ToWorker =

@@ -3,6 +3,8 @@ import type { CompareRowName } from 'lloyd';
 const number = (digits: number) =>
   new Intl.NumberFormat('en', { maximumFractionDigits: digits, minimumFractionDigits: digits });
 const whole = number(0);
+/** What rounds to nothing has no sign. */
+const unsigned = (text: string) => text.replace(/^-(?=[0.]+$)/, '');
 
 export const percent = (fraction: number, digits = 1) => `${number(digits).format(fraction * 100)} %`;
 export const count = (value: number) => whole.format(value);
@@ -13,7 +15,7 @@ export const bytesText = (bytes: number) =>
   bytes < 2 ** 20 ? `${number(1).format(bytes / 1024)} KiB` : mib(bytes);
 export const rate = (value: number) => number(value < 10 ? 2 : value < 100 ? 1 : 0).format(value);
 export const decibels = (value: number) =>
-  Number.isFinite(value) ? `${number(1).format(value)} dB` : 'exact';
+  Number.isFinite(value) ? `${unsigned(number(1).format(value))} dB` : 'exact';
 export const ms = (value: number) => `${number(value < 1 ? 3 : value < 100 ? 2 : 0).format(value)} ms`;
 
 /** `k-means 4 bit, fine-tuned` */

@@ -4,6 +4,47 @@ import { type QuantizedModel } from '../model/quantized-model.ts';
 import { quantizeModel } from '../run/precision.ts';
 import { compile } from '../run/session.ts';
 
+/** Seconds that a comparison is given on a software adapter, from the device to the table. */
+export const COMPARE_SECONDS = 120;
+/** From few images on it is worth having every row; below that the first rows get the time. */
+const FEW = 8;
+const FEWEST_COMPARED = 4;
+
+/** What fp32 took: to be prepared, and for an image. */
+export interface Speed {
+  prepareSeconds: number;
+  secondsPerImage: number;
+}
+
+/** How long a row of so many images takes, at most: clustered or rounded, compiled, run. Measured on SwiftShader. */
+export const rowSeconds = ({ prepareSeconds, secondsPerImage }: Speed, images: number) =>
+  3 * prepareSeconds + 1.1 * secondsPerImage * images;
+
+/**
+ * How many images, and how many to calibrate with, so that a comparison fits its time: every row of at least a few
+ * images, else those that come first.
+ *
+ * @param rows how many there are, and how many of them come first
+ */
+export function affordableComparison(
+  speed: Speed,
+  rows: { all: number; first: number },
+  batch = 1,
+): { images: number; calibration: number } {
+  const { prepareSeconds, secondsPerImage } = speed;
+  // An observed image takes longer: every activation is reduced.
+  const observed = 1.2 * secondsPerImage;
+  const calibration = Math.max(4, Math.min(256, Math.floor((COMPARE_SECONDS * 0.1) / observed)));
+  const fixed = prepareSeconds + calibration * observed;
+  const images = (count: number) =>
+    Math.floor(
+      (COMPARE_SECONDS - fixed - rowSeconds(speed, 0) * (count - 1)) / (1.1 * secondsPerImage * count),
+    );
+  const wanted = Math.max(images(rows.all), Math.min(FEW, images(rows.first)), FEWEST_COMPARED);
+  // A last partial batch costs a whole one.
+  return { images: wanted > batch ? wanted - (wanted % batch) : wanted, calibration };
+}
+
 /** Seconds of evaluation that a software adapter is given; a GPU takes the whole test set. */
 const BUDGET_SECONDS = 100;
 const TEST_IMAGES = 10_000;

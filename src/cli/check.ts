@@ -4,6 +4,7 @@ import { fuseAnyShape } from '../lower/fuse.ts';
 import type { Model } from '../model/graph.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { toGraphModel } from '../model/translate.ts';
+import { asItRuns } from '../onnx/as-it-runs.ts';
 import { type NodeSupport, supportedNodes } from '../onnx/supported-nodes.ts';
 import {
   type ActivationErrors,
@@ -21,7 +22,7 @@ import { parseNumber, text } from './options.ts';
 import { createProgress } from './progress.ts';
 import { checkShapes, loadSamples, sampleSettings } from './samples.ts';
 import { alignTable, columns, decibels, mebibytes } from './table.ts';
-import { asItRuns, type LoadedModel, loadNetwork, portablePath } from './weights.ts';
+import { type LoadedModel, loadNetwork, portablePath } from './weights.ts';
 
 /** Samples that are run, unless a count is given: layers differ far more than samples do. */
 const SAMPLES = 32;

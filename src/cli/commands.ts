@@ -39,8 +39,16 @@ export const commands: readonly Command[] = [
     usage: 'compare [...shards]',
     description: 'Compare a VGG on CIFAR-10 at fp32, k-means 8/4/2 bit and linear 8/4/2 bit',
     options: [
-      IMAGES,
-      ['--rows <names>', 'Only these rows (fp32 always runs): kmeans-4,linear-8,...', 'all'],
+      [
+        '--images <n>',
+        "Test images, or 'all'",
+        'as there is time for in two minutes on a software adapter, else all',
+      ],
+      [
+        '--rows <names>',
+        'Only these rows (fp32 always runs): kmeans-4,linear-8,...',
+        'all, or those there is time for',
+      ],
       BATCH,
       REQUANTIZE,
       TUNE,

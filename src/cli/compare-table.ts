@@ -42,9 +42,12 @@ export function notesOn({ rows }: Comparison): string[] {
     ...(rows.some(({ name, status }) => name.endsWith('-qat') && status === 'ok')
       ? ['qat: fine-tuned networks of their own, so agreement and SQNR against fp32 also show the training.']
       : []),
-    ...(rows.some(({ status }) => status === 'not trained')
-      ? ['not trained: no fine-tuned file lies beside the weights.']
-      : []),
+    ...rows
+      .filter(({ status }) => status === 'not trained')
+      .map(
+        ({ name, train }) =>
+          `${name}: not trained, no such file lies beside the weights; npx ${train ?? 'lloyd finetune'} makes it`,
+      ),
   ];
 }
 

@@ -2,7 +2,6 @@ import { requantizeRules } from '../conv/requantize.ts';
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { ImageModel } from '../model/graph.ts';
-import type { QuantizedModel } from '../model/quantized-model.ts';
 import {
   type CompareOptions,
   type CompareRow,
@@ -11,7 +10,7 @@ import {
   compareModel,
   compareRowNames,
 } from '../run/compare.ts';
-import { affordableCalibration, affordableImages, measureSpeeds } from './budget.ts';
+import { affordableComparison, COMPARE_SECONDS, rowSeconds, type Speed } from './budget.ts';
 import type { Context } from './command.ts';
 import type { CompareReport } from './compare-file.ts';
 import { merge } from './compare-merge.ts';
@@ -28,12 +27,12 @@ import {
 import { comparisonLines, notesOn, recordedLines, spread } from './compare-table.ts';
 import { loadImages } from './data.ts';
 import { findCommit } from './files.ts';
+import { type LiveRows, liveRows } from './live-rows.ts';
 import { choice, imageCount, integer, list, TEST_IMAGES, text } from './options.ts';
-import { createProgress } from './progress.ts';
 import { findRecorded } from './recorded.ts';
 import { recovering } from './recover.ts';
-import { readShard, shardOf, shardRange } from './shard.ts';
-import { percent, significant, thousands } from './table.ts';
+import { readShard, type Shard, shardOf, shardRange } from './shard.ts';
+import { percent, thousands } from './table.ts';
 import { tuning } from './tuning.ts';
 import { loadFloatModel, loadTrainedRows, portablePath } from './weights.ts';
 
@@ -48,7 +47,7 @@ export async function run(context: Context): Promise<void> {
   const given = readRequest(context);
   const earlier = await readEarlier(context);
   const request = earlier ? settingsOf(earlier, given) : given;
-  const { batch = 32, requantize = 'ort-f32', rows = compareRowNames, part, tune } = request;
+  const { batch, requantize = 'ort-f32', rows = compareRowNames, part, tune } = request;
   const asked = request.images ?? (part && TEST_IMAGES);
   const shard = part && shardOf(part, asked!);
   const weights = await loadFloatModel(context.files, text(options.weights));
@@ -56,7 +55,7 @@ export async function run(context: Context): Promise<void> {
   if (earlier) checkEarlier(earlier, weights, trained);
   if (earlier && !earlier.report.partial) {
     context.note(`${earlier.path} is of a run that has ended: nothing is left to do`);
-    await conclude(context, earlier.report);
+    await conclude(context, earlier.report, request.rows ?? null);
     return;
   }
   const device = await recovering(context);
@@ -68,28 +67,31 @@ export async function run(context: Context): Promise<void> {
   const calibrates = rows.some((name) => name.startsWith('linear-') && !name.endsWith('-qat'));
   const calibration = earlier?.report.calibrationImages ?? (calibrates ? CALIBRATION_IMAGES : 0);
   const data = await loadImages(context.files, asked ?? TEST_IMAGES, calibration);
-  const size = await device.attempt((runtime) =>
-    chooseSize(context, runtime, weights.network, data, { asked, batch, rows, trained }),
-  );
-  const { first, count } = shard ? shardRange(shard) : { first: 0, count: size.images };
+  const { first, count } = shard ? shardRange(shard) : { first: 0, count: data.test.count };
   const perImage = data.test.images.length / data.test.count;
   const images = data.test.images.subarray(first * perImage, (first + count) * perImage);
   const labels = data.test.labels.subarray(first, first + count);
-  const which = shard ? ` (part ${shard.index}/${shard.of} of ${thousands(shard.total)})` : '';
-  context.print(
-    `${thousands(count)} test image${count === 1 ? '' : 's'}${which}${size.chosen ? `, ${size.chosen}` : ''}: ` +
-      `accuracies to within ${spread(count)} points (95 %)`,
-  );
+  // Asked for by number, the result must not depend on how busy the machine is.
+  const timed = asked === undefined && device.runtime.adapter.profile === 'cpu';
+  const size = { images: count, calibration: data.calibration.length / perImage };
+  if (timed)
+    context.print(
+      `As many test images and precisions as fit into about ${COMPARE_SECONDS} seconds; --images N and --rows choose`,
+    );
+  else context.print(sizeLine(size.images, shard));
   if (earlier?.report.partial) {
     const { rows: done, partial } = earlier.report;
     context.note(`going on with ${earlier.path} after ${whereIs({ rows: done, current: partial.current })}`);
   }
   context.print();
 
+  // The whole's, in a part too: another batch may take other kernels, whose float logits end in other bits.
+  const ownBatch = Math.min(
+    batch ?? (timed ? LIVE_BATCH[device.runtime.adapter.source] : 32) ?? 8,
+    data.test.count,
+  );
   const settings = {
-    calibrationImages: size.calibration,
-    // The whole's, in a part too: another batch may take other kernels, whose float logits end in other bits.
-    batch: Math.min(batch, size.images),
+    batch: ownBatch,
     requantize,
     weights: { file: await portablePath(weights.path), sha256: weights.sha256 },
     ...(shard && { shard }),
@@ -99,27 +101,94 @@ export async function run(context: Context): Promise<void> {
   const model = weights.network.graph.name;
   const describe = (rows: CompareReport['rows']): CompareReport => {
     const { adapter } = device.runtime;
-    return { adapter, images: count, model, rows, ...settings, date: new Date().toISOString() };
+    const { images, calibration: calibrationImages } = size;
+    return { adapter, images, model, rows, calibrationImages, ...settings, date: new Date().toISOString() };
   };
   const keeper = keeping(context, earlier, rows, describe);
   const comparison = await measureRows(context, device.runtime, weights.network, images, labels, keeper, {
-    calibration: data.calibration.subarray(0, size.calibration * perImage),
-    rows,
+    calibration: data.calibration,
+    rows: timed && !request.rows ? inOrder(rows) : rows,
     trained,
-    batch: settings.batch,
+    batch: ownBatch,
     requantize,
     tune,
     onLost: device.renew,
+    ...(timed && timeBox(rows, trained, ownBatch, size)),
   });
-  await conclude(context, describe(keeper.withHashes(comparison.rows)));
+  await conclude(context, describe(keeper.withHashes(comparison.rows)), request.rows ?? null, timed);
 }
 
-/** Prints a report, beside the recorded one where that says more, and writes it. */
-async function conclude(context: Context, report: CompareReport): Promise<void> {
-  for (const line of [...comparisonLines(report), ...notesOn(report)]) context.print(line);
+/** What a software adapter shows first: a row of each kind. */
+const FIRST: readonly CompareRowName[] = ['fp32', 'linear-8', 'kmeans-4'];
+/** Images at once where they are shown as they come: SwiftShader gains nothing by more. */
+const LIVE_BATCH: Partial<Record<Runtime['adapter']['source'], number>> = { swiftshader: 1 };
+
+const inOrder = (rows: readonly CompareRowName[]) => [
+  ...FIRST.filter((name) => rows.includes(name)),
+  ...rows.filter((name) => !FIRST.includes(name)),
+];
+
+/** Chooses how many images there is time for, into `size`, and leaves out rows that there is none for. */
+function timeBox(
+  rows: readonly CompareRowName[],
+  trained: CompareOptions['trained'],
+  batch: number,
+  size: { images: number; calibration: number },
+): Pick<CompareOptions, 'onSpeed' | 'onStart'> {
+  const begun = performance.now();
+  const all = rows.filter((name) => !name.endsWith('-qat') || trained?.[name]).length;
+  const first = FIRST.filter((name) => rows.includes(name)).length || all;
+  let speed: Speed | undefined;
+  return {
+    onSpeed(measured) {
+      speed = measured;
+      const { images, calibration } = affordableComparison(
+        speed,
+        { all, first: Math.min(first, all) },
+        batch,
+      );
+      size.images = Math.min(size.images, Math.max(images, batch));
+      size.calibration = Math.min(size.calibration, calibration);
+      return size;
+    },
+    onStart(name) {
+      // What has no network takes no time.
+      if (!speed || FIRST.includes(name) || (name.endsWith('-qat') && !trained?.[name])) return true;
+      const elapsed = (performance.now() - begun) / 1000;
+      return elapsed + rowSeconds(speed, size.images) <= COMPARE_SECONDS;
+    },
+  };
+}
+
+function sizeLine(images: number, shard?: Shard): string {
+  const which = shard ? ` (part ${shard.index}/${shard.of} of ${thousands(shard.total)})` : '';
+  return (
+    `${thousands(images)} test image${images === 1 ? '' : 's'}${which}: ` +
+    `accuracies to within ${spread(images)} points (95 %)`
+  );
+}
+
+/**
+ * Prints a report, beside the recorded one where that says more, and writes it. Rows that have no network yet are in the
+ * table only where they were asked for.
+ */
+async function conclude(
+  context: Context,
+  report: CompareReport,
+  asked: readonly CompareRowName[] | null,
+  timed = false,
+): Promise<void> {
   const { images, weights, requantize, rows } = report;
-  const recorded = images < FEW_IMAGES ? await findRecorded(weights.sha256, requantize, FEW_IMAGES) : null;
+  const shown = asked ? report : { ...report, rows: rows.filter(({ status }) => status === 'ok') };
+  if (timed) for (const line of ['', sizeLine(images), '']) context.print(line);
+  for (const line of [...comparisonLines(shown), ...notesOn(report)]) context.print(line);
   const names = rows.map(({ name }) => name);
+  const left = compareRowNames.filter((name) => !asked && !names.includes(name));
+  if (left.length > 0)
+    context.print(
+      `left out for want of time: ${left.join(', ')}; npx lloyd compare --images ${images} --rows ${left.join(',')}`,
+    );
+  const recorded = images < FEW_IMAGES ? await findRecorded(weights.sha256, requantize, FEW_IMAGES) : null;
   if (recorded) for (const line of recordedLines(recorded, names)) context.print(line);
   await context.writeJson(report);
 }
@@ -168,41 +237,6 @@ function readRows(names: readonly string[] | undefined): CompareRowName[] {
   return compareRowNames.filter((name) => name === 'fp32' || !names || names.includes(name));
 }
 
-interface Wanted {
-  asked: number | undefined;
-  batch: number;
-  rows: readonly CompareRowName[];
-  trained: Partial<Record<CompareRowName, QuantizedModel>>;
-}
-
-/** How many images, and why so many where the user did not say. */
-async function chooseSize(
-  context: Context,
-  runtime: Runtime,
-  model: ImageModel,
-  { test, calibration }: Awaited<ReturnType<typeof loadImages>>,
-  { asked, batch, rows, trained }: Wanted,
-): Promise<{ images: number; calibration: number; chosen: string }> {
-  const perImage = test.images.length / test.count;
-  const calibrationCount = calibration.length / perImage;
-  const { profile } = runtime.adapter;
-  // Asked for by number, the result must not depend on how busy the machine is.
-  if (profile === 'gpu' || asked !== undefined) {
-    return { images: test.count, calibration: calibrationCount, chosen: '' };
-  }
-  const speeds = await measureSpeeds(runtime, model, test.images);
-  context.signal.throwIfAborted();
-  const measured = rows.filter((name) => !name.endsWith('-qat') || trained[name]);
-  const integer = measured.filter((name) => name.startsWith('linear-')).length;
-  const images = affordableImages(profile, speeds, { float: measured.length - integer, integer }, batch);
-  const chosen =
-    images < test.count
-      ? `about 100 seconds at the ${significant(speeds.float)} images/s (fp32) and ` +
-        `${significant(speeds.integer)} (int8) measured here; --images N takes more`
-      : '';
-  return { images, calibration: Math.min(calibrationCount, affordableCalibration(profile, speeds)), chosen };
-}
-
 async function measureRows(
   context: Context,
   runtime: Runtime,
@@ -212,36 +246,35 @@ async function measureRows(
   { resume, onNetwork, onState, keepAfter }: Keeper,
   options: Pick<
     CompareOptions,
-    'calibration' | 'rows' | 'trained' | 'batch' | 'requantize' | 'tune' | 'onLost'
+    'calibration' | 'rows' | 'trained' | 'batch' | 'requantize' | 'tune' | 'onLost' | 'onSpeed' | 'onStart'
   >,
 ): Promise<Comparison> {
-  const before = new Set(resume?.rows.map(({ name }) => name));
-  const rows = (options.rows as readonly CompareRowName[]).filter((name) => !before.has(name));
-  const progress = createProgress(rows.length * labels.length);
-  let finished = 0;
+  const live = liveRows(labels);
   let started = performance.now();
-  progress.update(0, rows[0]);
   try {
     return await compareModel(runtime, model, images, labels, {
       ...options,
       ...{ resume, onNetwork, onState },
       signal: context.signal,
-      onProgress: ({ row, done }) => progress.update(finished * labels.length + done, row),
-      onRow(row) {
-        finished++;
-        progress.say(finishedLine(row, (performance.now() - started) / 1000));
+      onStart(name) {
+        if (!(options.onStart?.(name) ?? true)) return false;
         started = performance.now();
-        if (finished < rows.length) progress.update(finished * labels.length, rows[finished]);
+        if (!name.endsWith('-qat') || options.trained?.[name]) live.start(name);
+        return true;
       },
+      onLost(loss) {
+        live.stop();
+        return options.onLost!(loss);
+      },
+      onProgress: ({ done, total, logits }) => live.update(done, total, logits),
+      onRow: (row) => endRow(live, row, (performance.now() - started) / 1000),
     });
   } catch (error) {
+    live.stop();
     throw await keepAfter(error);
-  } finally {
-    progress.stop();
   }
 }
 
-function finishedLine(row: CompareRow, seconds: number): string {
-  if (row.status !== 'ok') return `  ${row.name}: ${row.status}`;
-  return `  ${row.name}: ${percent(row.accuracy, 1)} % in ${seconds.toFixed(1)} s`;
+function endRow(live: LiveRows, row: CompareRow, seconds: number): void {
+  if (row.status === 'ok') live.end(`${percent(row.accuracy, 1)} % in ${seconds.toFixed(1)} s`);
 }

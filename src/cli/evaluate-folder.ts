@@ -6,20 +6,14 @@ import type { ShapeOptions } from '../graph/graph.ts';
 import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import { numbersOf } from '../graph/ops/value.ts';
 import type { Model } from '../model/graph.ts';
+import { type PictureInput, type PictureSettings, pictureInput, spreadOver } from '../model/picture-input.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { toGraphModel } from '../model/translate.ts';
 import { topOne, wilson } from '../run/metrics.ts';
 import { compile } from '../run/session.ts';
 import { affordableImages } from './budget.ts';
 import type { Context } from './command.ts';
-import {
-  listPictures,
-  type PictureInput,
-  type PictureSettings,
-  pictureInput,
-  pictureTensor,
-  spreadOver,
-} from './pictures.ts';
+import { listPictures, PICTURE_OPTIONS, readPictures } from './pictures.ts';
 import { createProgress } from './progress.ts';
 
 /** Pictures with the classes of their folders. */
@@ -42,7 +36,7 @@ export async function labelledPictures(
   settings: PictureSettings,
 ): Promise<LabelledPictures> {
   const { graph } = toGraphModel(isQuantized(network) ? network.model : network);
-  const input = pictureInput(graph.inputs, shapes, settings);
+  const input = pictureInput(graph.inputs, shapes, settings, PICTURE_OPTIONS);
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause) => {
     check(false, '--data must be a folder', `${folder} (${cause.code})`, 'check the path');
   });
@@ -88,7 +82,7 @@ export async function evaluatePictures(
       context.note(`the network has ${rows} classes: the ${classes.length} folders are the first of them`);
     const top = async (own: LabelledPictures['pictures']) => {
       const paths = own.map(({ path }) => path);
-      const tensor = await pictureTensor(files, paths, input, batch);
+      const tensor = await readPictures(files, paths, input, batch);
       const started = performance.now();
       const made = (await session.run({ [name]: tensor }, { signal }))[output.name] as OnnxTensor;
       const seconds = (performance.now() - started) / 1000;

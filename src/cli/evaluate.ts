@@ -2,6 +2,7 @@ import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { ImageModel, Model } from '../model/graph.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
+import { asItRuns } from '../onnx/as-it-runs.ts';
 import { topOne, wilson } from '../run/metrics.ts';
 import { compile } from '../run/session.ts';
 import { affordableImages, imagesPerSecond } from './budget.ts';
@@ -15,7 +16,7 @@ import { pictureSettings } from './pictures.ts';
 import { createProgress } from './progress.ts';
 import { checkShapes } from './samples.ts';
 import { mebibytes, percent, significant, thousands } from './table.ts';
-import { asItRuns, type LoadedModel, loadModel, loadNetwork, portablePath } from './weights.ts';
+import { type LoadedModel, loadModel, loadNetwork, portablePath } from './weights.ts';
 
 const TEST_IMAGES = 10_000;
 const PICTURE_FLAGS = ['size', 'mean', 'std', 'layout', 'shape'];

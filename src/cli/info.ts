@@ -4,6 +4,7 @@ import type { Runtime } from '../gpu/runtime.ts';
 import type { ShapeOptions } from '../graph/graph.ts';
 import type { ImageModel, Model } from '../model/graph.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
+import { asItRuns } from '../onnx/as-it-runs.ts';
 import type { PlanEntry } from '../run/executor.ts';
 import { quantizeModel } from '../run/precision.ts';
 import { compile } from '../run/session.ts';
@@ -11,7 +12,7 @@ import type { Context } from './command.ts';
 import { integer, shapeOptions, text } from './options.ts';
 import { checkShapes } from './samples.ts';
 import { alignTable, columns, mebibytes, thousands } from './table.ts';
-import { asItRuns, loadFloatModel, loadNetwork } from './weights.ts';
+import { loadFloatModel, loadNetwork } from './weights.ts';
 
 const LIMITS = [
   'maxBufferSize',

@@ -6,6 +6,7 @@ import type { ImageModel } from '../model/graph.ts';
 import { kmeansBatch } from '../quantize/kmeans.ts';
 import { type CompareRowName, type Comparison, compareModel, labSizeBytes } from '../run/compare.ts';
 import { foldedWeights, quantizeModel } from '../run/precision.ts';
+import { accuracyPlot } from './accuracy-plot.ts';
 import { affordableCalibration, affordableImages, measureSpeeds } from './budget.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';
@@ -16,7 +17,7 @@ import { claimReport, type LabSection, sectionText } from './lab-report.ts';
 import { imageCount, text } from './options.ts';
 import { createProgress } from './progress.ts';
 import { layerErrors } from './quantize.ts';
-import { histogramGrid, scatterPlot } from './svg.ts';
+import { histogramGrid } from './svg.ts';
 import { columns, decibels, mebibytes, percent, significant, thousands } from './table.ts';
 import { loadFloatModel, loadTrainedRows, portablePath } from './weights.ts';
 
@@ -231,21 +232,6 @@ async function measure(
 }
 
 function accuracySection({ rows, images }: Comparison): LabSection {
-  const points = rows
-    .filter((row) => row.accuracy !== undefined)
-    .map((row) => ({
-      label: `${row.name}: ${percent(row.accuracy)} %`,
-      series:
-        row.method === 'linear'
-          ? 'linear, integers only'
-          : row.name.endsWith('-qat')
-            ? 'k-means, fine-tuned'
-            : 'k-means',
-      x: row.sizeBytes / 2 ** 20,
-      y: row.accuracy as number,
-      low: row.accuracyLow,
-      high: row.accuracyHigh,
-    }));
   return {
     title: 'Accuracy',
     lines: [
@@ -264,9 +250,7 @@ function accuracySection({ rows, images }: Comparison): LabSection {
         PUBLISHED[row.name] ?? '-',
       ]),
     },
-    pictures: [
-      { file: 'accuracy.svg', svg: scatterPlot('Accuracy over size', 'size, MiB', 'top-1, %', points) },
-    ],
+    pictures: [{ file: 'accuracy.svg', svg: accuracyPlot('Accuracy over size', rows) }],
   };
 }
 

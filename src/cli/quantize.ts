@@ -6,6 +6,7 @@ import { decodeCodebook } from '../lower/layer-codes.ts';
 import type { Model } from '../model/graph.ts';
 import { isQuantized, type LinearLayer, type QuantizedModel } from '../model/quantized-model.ts';
 import { toGraphModel } from '../model/translate.ts';
+import { asItRuns } from '../onnx/as-it-runs.ts';
 import { writeOnnx } from '../onnx/write-onnx.ts';
 import { labSizeBytes } from '../run/compare.ts';
 import { writeModelFile } from '../run/file.ts';
@@ -28,7 +29,7 @@ import {
 } from './options.ts';
 import { checkShapes, loadSamples, sampleSettings } from './samples.ts';
 import { alignTable, columns, decibels, mebibytes, thousands } from './table.ts';
-import { asItRuns, loadNetwork, portablePath } from './weights.ts';
+import { loadNetwork, portablePath } from './weights.ts';
 
 /** The library's observers by the names that they have here. */
 const CALIBRATION_METHODS = {

@@ -8,20 +8,14 @@ import { isNpy, readNpy, readNpz } from '../io/npy.ts';
 import { readSafetensors } from '../io/safetensors.ts';
 import { float32ToFloat16, type Tensor, toFloat32 } from '../io/tensor.ts';
 import { isImageModel, type Model } from '../model/graph.ts';
+import { type PictureSettings, pictureInput, spreadOver } from '../model/picture-input.ts';
 import { toGraphModel } from '../model/translate.ts';
 import type { Calibration } from '../run/calibrate.ts';
 import type { OptionValue } from './command.ts';
 import { loadImages } from './data.ts';
 import type { Ledger } from './ledger.ts';
 import { integer, parseNumber, shapeOptions, TRAINING_IMAGES, text } from './options.ts';
-import {
-  listPictures,
-  type PictureSettings,
-  pictureInput,
-  pictureSettings,
-  pictureTensor,
-  spreadOver,
-} from './pictures.ts';
+import { listPictures, PICTURE_OPTIONS, pictureSettings, readPictures } from './pictures.ts';
 
 /** One run's inputs, by name. */
 export type Feed = Readonly<Record<string, OnnxTensor>>;
@@ -143,7 +137,7 @@ async function cifarSamples(
   const pictures: PictureSettings = { mean: [0], std: [1], layout: settings.pictures.layout };
   let input: ReturnType<typeof pictureInput>;
   try {
-    input = pictureInput(inputs, shapes, pictures);
+    input = pictureInput(inputs, shapes, pictures, PICTURE_OPTIONS);
   } catch (cause) {
     return refuse(cause);
   }
@@ -180,14 +174,14 @@ async function pictureSamples(
   settings: SampleSettings,
   folder: string,
 ): Promise<Samples> {
-  const input = pictureInput(inputs, settings.shapes, settings.pictures);
+  const input = pictureInput(inputs, settings.shapes, settings.pictures, PICTURE_OPTIONS);
   const paths = spreadOver(await listPictures(folder), settings.most);
   const batch =
     input.batch ?? picturesAtOnce(settings, input.width * input.height * input.channels, paths.length);
   const feeds: Feed[] = [];
   for (let first = 0; first < paths.length; first += batch) {
     const own = paths.slice(first, first + batch);
-    feeds.push({ [input.name]: await pictureTensor(files, own, input, batch) });
+    feeds.push({ [input.name]: await readPictures(files, own, input, batch) });
   }
   return {
     what: `${paths.length} picture${paths.length === 1 ? '' : 's'} of ${folder}`,

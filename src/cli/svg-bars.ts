@@ -1,10 +1,9 @@
-import { COLOURS, FAINT, fixed, INK, label, line, picture } from './svg.ts';
+import { FAINT, fixed, INK, label, line, picture } from './svg.ts';
 
 /** A bar of {@link barChart}. */
 export interface Bar {
   label: string;
-  /** Bars of one series share a colour. */
-  series: string;
+  colour: string;
   value: number;
   /** Ends of an interval around the value. */
   low?: number;
@@ -30,14 +29,12 @@ export function barChart(title: string, axis: string, bars: readonly Bar[]): str
     );
   }
   body.push(label((left + width - right) / 2, bottom + 38, axis, 13));
-  const series = [...new Set(bars.map((bar) => bar.series))];
   for (const [i, bar] of bars.entries()) {
     const y = top + i * row;
     const middle = y + row / 2;
-    const colour = COLOURS[series.indexOf(bar.series) % COLOURS.length];
     body.push(
       label(left - 8, middle + 4, bar.label, 13, 'end'),
-      `<rect x="${fixed(left)}" y="${y + 5}" width="${fixed(xOf(bar.value) - left)}" height="${row - 10}" fill="${colour}" opacity="0.8"/>`,
+      `<rect x="${fixed(left)}" y="${y + 5}" width="${fixed(xOf(bar.value) - left)}" height="${row - 10}" fill="${bar.colour}" opacity="0.8"/>`,
     );
     const end = xOf(Math.max(bar.value, bar.high ?? bar.value));
     if (bar.low !== undefined && bar.high !== undefined) {

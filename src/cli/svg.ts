@@ -2,6 +2,9 @@
 export interface PlotPoint {
   label: string;
   series: string;
+  colour: string;
+  /** Set apart within its colour: a ring on a broken line. */
+  hollow?: boolean;
   x: number;
   y: number;
   /** Ends of a vertical interval. */
@@ -9,7 +12,12 @@ export interface PlotPoint {
   high?: number;
 }
 
-export const COLOURS = ['#1f5fa8', '#c4501b', '#2b7a3d', '#6b4a9c'];
+/** Which colour a method has in every picture, and on the page in its light theme. */
+export const METHOD_COLOURS = { fp32: '#4b5259', kmeans: '#a64b00', linear: '#0a5fb8' } as const;
+/** What is no method of ours. */
+export const OTHERS = '#b4bac2';
+/** Signs of values, in colours that no method has. */
+const SIGNS = { positive: '#176f31', negative: '#8a2be2' };
 export const INK = '#222';
 export const FAINT = '#d8d8d8';
 const FONT = 'font-family="system-ui, sans-serif"';
@@ -57,19 +65,23 @@ export function scatterPlot(
   body.push(`<g transform="rotate(-90 16 ${height / 2})">${label(16, height / 2, yLabel, 13)}</g>`);
   const series = [...new Set(points.map((point) => point.series))];
   for (const [s, name] of series.entries()) {
-    const colour = COLOURS[s % COLOURS.length];
     const own = points.filter((point) => point.series === name).sort((a, b) => a.x - b.x);
     const path = own.map(({ x, y }) => `${fixed(xOf(x))},${fixed(yOf(y))}`).join(' ');
-    body.push(`<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2" opacity="0.5"/>`);
+    const [{ colour, hollow }] = own;
+    const dashes = hollow ? ' stroke-dasharray="6 4"' : '';
+    const paint = hollow ? `fill="#fff" stroke="${colour}" stroke-width="2"` : `fill="${colour}"`;
+    body.push(
+      `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"${dashes} opacity="0.5"/>`,
+    );
     for (const { x, y, low, high, label: text } of own) {
       if (low !== undefined && high !== undefined)
         body.push(line(xOf(x), yOf(low), xOf(x), yOf(high), colour));
       body.push(
-        `<circle cx="${fixed(xOf(x))}" cy="${fixed(yOf(y))}" r="5" fill="${colour}"><title>${escapeXml(text)}</title></circle>`,
+        `<circle cx="${fixed(xOf(x))}" cy="${fixed(yOf(y))}" r="5" ${paint}><title>${escapeXml(text)}</title></circle>`,
       );
     }
     body.push(
-      `<circle cx="${width - 190}" cy="${height - bottom - 20 - 20 * (series.length - 1 - s)}" r="5" fill="${colour}"/>`,
+      `<circle cx="${width - 190}" cy="${height - bottom - 20 - 20 * (series.length - 1 - s)}" r="5" ${paint}/>`,
       label(width - 178, height - bottom - 16 - 20 * (series.length - 1 - s), name, 13, 'start'),
     );
   }
@@ -102,7 +114,7 @@ export function histogramGrid(
       ];
     });
     body.push(
-      `<path d="${bars.join('')}" fill="${COLOURS[0]}"/>`,
+      `<path d="${bars.join('')}" fill="${METHOD_COLOURS.fp32}"/>`,
       line(x0, y0 + h, x0 + w, y0 + h, INK),
       label(x0, y0 + h + 14, `${name}, within ±${extreme.toPrecision(3)}`, 11, 'start'),
     );
@@ -126,7 +138,7 @@ export function matrices(
     for (let i = 0; i < values.length; i++) {
       const [x, y] = [x0 + (i % columns) * cell, 56 + Math.floor(i / columns) * cell];
       const strength = Math.abs(values[i]) / extreme;
-      const fill = values[i] < 0 ? COLOURS[1] : COLOURS[0];
+      const fill = values[i] < 0 ? SIGNS.negative : SIGNS.positive;
       body.push(
         `<rect x="${x}" y="${y}" width="${cell - 2}" height="${cell - 2}" fill="${fill}" opacity="${fixed(0.08 + 0.5 * strength)}"/>`,
         label(x + cell / 2 - 1, y + cell / 2 + 3, values[i].toFixed(digits), 11),

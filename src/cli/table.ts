@@ -46,10 +46,10 @@ export function significant(value: number | undefined | null): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 
-/** A ratio in decibels: `-` where there is none, `exact` where nothing differs. */
+/** A ratio in decibels: `-` where there is none, `exact` where nothing differs; what rounds to 0 has no sign. */
 export function decibels(value: number | undefined | null): string {
   if (value === undefined || value === null) return '-';
-  return value === Number.POSITIVE_INFINITY ? 'exact' : value.toFixed(1);
+  return value === Number.POSITIVE_INFINITY ? 'exact' : value.toFixed(1).replace(/^-(?=[0.]+$)/, '');
 }
 
 export const thousands = (count: number) => count.toLocaleString('en-US');

@@ -2,11 +2,9 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative } from 'node:path';
 import { LloydError } from '../gpu/errors.ts';
 import { readPth } from '../io/pth.ts';
-import { importQdq } from '../lower/import-qdq.ts';
-import { type ImageModel, imageModel, isImageModel, type Model } from '../model/graph.ts';
+import { type ImageModel, imageModel, type Model } from '../model/graph.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { vgg } from '../model/vgg.ts';
-import { qdqOfOperators } from '../onnx/qoperator-import.ts';
 import { type ExternalReader, readOnnx } from '../onnx/read-onnx.ts';
 import { type CompareRowName, compareRowNames } from '../run/compare.ts';
 import { readModelFile } from '../run/file.ts';
@@ -33,21 +31,6 @@ export async function loadNetwork(files: Ledger, path: string): Promise<LoadedMo
   };
   const network = await located(path, () => readNetwork(path, bytes, external));
   return { network, path, sha256: sha256(bytes), fileBytes };
-}
-
-/**
- * A network as it runs here: what lies between an ONNX file's quantizers, and operators on codes that have such a form,
- * in integers.
- */
-export function asItRuns(network: Model | QuantizedModel): Model | QuantizedModel {
-  if (isQuantized(network) || isImageModel(network)) return network;
-  try {
-    return importQdq(qdqOfOperators(network));
-  } catch (error) {
-    // Others run one by one.
-    if (error instanceof LloydError) return network;
-    throw error;
-  }
 }
 
 /** Reads a network of images as `vgg` makes them: safetensors (fp32 or quantized), or a PyTorch state dict. */

@@ -1,6 +1,7 @@
 import { check } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { checkConstants } from '../graph/concrete.ts';
+import { float16ToFloat32 } from '../io/tensor.ts';
 import { type ImageGraph, type ImageModel, inferShapes, isImageModel, type Model } from './graph.ts';
 
 /** Refuses an object, or anything else, where a Map is taken. */
@@ -123,16 +124,5 @@ export function requiredParameter(model: ImageModel, name: string): Float32Array
 function asFloat32(tensor: Tensor, name: string): Float32Array {
   if (tensor.dtype === 'float32') return tensor.data as Float32Array;
   check(tensor.dtype === 'float16', `${name} must be float32 or float16`, tensor.dtype);
-  const bits = tensor.data as Uint16Array;
-  const data = new Float32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) data[i] = float16(bits[i]);
-  return data;
-}
-
-function float16(bits: number): number {
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  const sign = bits & 0x8000 ? -1 : 1;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
+  return float16ToFloat32(tensor.data as Uint16Array);
 }

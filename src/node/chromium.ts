@@ -9,7 +9,7 @@ export interface ChromiumLaunch {
   executablePath: string;
   /** Command-line switches, without a profile folder: give each browser a fresh one (Puppeteer does). */
   args: string[];
-  /** The environment to start it with: this process's own, and the library path where it needs one. */
+  /** The environment to start it with: this process's own without its Vulkan drivers, and a library path if need be. */
   env: Record<string, string | undefined>;
   source: 'PUPPETEER_EXECUTABLE_PATH' | 'installed' | '@sparticuz/chromium';
 }
@@ -42,6 +42,15 @@ const INSTALLED: Partial<Record<NodeJS.Platform, string[]>> = {
   ),
 };
 
+/** Which drivers the Vulkan loader takes: the caller's choice would hide the SwiftShader that the browser brings along. */
+const DRIVER_VARIABLES = [
+  'VK_DRIVER_FILES',
+  'VK_ICD_FILENAMES',
+  'VK_ADD_DRIVER_FILES',
+  'VK_LOADER_DRIVERS_SELECT',
+  'VK_LOADER_DRIVERS_DISABLE',
+];
+
 /**
  * A Chromium with WebGPU on SwiftShader: `PUPPETEER_EXECUTABLE_PATH`, else an installed Chrome or Chromium, else the
  * one of the optional package `@sparticuz/chromium` (Linux x64), unpacked into the cache on first use.
@@ -59,6 +68,7 @@ const INSTALLED: Partial<Record<NodeJS.Platform, string[]>> = {
  */
 export async function findChromium(): Promise<ChromiumLaunch | null> {
   const env = { ...process.env };
+  for (const name of DRIVER_VARIABLES) delete env[name];
   const named = process.env.PUPPETEER_EXECUTABLE_PATH;
   if (named) {
     check(

@@ -78,7 +78,7 @@ export interface CompareState {
 export interface CompareOptions {
   /** Training images that fix the activation ranges of the integer rows. */
   calibration: Images;
-  /** Which rows, default all; fp32 always runs, the others are measured against it. */
+  /** Which rows, default all, in the order they run; fp32 always runs first, the others are measured against it. */
   rows?: readonly string[];
   /** Fine-tuned models, by row name. */
   trained?: Partial<Record<CompareRowName, QuantizedModel>>;
@@ -91,7 +91,18 @@ export interface CompareOptions {
   ) => void;
   /** Measure which kernels are fastest for each row first, as `compile` does. */
   tune?: TuneOptions;
-  onProgress?: (progress: { row: string; done: number; total: number }) => void;
+  /**
+   * Called once fp32 is prepared and has run its first batch, with the seconds that took: of how many images, and of how
+   * many to calibrate with, the comparison is then to be. Images that have run stay. Not called for what is resumed.
+   */
+  onSpeed?: (speed: { prepareSeconds: number; secondsPerImage: number }) => {
+    images: number;
+    calibration: number;
+  };
+  /** Called before each row that is to be measured; one for which it returns false is left out, but for fp32. */
+  onStart?: (name: CompareRowName) => boolean;
+  /** Called after each batch, with the logits of the row's images so far. */
+  onProgress?: (progress: { row: string; done: number; total: number; logits: Float32Array }) => void;
   /** Called with each row's network before it is run. */
   onNetwork?: (name: CompareRowName, network: ImageModel | QuantizedModel) => void;
   /** Called, and waited for, after every row and every few batches within one. */
@@ -114,7 +125,7 @@ export interface CompareOptions {
  *
  * @param images N x height x width x channels pixels, 0-255.
  * @param labels N classes.
- * @returns accuracy with its interval, agreement, logit SQNR, sizes and speed, a row a precision.
+ * @returns accuracy with its interval, agreement, logit SQNR, sizes and speed, a row a precision, in the table's order.
  * @throws LloydError for unknown row names, labels that don't match the images, or what `compile` throws.
  * @example
  * const { rows } = await compareModel(runtime, model, images, labels, { calibration });
@@ -132,11 +143,11 @@ export async function compareModel(
   let runtime = first;
   const { input } = model.graph;
   const perImage = input.height * input.width * input.channels;
-  const total = labels.length;
+  const extent: Extent = { total: labels.length, calibration: options.calibration, perImage };
   check(
-    total >= 1 && images.length === total * perImage,
+    labels.length >= 1 && images.length === labels.length * perImage,
     `images must hold ${perImage} values for each of the labels`,
-    `${images.length} values for ${total} labels`,
+    `${images.length} values for ${labels.length} labels`,
   );
   const wanted = options.rows ?? compareRowNames;
   for (const name of wanted) {
@@ -159,22 +170,28 @@ export async function compareModel(
     [...measuredBefore.keys()].join(', '),
     'pass what onState was given',
   );
-  for (const name of compareRowNames) {
-    if (name !== 'fp32' && !wanted.includes(name)) continue;
+  const add = (row: CompareRow) => {
+    rows.push(row);
+    rows.sort((a, b) => compareRowNames.indexOf(a.name) - compareRowNames.indexOf(b.name));
+  };
+  for (const name of new Set(['fp32', ...wanted] as CompareRowName[])) {
     options.signal?.throwIfAborted();
     const before = measuredBefore.get(name);
     if (before?.status === 'ok') {
-      rows.push(before);
+      add(before);
       continue;
     }
+    const takes = options.onStart?.(name) ?? true;
+    if (!takes && name !== 'fp32') continue;
     const row = describeRow(name, model);
     const attempt = async () => {
-      const network = await networkOf(runtime, model, name, options, activations);
+      const { calibration } = extent;
+      const network = await networkOf(runtime, model, name, { ...options, calibration }, activations);
       if (!network) return network;
       options.onNetwork?.(name, network);
       const keep = (current: { images: number; logits: Float32Array }) =>
         options.onState?.({ rows: [...rows], reference: reference ?? NONE, current: { name, ...current } });
-      return { network, ...(await measure(runtime, network, images, total, perImage, name, options, keep)) };
+      return { network, ...(await measure(runtime, network, images, extent, name, options, keep)) };
     };
     let measured: Awaited<ReturnType<typeof attempt>> | undefined;
     while (measured === undefined) {
@@ -186,26 +203,35 @@ export async function compareModel(
       }
     }
     if (!measured) {
-      rows.push({ ...row, status: 'not trained', train: trainCommand(name) });
-      options.onRow?.(rows.at(-1)!);
+      const missing = { ...row, status: 'not trained', train: trainCommand(name) } as const;
+      add(missing);
+      options.onRow?.(missing);
       continue;
     }
     const { network } = measured;
     if (/^linear-\d$/.test(name) && isQuantized(network)) activations = network.activations;
     reference ??= measured.logits;
-    const counts = countRow(measured.logits, reference, labels);
-    rows.push({
+    const counts = countRow(measured.logits, reference, labels.subarray(0, extent.total));
+    const finished: CompareRow = {
       ...row,
-      ...ratesOf(counts, total, name === 'fp32'),
+      ...ratesOf(counts, extent.total, name === 'fp32'),
       fileBytes: modelFileBytes(network),
       gpuBytes: measured.gpuBytes,
       imagesPerSecond: measured.imagesPerSecond,
       counts,
-    });
-    options.onRow?.(rows.at(-1)!, { logits: measured.logits, network });
+    };
+    add(finished);
+    options.onRow?.(finished, { logits: measured.logits, network });
     await options.onState?.({ rows: [...rows], reference });
   }
-  return { adapter: runtime.adapter, images: total, model: model.graph.name, rows };
+  return { adapter: runtime.adapter, images: extent.total, model: model.graph.name, rows };
+}
+
+/** What the rows are measured on; `onSpeed` may make it less. */
+interface Extent {
+  total: number;
+  calibration: Images;
+  perImage: number;
 }
 
 function describeRow(name: CompareRowName, model: ImageModel): CompareRow {
@@ -264,15 +290,19 @@ async function measure(
   runtime: Runtime,
   network: ImageModel | QuantizedModel,
   images: Uint8Array,
-  total: number,
-  perImage: number,
+  extent: Extent,
   row: string,
-  { batch = Math.min(32, Math.ceil(total / 2)), tune, onProgress, signal, resume }: CompareOptions,
+  options: CompareOptions,
   keep: (current: { images: number; logits: Float32Array }) => void | Promise<void>,
 ) {
+  let { total } = extent;
+  const { perImage } = extent;
+  const { batch = Math.min(32, Math.ceil(total / 2)), tune, onProgress, onSpeed, signal, resume } = options;
+  const begun = performance.now();
   const session = await compile(runtime, network, { batch, tune, signal });
   try {
-    const logits = new Float32Array(total * session.classes);
+    const prepareSeconds = (performance.now() - begun) / 1000;
+    let logits = new Float32Array(total * session.classes);
     // A twentieth at once lets uploads overlap with compute; where the CPU computes nothing overlaps, and a cancel waits.
     const twentieth = Math.ceil(total / 20 / batch) * batch;
     const stride = runtime.adapter.profile === 'cpu' ? batch : Math.max(batch, twentieth);
@@ -302,14 +332,22 @@ async function measure(
         await session.run(images.subarray(first * perImage, (first + count) * perImage), { signal }),
         first * session.classes,
       );
+      const took = (performance.now() - started) / 1000;
+      const done = first + count;
+      if (onSpeed && row === 'fp32' && first === 0) {
+        const chosen = onSpeed({ prepareSeconds, secondsPerImage: took / count });
+        total = extent.total = Math.max(done, Math.min(total, chosen.images));
+        extent.calibration = extent.calibration.subarray(0, chosen.calibration * perImage);
+        logits = logits.subarray(0, total * session.classes);
+      }
       // The first batch pays for the driver's own compilation, which a second run would not: it counts only alone.
       if (first > start || total - start <= stride) {
-        seconds += (performance.now() - started) / 1000;
+        seconds += took;
         timed += count;
       }
-      onProgress?.({ row, done: first + count, total });
-      const done = first + count;
-      if (done < total) await keep({ images: done, logits: logits.subarray(0, done * session.classes) });
+      const soFar = logits.subarray(0, done * session.classes);
+      onProgress?.({ row, done, total, logits: soFar });
+      if (done < total) await keep({ images: done, logits: soFar });
     }
     return { logits, imagesPerSecond: timed / seconds, gpuBytes: session.gpuBytes.total };
   } finally {

@@ -79,10 +79,9 @@ export function writeModelFile(
   for (const [name, layer] of model.layers) {
     check(layer.method === 'linear', 'a linear model holds linear layers only', layer.method);
     const { bits, codes, scale } = layer;
-    const packed = packCodes(
-      Uint8Array.from(codes, (c) => c & (2 ** bits - 1)),
-      bits,
-    );
+    const unsigned = new Uint8Array(codes.length);
+    for (let i = 0; i < codes.length; i++) unsigned[i] = codes[i] & (2 ** bits - 1);
+    const packed = packCodes(unsigned, bits);
     tensors.set(`${name}.weight.codes`, { dtype: 'uint8', dims: [packed.length], data: packed });
     tensors.set(`${name}.weight.scale`, { dtype: 'float32', dims: [scale.length], data: scale });
     shapes[name] = { dims: dims(name), bits };
@@ -226,7 +225,8 @@ function readLinearLayer(
     DAMAGED,
   );
   const unsigned = unpackCodes(packed.data as Uint8Array, bits, elementCount(dims));
-  const codes = Int8Array.from(unsigned, (c) => (c << (32 - bits)) >> (32 - bits));
+  const codes = new Int8Array(unsigned.length);
+  for (let i = 0; i < codes.length; i++) codes[i] = (unsigned[i] << (32 - bits)) >> (32 - bits);
   return { method: 'linear', bits, codes, scale: scales };
 }
 
@@ -345,10 +345,12 @@ function setWeights<L>(
 /** The weights that linear codes stand for, with the folded batch norm divided out again. */
 function unfolded({ codes, scale }: LinearLayer, folded: Float32Array): Float32Array {
   const row = codes.length / scale.length;
-  return Float32Array.from(codes, (code, i) => {
-    const o = Math.floor(i / row);
-    return (code * scale[o]) / (folded[o] || 1);
-  });
+  const weights = new Float32Array(codes.length);
+  for (let o = 0; o < scale.length; o++) {
+    const factor = folded[o] || 1;
+    for (let i = o * row; i < (o + 1) * row; i++) weights[i] = (codes[i] * scale[o]) / factor;
+  }
+  return weights;
 }
 
 function floatTensor(tensor: Tensor): FileTensor {

@@ -205,5 +205,9 @@ function labScales(weights: Float32Array, channels: number, bits: number): Float
 /** A convolution's weights with its folded batch norm multiplied in, OIHW. */
 export function foldedWeights({ weight, scale }: ConvLayer): Float32Array {
   const row = weight.length / scale.length;
-  return Float32Array.from(weight, (w, i) => w * scale[Math.floor(i / row)]);
+  const folded = new Float32Array(weight.length);
+  for (let o = 0; o < scale.length; o++) {
+    for (let i = o * row; i < (o + 1) * row; i++) folded[i] = weight[i] * scale[o];
+  }
+  return folded;
 }

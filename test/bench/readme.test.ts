@@ -95,8 +95,8 @@ describe('benchPlot', () => {
 
 test('barChart: lengths are proportional, intervals drawn, text escaped', () => {
   const svg = barChart('t', 'axis', [
-    { label: 'a<b', series: 's', value: 4, low: 3, high: 5, text: '4' },
-    { label: 'c', series: 's', value: 2, text: '2' },
+    { label: 'a<b', colour: '#123456', value: 4, low: 3, high: 5, text: '4' },
+    { label: 'c', colour: '#123456', value: 2, text: '2' },
   ]);
   const widths = [...svg.matchAll(/<rect x="[\d.]+" y="[\d.]+" width="([\d.]+)"/g)].map(([, width]) =>
     Number(width),

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import puppeteer, { type Browser, type Page } from 'puppeteer';
 import { findChromium } from '../../src/node/chromium.ts';
 import { serveDemo } from './site.ts';
@@ -99,24 +101,39 @@ export function pickRows(page: Page, rows: readonly string[]): Promise<void> {
   );
 }
 
-/** Drops a file on a drop zone, as the page sees it. */
+/** What axe finds of the page as it stands, of serious and critical faults. */
+export async function seriousFaults(page: Page): Promise<string[]> {
+  if (!(await page.evaluate(() => 'axe' in globalThis)))
+    await page.evaluate(
+      await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'),
+    );
+  return page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
+    const { violations } = await axe.run();
+    return violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
+  });
+}
+
+/** Drops files on a drop zone, as the page sees it. */
 export function dropFile(
   page: Page,
   zone: string,
-  { name, type, bytes }: { name: string; type: string; bytes: Uint8Array },
+  ...files: { name: string; type: string; bytes: Uint8Array }[]
 ): Promise<void> {
   return page.evaluate(
-    (selector, fileName, mime, base64) => {
-      const data = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    (selector, all) => {
       const dataTransfer = new DataTransfer();
-      dataTransfer.items.add(new File([data], fileName, { type: mime }));
+      for (const { name, type, base64 } of all) {
+        const data = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+        dataTransfer.items.add(new File([data], name, { type }));
+      }
       document
         .querySelector(selector)!
         .dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
     },
     zone,
-    name,
-    type,
-    Buffer.from(bytes).toString('base64'),
+    files.map(({ name, type, bytes }) => ({ name, type, base64: Buffer.from(bytes).toString('base64') })),
   );
 }

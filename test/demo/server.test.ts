@@ -5,7 +5,9 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { build, createServer, type ViteDevServer } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { lineOf } from '../../demo/package-line.mjs';
 
+const packageJson = JSON.parse(await readFile(join(import.meta.dirname, '../../package.json'), 'utf8'));
 const root = join(import.meta.dirname, '../..');
 const configFile = join(root, 'demo/vite.config.mjs');
 let server: ViteDevServer;
@@ -91,9 +93,35 @@ describe('npm run demo:build', () => {
         }
         expect(html).not.toMatch(/ on\w+=|<style|style="/);
       }
+      expect(await readFile(join(outDir, 'index.html'), 'utf8')).toContain(lineOf(packageJson));
       expect(await readdir(outDir)).toContain('data');
     } finally {
       await rm(outDir, { recursive: true, force: true });
     }
   });
+});
+
+describe('the line on how to get it', () => {
+  const own = { name: 'lloyd', version: '1.2.3' };
+  test('names the tarball that npm pack makes', () => {
+    expect(lineOf(own)).toContain('<code>npm install ../lloyd/lloyd-1.2.3.tgz</code>');
+    expect(lineOf(own)).not.toContain('<a ');
+  });
+
+  test.each([
+    ['git+https://example.org/a/b.git'],
+    ['https://example.org/a/b'],
+    [{ type: 'git', url: 'git+https://example.org/a/b.git' }],
+  ])('links to the repository that package.json names: %j', (repository) => {
+    expect(lineOf({ ...own, repository })).toContain('<a href="https://example.org/a/b">example.org/a/b</a>');
+  });
+
+  test.each([['owner/name'], ['github:owner/name']])('links to GitHub for %s', (repository) => {
+    expect(lineOf({ ...own, repository })).toContain('href="https://github.com/owner/name"');
+  });
+
+  test.each([['javascript:alert(1)'], ['https://x.org/"><script>'], ['ssh://git@x.org/a.git']])(
+    'makes no link of %s',
+    (repository) => expect(lineOf({ ...own, repository })).not.toContain('<a '),
+  );
 });

@@ -4,7 +4,15 @@ import puppeteer from 'puppeteer';
 import { describe, expect, test } from 'vitest';
 import { findChromium } from '../../src/node/chromium.ts';
 
+// A list of drivers that holds none, as a machine with another adapter may have one: it must not reach the browser.
+const DRIVERS = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'VK_ADD_DRIVER_FILES'];
+const before = DRIVERS.map((name) => process.env[name]);
+for (const name of DRIVERS) process.env[name] = '/no/such/driver.json';
 const chromium = await findChromium();
+for (const [i, name] of DRIVERS.entries()) {
+  if (before[i] === undefined) delete process.env[name];
+  else process.env[name] = before[i];
+}
 if (!chromium) {
   if (process.env.LLOYD_ADAPTER_REQUIRED)
     throw new Error('no Chromium found, and LLOYD_ADAPTER_REQUIRED is set');
@@ -12,6 +20,11 @@ if (!chromium) {
 }
 
 describe.skipIf(!chromium)('findChromium', () => {
+  test('keeps the caller’s list of Vulkan drivers from the browser, and the rest of its environment', () => {
+    expect(Object.keys(chromium!.env).filter((name) => DRIVERS.includes(name))).toEqual([]);
+    expect(chromium!.env.PATH).toBe(process.env.PATH);
+  });
+
   test('starts a browser in which a page computes with WebGPU', { timeout: 120_000 }, async () => {
     const server = createServer((_, response) => {
       response.setHeader('content-type', 'text/html').end('<!doctype html><title>lloyd</title>');

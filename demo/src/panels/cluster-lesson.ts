@@ -1,6 +1,6 @@
 import type { KmeansInit } from 'lloyd';
 import type { App } from '../app.ts';
-import { h, isAbort, newId, select } from '../dom.ts';
+import { h, isAbort, select, textField } from '../dom.ts';
 import type { ClusterSteps } from '../protocol.ts';
 import { many } from '../text.ts';
 import { clusterLine } from './cluster-line.ts';
@@ -21,9 +21,8 @@ export function clusterLesson(app: App): HTMLElement {
     ),
     ['own', 'your own'],
   ]);
-  const id = newId('numbers');
-  const own = h('input', { id, type: 'text', value: OWN, autocomplete: 'off' });
-  const ownField = h('div', { class: 'field own-numbers' }, h('label', { for: id }, 'Your numbers'), own);
+  const { field: ownField, input: own } = textField('Your numbers', OWN);
+  ownField.classList.add('own-numbers');
   const init = select('Start from', [
     ['linear', 'evenly spread'],
     ['random', 'random elements'],

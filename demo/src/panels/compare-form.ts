@@ -1,6 +1,6 @@
 import { type CompareRowName, compareRowNames } from 'lloyd';
 import type { App } from '../app.ts';
-import { h, select } from '../dom.ts';
+import { h, newId, select } from '../dom.ts';
 import { count, rowLabel } from '../text.ts';
 
 const COUNTS = [4, 8, 32, 128, 512, 1000, 10_000];
@@ -14,15 +14,16 @@ const GROUPS: [legend: string, note: string, belongs: (name: string) => boolean]
   ['Linear', 'weights on an even grid; integers only', (name) => name.startsWith('linear')],
 ];
 
-/** Which precisions, on how many images, and the buttons. */
+/** Which precisions, on how many images, and the buttons, which stand apart from the choices. */
 export function compareForm(app: App, start: () => void, cancelled: () => void) {
   const cpu = app.opened.adapter.profile === 'cpu';
   const asked = Number(new URLSearchParams(location.search).get('images'));
   const boxes = new Map(
-    compareRowNames.map((name) => [name, checkbox(name, cpu ? FIRST_ROWS.includes(name) : true)]),
+    compareRowNames.map((name) => [name, rowCheckbox(name, cpu ? FIRST_ROWS.includes(name) : true)]),
   );
   const images = select('Test images', []);
-  const run = h('button', { type: 'submit', class: 'primary' }, 'Run');
+  const id = newId('form');
+  const run = h('button', { type: 'submit', form: id, class: 'primary' }, 'Run');
   const cancel = h('button', { type: 'button', disabled: true, onClick: cancelled }, 'Cancel');
   const save = h('a', { class: 'button', download: 'lloyd-compare.json', hidden: true }, 'Save JSON');
   const all = h('button', { type: 'button', class: 'quiet' }, 'All');
@@ -56,6 +57,7 @@ export function compareForm(app: App, start: () => void, cancelled: () => void) 
   const element = h(
     'form',
     {
+      id,
       class: 'controls',
       onSubmit: (event: Event) => {
         event.preventDefault();
@@ -71,11 +73,10 @@ export function compareForm(app: App, start: () => void, cancelled: () => void) 
       ),
     ),
     h('div', { class: 'buttons' }, few, all),
-    images.field,
-    h('div', { class: 'buttons' }, run, cancel, save),
   );
   return {
     element,
+    buttons: h('div', { class: 'buttons' }, images.field, run, cancel, save),
     chosen: () => compareRowNames.filter((name) => boxes.get(name)!.input.checked),
     images: () => Math.min(Number(images.input.value), app.opened.testImages),
     running(yes: boolean) {
@@ -91,8 +92,8 @@ export function compareForm(app: App, start: () => void, cancelled: () => void) 
   };
 }
 
-function checkbox(name: CompareRowName, checked: boolean) {
-  // Every other precision is measured against fp32, so it always runs.
+/** A precision to be chosen, in its colour; fp32 always runs, as every other one is measured against it. */
+export function rowCheckbox(name: CompareRowName, checked: boolean) {
   const disabled = name === 'fp32';
   const input = h('input', { type: 'checkbox', name: 'row', value: name, checked, disabled });
   return {

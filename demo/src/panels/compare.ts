@@ -104,6 +104,8 @@ function build(app: App): HTMLElement {
       'Every precision below runs here, on the same pictures: see what it costs, and what it saves.',
     ),
     noImages(app),
+    // Before the choices, so that it is seen without scrolling.
+    h('div', { class: 'runline' }, form.buttons, bar, status),
     h(
       'div',
       { class: 'split' },
@@ -111,7 +113,6 @@ function build(app: App): HTMLElement {
       h(
         'div',
         { class: 'stack' },
-        h('div', { class: 'runline' }, bar, status),
         table.element,
         fact,
         h('h2', {}, 'Accuracy against size'),

@@ -3,20 +3,30 @@ import { setResults } from '../app.ts';
 import { h, newId } from '../dom.ts';
 import { many } from '../text.ts';
 
-/** A file input that is also a place to drop a file. */
-export function dropZone(text: string, accept: string, onFile: (file: File) => void): HTMLElement {
+/** A file input that is also a place to drop a file, or several: the first of them, and all. */
+export function dropZone(
+  text: string,
+  accept: string,
+  onFile: (file: File, all: File[]) => void,
+  { multiple = false } = {},
+): HTMLElement {
   const id = newId('file');
-  const input = h('input', { id, type: 'file', accept });
+  const input = h('input', { id, type: 'file', accept, multiple });
   const zone = h('div', { class: 'drop' }, h('label', { for: id }, text), input);
+  const take = (list: FileList | undefined | null) => {
+    const [file, ...more] = list ?? [];
+    if (file) onFile(file, [file, ...more]);
+  };
   input.addEventListener('change', () => {
-    if (input.files?.[0]) onFile(input.files[0]);
+    take(input.files);
+    // The same file again, changed meanwhile, is a change too.
+    input.value = '';
   });
   zone.addEventListener('dragover', () => zone.classList.add('over'));
   zone.addEventListener('dragleave', () => zone.classList.remove('over'));
   zone.addEventListener('drop', (event) => {
     zone.classList.remove('over');
-    const file = event.dataTransfer?.files[0];
-    if (file) onFile(file);
+    take(event.dataTransfer?.files);
   });
   return zone;
 }

@@ -17,7 +17,10 @@ export function histogramChart() {
       height: HEIGHT,
       legend: { show: false },
       cursor: { show: false },
-      scales: { x: { time: false }, y: { range: (_, __, high) => [0, high * 1.05 || 1] } },
+      scales: {
+        x: { time: false, range: () => extentOf(shown) },
+        y: { range: (_, __, high) => [0, high * 1.05 || 1] },
+      },
       axes: [
         { ...axis, grid: { show: false }, size: 30 },
         {
@@ -64,14 +67,22 @@ export function histogramChart() {
   };
 }
 
-function drawLevels({ ctx, bbox, valToPos, scales }: uPlot, { levels, method }: Inspection): void {
+/** Of the weights and of the values left to them: a grid of two's complement reaches beyond the weights. */
+function extentOf(shown: Inspection | undefined): [number, number] {
+  if (!shown) return [0, 1];
+  const { low, high, levels } = shown;
+  const ends = [levels.reduce((a, b) => Math.min(a, b), low), levels.reduce((a, b) => Math.max(a, b), high)];
+  const margin = (ends[1] - ends[0]) / 50;
+  return [ends[0] - margin, ends[1] + margin];
+}
+
+function drawLevels({ ctx, bbox, valToPos }: uPlot, { levels, method }: Inspection): void {
   const ratio = devicePixelRatio;
   ctx.save();
   ctx.strokeStyle = ctx.fillStyle = cssColor(method);
   ctx.lineWidth = (levels.length > 64 ? 0.75 : 1.5) * ratio;
   ctx.globalAlpha = levels.length > 64 ? 0.45 : 0.9;
   for (const level of levels) {
-    if (level < scales.x.min! || level > scales.x.max!) continue;
     const x = valToPos(level, 'x', true);
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);

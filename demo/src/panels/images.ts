@@ -1,7 +1,7 @@
 import type { App, Panel } from '../app.ts';
 import { h, isAbort, select } from '../dom.ts';
 import type { Review } from '../protocol.ts';
-import { classes, count, rowLabel } from '../text.ts';
+import { classes, count, many, rowLabel } from '../text.ts';
 import { answerList } from './answers.ts';
 import { confusionTable } from './confusion.ts';
 import { ownPicture } from './own-picture.ts';
@@ -50,8 +50,8 @@ function build(app: App): HTMLElement {
       if (!isAbort(error)) summary.textContent = `It failed: ${(error as Error).message}`;
       return;
     }
-    const { images, differing, confusion: rows } = found;
-    summary.textContent = `${count(rows.length)} precisions disagree about ${count(differing)} of ${count(images)} images${differing ? '; those come first' : ''}.`;
+    const { images, confusion: rows } = found;
+    summary.textContent = summaryOf(found);
     grid.replaceChildren(...found.tiles.map(tile));
     more.hidden = images <= tiles;
     const chosen = which.input.value;
@@ -70,6 +70,15 @@ function build(app: App): HTMLElement {
   });
   void update();
   return h('div', { class: 'stack' }, ownPicture(app), summary, grid, h('div', {}, more), matrices);
+}
+
+function summaryOf({ images, differing, disagreeing, confusion }: Review): string {
+  const others = confusion.length - 1;
+  if (others === 0) return 'Only fp32 has run: nothing disagrees with it.';
+  const about = `with fp32 about ${differing ? `${count(differing)} of ` : ''}${many(images, 'image')}`;
+  if (differing === 0) return `${many(others, 'precision')} agree${others === 1 ? 's' : ''} ${about}.`;
+  const which = `${count(disagreeing)} of ${many(others, 'precision')} disagree${disagreeing === 1 ? 's' : ''}`;
+  return `${which} ${about}; those come first.`;
 }
 
 function tile({ index, label, pixels, rows }: Review['tiles'][number]): HTMLElement {

@@ -4,6 +4,8 @@ import type { Calls, FromWorker, ToWorker } from '../protocol.ts';
 import { clusterSteps } from './cluster-steps.ts';
 import { classify, compare } from './compare.ts';
 import { inspect, values } from './inspect.ts';
+import { checkNetwork, writeNetwork } from './own-check.ts';
+import { openNetwork } from './own-network.ts';
 import { profile } from './profile.ts';
 import { review } from './review.ts';
 import { open, type State, useImages } from './state.ts';
@@ -37,6 +39,9 @@ const handlers: Handlers = {
   clusterSteps,
   values,
   profile,
+  openNetwork,
+  checkNetwork,
+  writeNetwork,
   // With every shader of the library, used here or not.
   source: async (request) => (await import('./source.ts')).source(request),
   // tfjs is three times the page: it loads when its panel first runs.
@@ -44,7 +49,15 @@ const handlers: Handlers = {
 };
 
 // One at a time: the page shows timings of some, which another would disturb.
-const heavy: readonly (keyof Calls)[] = ['compare', 'classify', 'inspect', 'profile', 'tensorBench'];
+const heavy: readonly (keyof Calls)[] = [
+  'compare',
+  'classify',
+  'inspect',
+  'profile',
+  'tensorBench',
+  'openNetwork',
+  'checkNetwork',
+];
 
 let state: State | undefined;
 let queue: Promise<unknown> = Promise.resolve();

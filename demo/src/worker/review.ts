@@ -13,10 +13,13 @@ export async function review(
   const { images, logits } = compared;
   const labels = test.labels.subarray(0, images);
   const answers = new Map([...logits].map(([name, own]) => [name, topOne(own, CLASSES)]));
+  const reference = answers.get('fp32') ?? [];
   const order = byDisagreement([...answers.values()], labels);
   return {
     images,
     differing: order.filter(({ kinds }) => kinds > 1).length,
+    disagreeing: [...answers.values()].filter((own) => own.some((answer, i) => answer !== reference[i]))
+      .length,
     tiles: order.slice(0, tiles).map(({ index }) => ({
       index,
       label: labels[index],

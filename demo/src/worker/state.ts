@@ -16,6 +16,7 @@ import {
 import { CIFAR10_IMAGE_BYTES, type Cifar10Images, parseCifar10 } from 'lloyd/io';
 import type { Calls, Opened } from '../protocol.ts';
 import type { Context } from './main.ts';
+import type { Own } from './own-network.ts';
 import type { Compared } from './review.ts';
 
 /** What the worker holds while the page is open. */
@@ -31,6 +32,8 @@ export interface State {
   networks: Map<CompareRowName, QuantizedModel>;
   /** The last comparison's answers. */
   compared: Compared;
+  /** The network that was given to the page. */
+  own?: Own;
   /** Fetches a fine-tuned network once; null where there is none. */
   trained(name: CompareRowName): Promise<QuantizedModel | null>;
 }

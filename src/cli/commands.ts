@@ -140,7 +140,11 @@ export const commands: readonly Command[] = [
     options: [
       IMAGES,
       BATCH,
-      ['--data <folder>', 'PNG pictures in a folder a class, whose sorted names are the classes', 'CIFAR-10'],
+      [
+        '--data <folder>',
+        'PNG or JPEG pictures in a folder a class, whose sorted names are the classes',
+        'CIFAR-10',
+      ],
       ...PICTURE_OPTIONS,
       SHAPE,
     ],

@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import jpeg from 'jpeg-js';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { writeSafetensors } from '../../src/io/safetensors.ts';
 import type { Tensor } from '../../src/io/tensor.ts';
@@ -129,6 +130,53 @@ test('an ONNX file is written in the format that is asked for, and read again', 
   expect(report.fileBytes).toBe((await readFile(out)).byteLength);
 });
 
+/** The bytes of a JPEG file, of RGB pixels. */
+function jpegOf(width: number, height: number, rgb: Uint8Array): Buffer {
+  const data = Uint8Array.from({ length: width * height * 4 }, (_, i) =>
+    i % 4 === 3 ? 255 : rgb[Math.floor(i / 4) * 3 + (i % 4)],
+  );
+  return jpeg.encode({ width, height, data }, 100).data;
+}
+
+/** JPEG files that are none, by what is wrong with them. */
+function damagedJpegs(): Record<string, Buffer> {
+  const whole = jpegOf(8, 8, pictures[0]);
+  const frame = whole.indexOf(Buffer.of(0xff, 0xc0));
+  const changed = (change: (bytes: Buffer) => void) => {
+    const bytes = Buffer.from(whole);
+    change(bytes);
+    return bytes;
+  };
+  return {
+    truncated: whole.subarray(0, whole.length - 20),
+    headless: whole.subarray(0, frame + 4),
+    noisy: changed((bytes) => bytes.fill(Buffer.of(0xff, 0x55), whole.length - 62, whole.length - 2)),
+    inks: changed((bytes) => bytes.writeUInt8(4, frame + 9)),
+    vast: changed((bytes) => bytes.fill(0xff, frame + 5, frame + 9)),
+  };
+}
+
+test('JPEG pictures calibrate as PNG ones of their pixels do', async () => {
+  await mkdir(at('jpeg'), { recursive: true });
+  await mkdir(at('decoded'), { recursive: true });
+  for (const [i, pixels] of pictures.slice(0, 4).entries()) {
+    const smooth = pixels.map((_, p) => 40 + i * 20 + (p % 3) * 30 + Math.floor(p / 24) * 9);
+    const bytes = jpegOf(8, 8, smooth);
+    await writeFile(at('jpeg', `${i}.${i % 2 ? 'jpg' : 'JPEG'}`), bytes);
+    const { data } = jpeg.decode(bytes, { useTArray: true });
+    const rgb = Uint8Array.from({ length: 192 }, (_, p) => data[Math.floor(p / 3) * 4 + (p % 3)]);
+    // What is stored is what was drawn, but for what JPEG rounds.
+    expect(Math.max(...rgb.map((value, p) => Math.abs(value - smooth[p])))).toBeLessThan(12);
+    await writeFile(at('decoded', `${i}.png`), png(8, 8, rgb));
+  }
+  const [own, same] = [
+    await quantized(...LINEAR, '--calibration', at('jpeg'), ...NORMED),
+    await quantized(...LINEAR, '--calibration', at('decoded'), ...NORMED),
+  ];
+  expect(own.activations).toEqual(same.activations);
+  expect(own.layers).toEqual(same.layers);
+});
+
 test.each([
   [['--calibration', 'nowhere'], /--calibration must be a number of CIFAR-10 training images, a folder/],
   [
@@ -138,8 +186,29 @@ test.each([
   [['--calibration', 'photos', '--size', '9x9'], /--size must be the network's own, 8x8; received "9x9"/],
   [['--calibration', 'photos', '--mean', '1,2,3,4'], /--mean must have one value, or 3; received 4/],
   [['--calibration', 'photos', '--layout', 'nhwc'], /must have 1, 3 or 4 channels in nhwc/],
-  [['--calibration', 'jpegs'], /pictures must be PNG files; received ".*a.jpg"; convert them/],
-  [['--calibration', 'empty'], /a folder of pictures must hold PNG files; received ".*empty, none in it"/],
+  [['--calibration', 'others'], /pictures must be PNG or JPEG files; received ".*a.webp"; convert them/],
+  [['--calibration', 'misnamed'], /a picture must be a PNG or JPEG file; received ".*a.jpg"; convert it/],
+  [
+    ['--calibration', 'truncated'],
+    /a picture must be a whole JPEG file; received ".*y.jpg \(it ends early\)"/,
+  ],
+  [
+    ['--calibration', 'headless'],
+    /a picture must be a whole JPEG file; received ".*y.jpg \(it ends early\)"/,
+  ],
+  [
+    ['--calibration', 'noisy'],
+    /a picture must be a whole JPEG file; received ".*y.jpg \(.+\)"; fetch it again/,
+  ],
+  [
+    ['--calibration', 'inks'],
+    /must be grey or of three colours, .*y.jpeg, 4 components of 8 bits"; convert it/,
+  ],
+  [['--calibration', 'vast'], /a picture must have 1 to 67108864 pixels; received "4294836225 in .*y.jpg"/],
+  [
+    ['--calibration', 'empty'],
+    /a folder of pictures must hold PNG or JPEG files; received ".*empty, none in it"/,
+  ],
   [['--calibration', 'damaged'], /a picture must be a whole PNG file; received ".*x.png/],
   [['--calibration', 'wrong.npy'], /image: tensors must have the input's shape \[batch, 3, 8, 8\]/],
   [['--calibration', 'model.onnx'], /model.onnx: /],
@@ -150,10 +219,16 @@ test.each([
   [['--calibration', 'photos', '--exclude', 'Gem'], /--exclude may name only .*their operators: Conv, Gemm/],
   [['--calibration', 'photos', '-o', 'photos/0.png'], /--out must be another file than the input/],
 ])('refused without a device, and nothing written: %j', async (argv, message) => {
-  await mkdir(at('jpegs'), { recursive: true });
+  const jpegs = damagedJpegs();
+  for (const name of [...Object.keys(jpegs), 'others', 'misnamed'])
+    await mkdir(at(name), { recursive: true });
+  for (const [name, bytes] of Object.entries(jpegs)) {
+    await writeFile(at(name, name === 'inks' ? 'y.jpeg' : 'y.jpg'), bytes);
+  }
   await mkdir(at('empty'), { recursive: true });
   await mkdir(at('damaged'), { recursive: true });
-  await writeFile(at('jpegs/a.jpg'), 'x');
+  await writeFile(at('others/a.webp'), 'x');
+  await writeFile(at('misnamed/a.jpg'), 'x');
   await writeFile(at('damaged/x.png'), png(8, 8, 1).subarray(0, 100));
   await writeFile(at('wrong.npy'), npy({ dtype: 'float32', dims: [2, 8], data: new Float32Array(16) }));
   const before = await readdir(folder);

@@ -82,6 +82,11 @@ export const commands: readonly Command[] = [
         "Bits of single layers, or of an operator's: 'backbone.conv0=8,Gemm=8'; * stands for any letters, 32 is fp32",
       ],
       ['--exclude <names>', "Layers, patterns or operators that stay fp32: 'classifier,Gemm'"],
+      [
+        '--per-channel',
+        'A scale, or a codebook, for each output channel: what linear does unless told otherwise',
+      ],
+      ['--no-per-channel', 'One for each layer: what kmeans does unless told otherwise'],
       ['--init <name>', 'k-means start: linear, quantile, random, kmeans++ or optimal', 'optimal'],
       ['--seed <n>', 'Seed of random and kmeans++', '0'],
       REQUANTIZE,

@@ -7,7 +7,12 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { writeSafetensors } from '../../src/io/safetensors.ts';
 import type { Tensor } from '../../src/io/tensor.ts';
 import { readModelFile } from '../../src/model/file.ts';
-import { isQuantized, type QuantizedModel } from '../../src/model/quantized-model.ts';
+import {
+  type CodebookLayer,
+  isQuantized,
+  type LinearLayer,
+  type QuantizedModel,
+} from '../../src/model/quantized-model.ts';
 import { readOnnx } from '../../src/onnx/read-onnx.ts';
 import { writeOnnx } from '../../src/onnx/write-onnx.ts';
 import { npy } from '../io/npy-writer.ts';
@@ -94,6 +99,25 @@ test('every calibration method gives a network, a percentile cuts an outlier off
   expect(scales.mse).toBeLessThanOrEqual(scales.minmax);
   const plain = await quantized(...LINEAR, '--calibration', at('outlier.npy'));
   expect(plain.activations.get('image')!.scale).toBe(scales.minmax);
+});
+
+test('a scale or a codebook a channel or a layer, as it is asked for', async () => {
+  const json = at('per.json');
+  const linear = async (...argv: string[]) => {
+    const made = await quantized(...LINEAR, '--calibration', at('photos'), '--json', json, ...argv);
+    const { perChannel } = JSON.parse(await readFile(json, 'utf8'));
+    return [perChannel, new Set((made.layers.get('second') as LinearLayer).scale).size];
+  };
+  expect(await linear()).toEqual([true, 10]);
+  expect(await linear('--per-channel')).toEqual([true, 10]);
+  expect(await linear('--no-per-channel')).toEqual([false, 1]);
+  const codebooks = async (...argv: string[]) => {
+    const made = await quantized('--bits', '2', ...argv);
+    return (made.layers.get('second') as CodebookLayer).groups ?? 1;
+  };
+  expect([await codebooks(), await codebooks('--no-per-channel'), await codebooks('--per-channel')]).toEqual([
+    1, 1, 10,
+  ]);
 });
 
 test('layers, operators and patterns are given their bits, and what is excluded stays in floats', async () => {
@@ -264,6 +288,7 @@ test.each([
     /--percentile must be a number above 0 and at/,
   ],
   [['--calibration-method', 'percentile', '--percentile', 'all'], /at most 100; received "all"/],
+  [['--per-channel', '--no-per-channel'], /--per-channel is given or not; received "both ways"/],
   [['--format', 'int8'], /--format must be one of qdq, qoperator, codebook/],
   [['--format', 'qdq'], /--format must be one of what kmeans quantizes to; received "qdq"/],
   [['--method', 'linear', '--format', 'codebook'], /--format must be one of what linear quantizes to/],

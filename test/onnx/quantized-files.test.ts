@@ -6,12 +6,13 @@ import { GraphWriter } from '../../src/graph/graph-writer.ts';
 import { importQdq } from '../../src/model/import-qdq.ts';
 import { topOne } from '../../src/model/metrics.ts';
 import { quantizeModel } from '../../src/model/precision.ts';
-import { isQuantized, type QuantizedModel } from '../../src/model/quantized-model.ts';
+import { isQuantized, type LinearLayer, type QuantizedModel } from '../../src/model/quantized-model.ts';
 import { compile } from '../../src/model/session.ts';
 import { vgg } from '../../src/model/vgg.ts';
 import { type CodeType, type OnnxFormat, readOnnx, writeOnnx } from '../../src/onnx/index.ts';
 import { qdqOfOperators } from '../../src/onnx/qoperator-import.ts';
 import { initialize } from '../../src/train/initialize.ts';
+import { int8Logits } from '../support/int8-twin.ts';
 import { interpretGraph } from '../support/interpret-graph.ts';
 import { runOnOrt } from '../support/onnx-models.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
@@ -242,6 +243,31 @@ test('which forms are exact in ONNX Runtime where the largest codes meet', async
       if (!signed) expect(error, names).toBeLessThan(codes ? 1e-5 : 0.01);
     }
   }
+});
+
+test('a layer of one scale, here and in ONNX Runtime', async () => {
+  const model = smallModel();
+  const images = pixelsOf(13, 8 * 192);
+  const options = { method: 'linear', bits: 8, calibration: images } as const;
+  const whole = await quantizeModel(gpu.runtime, model, { ...options, granularity: 'perTensor' });
+  const channels = await quantizeModel(gpu.runtime, model, options);
+  for (const [name, layer] of whole.layers as QuantizedModel['layers'] & Map<string, LinearLayer>) {
+    const own = (channels.layers.get(name) as LinearLayer).scale;
+    // That of the channel with the largest weights.
+    expect([...new Set(layer.scale)], name).toEqual([Math.max(...own)]);
+    expect(new Set(own).size, name).toBeGreaterThan(1);
+  }
+  const want = await ownOutput(whole, images, 8);
+  expect(want).toEqual(int8Logits(whole, images));
+  for (const format of ['qdq', 'qoperator'] as OnnxFormat[]) {
+    expect(apart(await ortOutput(writeOnnx(whole, { format }), images, [8, 8, 8, 3]), want)).toBeLessThan(
+      0.03,
+    );
+  }
+  const refused = quantizeModel(gpu.runtime, model, {
+    ...{ ...options, granularity: { kind: 'perGroup', groupSize: 4 } },
+  });
+  await expect(refused).rejects.toThrow(/linear: granularity must be 'perTensor' or .*received .*perGroup/);
 });
 
 test('types of codes are refused where a file has none, and others than two', async () => {

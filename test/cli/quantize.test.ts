@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import jpeg from 'jpeg-js';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { GraphWriter } from '../../src/graph/graph-writer.ts';
 import { writeSafetensors } from '../../src/io/safetensors.ts';
 import type { Tensor } from '../../src/io/tensor.ts';
 import { readModelFile } from '../../src/model/file.ts';
@@ -134,6 +135,87 @@ test('layers, operators and patterns are given their bits, and what is excluded 
     ['second', 3],
     ['scores', 5],
   ]);
+});
+
+/** Two inputs, a convolution of one, a product of the other, and a head: layers of three operators. */
+async function writeTwoInputs(path: string): Promise<void> {
+  const w = new GraphWriter('two inputs', 17);
+  const random = seeded(81);
+  const constant = (name: string, ...dims: number[]) => {
+    const data = random.floats(
+      dims.reduce((a, b) => a * b),
+      0.4,
+    );
+    return w.constant(name, { dtype: 'float32', dims, data });
+  };
+  const image = w.input({ name: 'image', dtype: 'float32', shape: ['n', 2, 4, 4] });
+  const words = w.input({ name: 'words', dtype: 'float32', shape: ['n', 6] });
+  const conv = w.node('Conv', 'encoder.conv', [image, constant('cw', 8, 2, 3, 3)]);
+  const rows = w.node('Flatten', 'rows', [w.node('Relu', 'relu', [conv])]);
+  const embedded = w.node('MatMul', 'encoder.embed', [words, constant('ew', 6, 32)]);
+  const both = w.node('Concat', 'both', [rows, embedded], { axis: 1 });
+  const head = w.node('Gemm', 'head', [both, constant('hw', 64, 3), constant('hb', 3)]);
+  await writeFile(path, writeOnnx(w.model([head])));
+}
+
+test('a network of several inputs is calibrated by their names, its layers planned by pattern and operator', async () => {
+  await writeTwoInputs(at('two.onnx'));
+  const random = seeded(82);
+  const image: Tensor = { dtype: 'float32', dims: [5, 2, 4, 4], data: random.floats(160) };
+  const values = random.floats(30, 3);
+  const words: Tensor = { dtype: 'float32', dims: [5, 6], data: values };
+  const named = new Map([
+    ['words', words],
+    ['image', image],
+    ['labels', { dtype: 'int32', dims: [5], data: new Int32Array(5) } as Tensor],
+  ]);
+  await writeFile(
+    at('two.npz'),
+    zip([...named].map(([name, tensor]) => ({ name: `${name}.npy`, data: npy(tensor) }))),
+  );
+  await writeFile(at('two.safetensors'), writeSafetensors(named));
+  await writeFile(at('words.safetensors'), writeSafetensors(new Map([['words', words]])));
+  const run = (...argv: string[]) => lloyd('quantize', at('two.onnx'), ...LINEAR, ...argv);
+  const planned = async (calibration: string, ...argv: string[]) => {
+    const { code, err } = await run('-o', at('two.int8.onnx'), '--calibration', at(calibration), ...argv);
+    expect([code, err]).toEqual([0, expect.stringContaining('5 samples of')]);
+    const { parameters } = readOnnx(await readFile(at('two.int8.onnx')));
+    const dtypes = ['encoder.conv', 'encoder.embed', 'head'].map(
+      (name) => parameters.get(`${name}/weight/codes`)?.dtype ?? 'float32',
+    );
+    return { dtypes, scale: parameters.get('words/scale')?.data[0] };
+  };
+  const [smallest, largest] = [Math.min(...values), Math.max(...values)];
+  for (const file of ['two.npz', 'two.safetensors']) {
+    const { dtypes, scale } = await planned(file);
+    expect(dtypes, file).toEqual(['int8', 'int8', 'int8']);
+    expect(scale, file).toBe(Math.fround((largest - smallest) / 255));
+  }
+  const dtypes = async (...argv: string[]) => (await planned('two.npz', ...argv)).dtypes;
+  expect(await dtypes('--layers', 'encoder.*=4')).toEqual(['int4', 'int4', 'int8']);
+  expect(await dtypes('--layers', 'MatMul=4,head=32')).toEqual(['int8', 'int4', 'float32']);
+  expect(await dtypes('--exclude', '*conv')).toEqual(['float32', 'int8', 'int8']);
+  expect(await dtypes('--exclude', 'Gemm,MatMul')).toEqual(['int8', 'float32', 'float32']);
+  // What is excluded stays so, whatever the plan says.
+  expect(await dtypes('--layers', '*=4', '--exclude', 'head')).toEqual(['int4', 'int4', 'float32']);
+  for (const [argv, message] of [
+    [
+      ['--calibration', at('words.safetensors')],
+      /it must hold a tensor for each input: image, words; received "words"/,
+    ],
+    [
+      ['--calibration', at('photos')],
+      /pictures are for a network of one input of four dimensions.*FILE\.npz/,
+    ],
+    [
+      ['--calibration', at('two.npz'), '--layers', 'decoder.*=4'],
+      /--layers may name only .*encoder\.conv, encoder\.embed/,
+    ],
+  ] as const) {
+    const { code, err } = await run('-o', at('refused.onnx'), ...argv);
+    expect([code, err]).toEqual([1, expect.stringMatching(message)]);
+    expect(err.trim().split('\n')).toHaveLength(1);
+  }
 });
 
 test('an ONNX file is written in the format that is asked for, and read again', async () => {

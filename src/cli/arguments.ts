@@ -149,6 +149,8 @@ export function printHelp(version: string, of?: Command): void {
     const declared = cli.command(command.usage, command.description);
     for (const [flags, description, fallback] of [...command.options, ...GLOBAL_OPTIONS]) {
       declared.option(flags, fallback === undefined ? description : `${description} (default: ${fallback})`);
+      // cac says that what is negated is so by default.
+      declared.options.at(-1)!.config.default = undefined;
     }
     for (const example of command.examples) declared.example(`  $ ${example}`);
   }

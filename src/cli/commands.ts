@@ -90,6 +90,11 @@ export const commands: readonly Command[] = [
         "Bits of single layers, or of an operator's: 'backbone.conv0=8,Gemm=8'; * stands for any letters, 32 is fp32",
       ],
       ['--exclude <names>', "Layers, patterns or operators that stay fp32: 'classifier,Gemm'"],
+      [
+        '--per-channel',
+        'A scale, or a codebook, for each output channel: what linear does unless told otherwise',
+      ],
+      ['--no-per-channel', 'One for each layer: what kmeans does unless told otherwise'],
       ['--init <name>', 'k-means start: linear, quantile, random, kmeans++ or optimal', 'optimal'],
       ['--seed <n>', 'Seed of random and kmeans++', '0'],
       REQUANTIZE,
@@ -148,7 +153,11 @@ export const commands: readonly Command[] = [
     options: [
       IMAGES,
       BATCH,
-      ['--data <folder>', 'PNG pictures in a folder a class, whose sorted names are the classes', 'CIFAR-10'],
+      [
+        '--data <folder>',
+        'PNG or JPEG pictures in a folder a class, whose sorted names are the classes',
+        'CIFAR-10',
+      ],
       ...PICTURE_OPTIONS,
       SHAPE,
     ],

@@ -1,19 +1,17 @@
 import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { PNG } from 'pngjs';
-import { check, LloydError } from '../gpu/errors.ts';
+import { check } from '../gpu/errors.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import {
   checkPictureSettings,
-  MOST_PIXELS,
   type PictureInput,
   type PictureSettings,
   type PictureWords,
   pictureTensor,
-  pixelsOf,
 } from '../model/picture-input.ts';
 import { type Pixels, resample } from '../model/resample.ts';
 import type { OptionValue } from './command.ts';
+import { readPicture } from './decode-picture.ts';
 import type { Ledger } from './ledger.ts';
 import { choice, numbers, text } from './options.ts';
 
@@ -48,15 +46,15 @@ export async function listPictures(folder: string): Promise<string[]> {
       .filter((entry) => !entry.isDirectory() && extensions.includes(extname(entry.name).toLowerCase()))
       .map((entry) => join(entry.parentPath, entry.name))
       .sort();
-  const pictures = named('.png');
-  const others = named('.jpg', '.jpeg', '.webp', '.gif', '.bmp');
+  const pictures = named('.png', '.jpg', '.jpeg');
+  const others = named('.webp', '.gif', '.bmp', '.tif', '.tiff', '.avif');
   check(
     others.length === 0,
-    'pictures must be PNG files',
+    'pictures must be PNG or JPEG files',
     `${others[0]}${others.length > 1 ? ` and ${others.length - 1} more` : ''}`,
     'convert them, for example: mogrify -format png, into a folder of their own',
   );
-  check(pictures.length > 0, 'a folder of pictures must hold PNG files', `${folder}, none in it`);
+  check(pictures.length > 0, 'a folder of pictures must hold PNG or JPEG files', `${folder}, none in it`);
   return pictures;
 }
 
@@ -72,31 +70,4 @@ export async function readPictures(
   for (const path of paths)
     pictures.push(resample(await readPicture(files, path, input.channels), input.width, input.height));
   return pictureTensor(pictures, input, batch);
-}
-
-/** A PNG's pixels in grey, RGB or RGBA; 16 bits become 8. */
-async function readPicture(files: Ledger, path: string, channels: number): Promise<Pixels> {
-  const bytes = Buffer.from(await files.read(path));
-  const isPng = bytes.length >= 33 && bytes.readUInt32BE(0) === 0x89504e47;
-  check(isPng, 'a picture must be a PNG file', path, 'convert it');
-  const count = bytes.readUInt32BE(16) * bytes.readUInt32BE(20);
-  check(
-    count >= 1 && count <= MOST_PIXELS,
-    `a picture must have 1 to ${MOST_PIXELS} pixels`,
-    `${count} in ${path}`,
-  );
-  let png: { width: number; height: number; data: Uint8Array };
-  try {
-    png = PNG.sync.read(bytes);
-  } catch (cause) {
-    throw new LloydError(
-      'a picture must be a whole PNG file',
-      `${path} (${(cause as Error).message})`,
-      'fetch it again',
-      {
-        cause,
-      },
-    );
-  }
-  return pixelsOf(png.data, png.width, png.height, channels);
 }

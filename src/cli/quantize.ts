@@ -68,6 +68,8 @@ export async function run(context: Context): Promise<void> {
     requantize: choice('--requantize', options.requantize, requantizeRules),
   };
   const calibrating = choice('--calibration-method', options.calibrationMethod, methodNames) ?? 'minmax';
+  check(!options.perChannel || !options.noPerChannel, '--per-channel is given or not', 'both ways');
+  const perChannel = options.perChannel ? true : options.noPerChannel ? false : method === 'linear';
   const percentile = percentileOf(options.percentile, calibrating);
   const plan = layerPlan(options.layers, method);
   const excluded = list(options.exclude) ?? [];
@@ -93,6 +95,7 @@ export async function run(context: Context): Promise<void> {
     ...settings,
     ...{ method, bits, layers, percentile },
     observer: CALIBRATION_METHODS[calibrating],
+    granularity: perChannel ? { kind: 'perAxis', axis: 0 } : 'perTensor',
     calibration: samples?.calibration,
     shapes: samples?.shapes ?? from.shapes,
     signal: context.signal,
@@ -135,6 +138,7 @@ export async function run(context: Context): Promise<void> {
     adapter: runtime.adapter,
     method,
     bits,
+    perChannel,
     input: { file: await portablePath(args[0]), sha256: loaded.sha256, fileBytes: loaded.fileBytes },
     format: format ?? 'safetensors',
     ...types,

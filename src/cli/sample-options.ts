@@ -17,7 +17,7 @@ export const PICTURE_OPTIONS: readonly OptionDeclaration[] = [
 export const sampleOptions = (most: number): readonly OptionDeclaration[] => [
   [
     '--calibration <what>',
-    'What it is run on: N CIFAR-10 training images, a folder of PNG pictures, or tensors by input name in a .npz, .npy or .safetensors file',
+    'What it is run on: N CIFAR-10 training images, a folder of PNG or JPEG pictures, or tensors by input name in a .npz, .npy or .safetensors file',
   ],
   ['--samples <n>', 'At most so many of the pictures or tensors, evenly spread', String(most)],
   ...PICTURE_OPTIONS,

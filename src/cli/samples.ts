@@ -126,7 +126,7 @@ async function cifarSamples(
   settings: SampleSettings,
   count: number,
 ): Promise<Samples & { images: Uint8Array }> {
-  const cure = 'pass --calibration FOLDER (of PNG pictures), FILE.npz, FILE.npy or FILE.safetensors';
+  const cure = 'pass --calibration FOLDER (of pictures), FILE.npz, FILE.npy or FILE.safetensors';
   const refuse = (cause?: unknown): never => {
     const shown = inputs.map(({ name, shape }) => `${name} [${shape.join(', ')}]`).join(', ');
     throw new LloydError(`CIFAR-10's images are for an input of ${SIDE} x ${SIDE} x 3`, shown, cure, {

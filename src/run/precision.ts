@@ -17,6 +17,7 @@ import { fitScales } from '../quantize/bias-scale.ts';
 import type { ObserverMethod } from '../quantize/calibration.ts';
 import { type KmeansGranularity, type KmeansInit, kmeansBatch } from '../quantize/kmeans.ts';
 import { linearQuantize } from '../quantize/linear.ts';
+import { chooseQparams, codeRange } from '../quantize/qparams.ts';
 import { type Calibration, calibrate } from './calibrate.ts';
 
 /** Options of {@link quantizeModel}. */
@@ -30,7 +31,10 @@ export interface QuantizeModelOptions {
   init?: KmeansInit;
   seed?: number;
   maxIterations?: number;
-  /** k-means: which weights of a layer share a codebook; all of them unless given. Output channels are axis 0. */
+  /**
+   * Which weights of a layer share a codebook (k-means, all of them unless given) or a scale (linear: `'perTensor'`, or
+   * `{ kind: 'perAxis', axis: 0 }` unless given). Output channels are axis 0.
+   */
   granularity?: KmeansGranularity;
   /**
    * What fixes the activations' ranges, the inputs' among them; `linear` needs it, or `activations`. Give images as the
@@ -59,7 +63,7 @@ export interface QuantizeModelOptions {
  * Quantizes every convolution and linear layer of a model.
  *
  * `kmeans` (Han et al., Deep Compression, 2016): one codebook a layer or several, biases and batch norm stay float.
- * `linear` (Jacob et al., 2018): batch norm folded, symmetric per-channel weights, int8 activations, int32 biases.
+ * `linear` (Jacob et al., 2018): batch norm folded, symmetric weights by a scale a channel (or one), int8 activations, int32 biases.
  *
  * @throws LloydError for bits out of range, an unknown layer name, a NaN or an infinity among the parameters or images
  *   (naming the parameter, or the image), a negative variance, missing images, a parameter that is not what the graph
@@ -150,6 +154,7 @@ async function quantizeLayers<M extends Model>(
   if (options.activations) checkMap(options.activations, 'activations');
   const activations =
     options.activations ?? (await calibrate(runtime, model, options.calibration!, options.observer, options));
+  const perTensor = isPerTensor(options.granularity);
   const layers = new Map<string, LinearLayer>();
   for (const layer of convs) {
     options.signal?.throwIfAborted();
@@ -158,18 +163,36 @@ async function quantizeLayers<M extends Model>(
     const read = fused.origin(layer.input);
     const input = activations.get(read);
     check(input, 'every activation needs its scale and zero point', `none for ${read}`);
-    layers.set(layer.name, await quantizeLayer(runtime, layer, bits, input, requantize === 'lab'));
+    layers.set(
+      layer.name,
+      await quantizeLayer(runtime, layer, { bits, input, perTensor, lab: requantize === 'lab' }),
+    );
   }
   return { ...common, layers, activations };
+}
+
+/** Whether the weights of a layer share one scale. */
+function isPerTensor(granularity: KmeansGranularity = { kind: 'perAxis', axis: 0 }): boolean {
+  const kind = typeof granularity === 'string' ? granularity : granularity?.kind;
+  const isChannel = kind === 'perAxis' && (granularity as { axis: number }).axis === 0;
+  check(
+    kind === 'perTensor' || isChannel,
+    "linear: granularity must be 'perTensor' or { kind: 'perAxis', axis: 0 }",
+    JSON.stringify(granularity),
+  );
+  return !isChannel;
 }
 
 /** A layer's folded weights by scales at which its biases fit; `lab` with its floor of 5e-7 under a channel's range. */
 async function quantizeLayer(
   runtime: Runtime,
   layer: ConvLayer,
-  bits: number,
-  input: ActivationQparams,
-  lab: boolean,
+  {
+    bits,
+    input,
+    perTensor,
+    lab,
+  }: { bits: number; input: ActivationQparams; perTensor: boolean; lab: boolean },
 ): Promise<LinearLayer> {
   const folded = foldedWeights(layer);
   const channels = layer.outputShape.channels;
@@ -178,7 +201,10 @@ async function quantizeLayer(
     const { codes, scale: used } = await linearQuantize(runtime, folded, { ...options, scale });
     return { method: 'linear', bits, codes: codes as Int8Array, scale: used } as const;
   };
-  const coded = await quantize(lab ? labScales(folded, channels, bits) : undefined);
+  const own = (groups: number) => {
+    return lab ? labScales(folded, groups, bits) : groups === 1 ? wholeScale(folded, bits) : undefined;
+  };
+  const coded = await quantize(perTensor ? new Float32Array(channels).fill(own(1)![0]) : own(channels));
   const fitted = fitScales({
     codes: coded.codes,
     scale: coded.scale,
@@ -189,6 +215,13 @@ async function quantizeLayer(
     keepDead: lab,
   });
   return fitted === coded.scale ? coded : quantize(fitted);
+}
+
+/** The scale that all weights of a layer share. */
+function wholeScale(weights: Float32Array, bits: number): Float32Array {
+  let [low, high] = [0, 0];
+  for (const weight of weights) [low, high] = [Math.min(low, weight), Math.max(high, weight)];
+  return chooseQparams([low], [high], codeRange({ bits })).scale;
 }
 
 /** MIT 6.5940's scales: max(|w|, 5e-7) / quantMax, a channel each. */

@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import jpeg from 'jpeg-js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { writeOnnx } from '../../src/onnx/write-onnx.ts';
 import { topOne, wilson } from '../../src/run/metrics.ts';
@@ -53,6 +54,37 @@ test('top-1 with its interval, whatever the batch', async () => {
   }
 });
 
+test('JPEG pictures count as PNG ones of their pixels do', async () => {
+  const random = seeded(22);
+  for (let i = 0; i < 10; i++) {
+    const [width, height] = [9 + i, 12];
+    const data = Uint8Array.from({ length: width * height * 4 }, () => random.integer(0, 255));
+    const bytes = jpeg.encode({ width, height, data }, 90).data;
+    const decoded = jpeg.decode(bytes, { useTArray: true }).data;
+    const rgb = decoded.filter((_, p) => p % 4 < 3);
+    for (const [kind, picture] of [['jpg', bytes] as const, ['png', png(width, height, rgb)] as const]) {
+      const folder = at(kind, CLASSES[i % 5]);
+      await mkdir(folder, { recursive: true });
+      await writeFile(join(folder, `${i}.${kind}`), picture);
+    }
+  }
+  const accuracy = async (kind: string) => {
+    const argv = ['--data', at(kind), ...NORMED, '--images', 'all', '--json', at('report.json')];
+    const { code, err } = await lloyd('evaluate', at('model.onnx'), ...argv);
+    expect([code, err]).toEqual([0, expect.not.stringContaining('error')]);
+    const { images, accuracy } = JSON.parse(await readFile(at('report.json'), 'utf8'));
+    expect(images).toBe(10);
+    return accuracy;
+  };
+  expect(await accuracy('jpg')).toBe(await accuracy('png'));
+  await writeFile(at('jpg', 'bee', 'z.jpeg'), Buffer.of(0xff, 0xd8, 0xff, 0xe0));
+  const { code, err } = await lloyd('evaluate', at('model.onnx'), '--data', at('jpg'), '--images', 'all');
+  expect([code, err]).toEqual([
+    1,
+    expect.stringMatching(/a picture must be a whole JPEG file; received ".*z.jpeg/),
+  ]);
+});
+
 test('a quantized ONNX file, on some of the pictures', async () => {
   const quantize = ['--method', 'linear', '--bits', '8', '--calibration', at('data'), ...NORMED];
   expect((await lloyd('quantize', at('model.onnx'), '-o', at('int8.onnx'), ...quantize)).code).toBe(0);
@@ -86,7 +118,10 @@ test('refusals', async () => {
   for (const [argv, message] of [
     [['--data', at('none')], /--data must be a folder; received ".*none \(ENOENT\)"/],
     [['--data', at('bare')], /--data must hold a folder a class; received ".*bare, none in it"/],
-    [['--data', at('hollow')], /a folder of pictures must hold PNG files; received ".*class, none in it"/],
+    [
+      ['--data', at('hollow')],
+      /a folder of pictures must hold PNG or JPEG files; received ".*class, none in it"/,
+    ],
     [['--data', at('many')], /scores out: the network must have a score for each of the 6 classes/],
     [['--data', at('data'), '--images', '0'], /--images must be an integer of at least 1/],
     [['--size', '8x8'], /--size is of pictures; received "no --data"; add --data FOLDER/],

@@ -2,10 +2,17 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import jpeg from 'jpeg-js';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { GraphWriter } from '../../src/graph/graph-writer.ts';
 import { writeSafetensors } from '../../src/io/safetensors.ts';
 import type { Tensor } from '../../src/io/tensor.ts';
-import { isQuantized, type QuantizedModel } from '../../src/model/quantized-model.ts';
+import {
+  type CodebookLayer,
+  isQuantized,
+  type LinearLayer,
+  type QuantizedModel,
+} from '../../src/model/quantized-model.ts';
 import { readOnnx } from '../../src/onnx/read-onnx.ts';
 import { writeOnnx } from '../../src/onnx/write-onnx.ts';
 import { readModelFile } from '../../src/run/file.ts';
@@ -95,6 +102,25 @@ test('every calibration method gives a network, a percentile cuts an outlier off
   expect(plain.activations.get('image')!.scale).toBe(scales.minmax);
 });
 
+test('a scale or a codebook a channel or a layer, as it is asked for', async () => {
+  const json = at('per.json');
+  const linear = async (...argv: string[]) => {
+    const made = await quantized(...LINEAR, '--calibration', at('photos'), '--json', json, ...argv);
+    const { perChannel } = JSON.parse(await readFile(json, 'utf8'));
+    return [perChannel, new Set((made.layers.get('second') as LinearLayer).scale).size];
+  };
+  expect(await linear()).toEqual([true, 10]);
+  expect(await linear('--per-channel')).toEqual([true, 10]);
+  expect(await linear('--no-per-channel')).toEqual([false, 1]);
+  const codebooks = async (...argv: string[]) => {
+    const made = await quantized('--bits', '2', ...argv);
+    return (made.layers.get('second') as CodebookLayer).groups ?? 1;
+  };
+  expect([await codebooks(), await codebooks('--no-per-channel'), await codebooks('--per-channel')]).toEqual([
+    1, 1, 10,
+  ]);
+});
+
 test('layers, operators and patterns are given their bits, and what is excluded stays in floats', async () => {
   const linear = await quantized(
     ...['--method', 'linear', '--bits', '8', '--layers', 'sec*=4', '--exclude', 'Gemm'],
@@ -109,6 +135,87 @@ test('layers, operators and patterns are given their bits, and what is excluded 
     ['second', 3],
     ['scores', 5],
   ]);
+});
+
+/** Two inputs, a convolution of one, a product of the other, and a head: layers of three operators. */
+async function writeTwoInputs(path: string): Promise<void> {
+  const w = new GraphWriter('two inputs', 17);
+  const random = seeded(81);
+  const constant = (name: string, ...dims: number[]) => {
+    const data = random.floats(
+      dims.reduce((a, b) => a * b),
+      0.4,
+    );
+    return w.constant(name, { dtype: 'float32', dims, data });
+  };
+  const image = w.input({ name: 'image', dtype: 'float32', shape: ['n', 2, 4, 4] });
+  const words = w.input({ name: 'words', dtype: 'float32', shape: ['n', 6] });
+  const conv = w.node('Conv', 'encoder.conv', [image, constant('cw', 8, 2, 3, 3)]);
+  const rows = w.node('Flatten', 'rows', [w.node('Relu', 'relu', [conv])]);
+  const embedded = w.node('MatMul', 'encoder.embed', [words, constant('ew', 6, 32)]);
+  const both = w.node('Concat', 'both', [rows, embedded], { axis: 1 });
+  const head = w.node('Gemm', 'head', [both, constant('hw', 64, 3), constant('hb', 3)]);
+  await writeFile(path, writeOnnx(w.model([head])));
+}
+
+test('a network of several inputs is calibrated by their names, its layers planned by pattern and operator', async () => {
+  await writeTwoInputs(at('two.onnx'));
+  const random = seeded(82);
+  const image: Tensor = { dtype: 'float32', dims: [5, 2, 4, 4], data: random.floats(160) };
+  const values = random.floats(30, 3);
+  const words: Tensor = { dtype: 'float32', dims: [5, 6], data: values };
+  const named = new Map([
+    ['words', words],
+    ['image', image],
+    ['labels', { dtype: 'int32', dims: [5], data: new Int32Array(5) } as Tensor],
+  ]);
+  await writeFile(
+    at('two.npz'),
+    zip([...named].map(([name, tensor]) => ({ name: `${name}.npy`, data: npy(tensor) }))),
+  );
+  await writeFile(at('two.safetensors'), writeSafetensors(named));
+  await writeFile(at('words.safetensors'), writeSafetensors(new Map([['words', words]])));
+  const run = (...argv: string[]) => lloyd('quantize', at('two.onnx'), ...LINEAR, ...argv);
+  const planned = async (calibration: string, ...argv: string[]) => {
+    const { code, err } = await run('-o', at('two.int8.onnx'), '--calibration', at(calibration), ...argv);
+    expect([code, err]).toEqual([0, expect.stringContaining('5 samples of')]);
+    const { parameters } = readOnnx(await readFile(at('two.int8.onnx')));
+    const dtypes = ['encoder.conv', 'encoder.embed', 'head'].map(
+      (name) => parameters.get(`${name}/weight/codes`)?.dtype ?? 'float32',
+    );
+    return { dtypes, scale: parameters.get('words/scale')?.data[0] };
+  };
+  const [smallest, largest] = [Math.min(...values), Math.max(...values)];
+  for (const file of ['two.npz', 'two.safetensors']) {
+    const { dtypes, scale } = await planned(file);
+    expect(dtypes, file).toEqual(['int8', 'int8', 'int8']);
+    expect(scale, file).toBe(Math.fround((largest - smallest) / 255));
+  }
+  const dtypes = async (...argv: string[]) => (await planned('two.npz', ...argv)).dtypes;
+  expect(await dtypes('--layers', 'encoder.*=4')).toEqual(['int4', 'int4', 'int8']);
+  expect(await dtypes('--layers', 'MatMul=4,head=32')).toEqual(['int8', 'int4', 'float32']);
+  expect(await dtypes('--exclude', '*conv')).toEqual(['float32', 'int8', 'int8']);
+  expect(await dtypes('--exclude', 'Gemm,MatMul')).toEqual(['int8', 'float32', 'float32']);
+  // What is excluded stays so, whatever the plan says.
+  expect(await dtypes('--layers', '*=4', '--exclude', 'head')).toEqual(['int4', 'int4', 'float32']);
+  for (const [argv, message] of [
+    [
+      ['--calibration', at('words.safetensors')],
+      /it must hold a tensor for each input: image, words; received "words"/,
+    ],
+    [
+      ['--calibration', at('photos')],
+      /pictures are for a network of one input of four dimensions.*FILE\.npz/,
+    ],
+    [
+      ['--calibration', at('two.npz'), '--layers', 'decoder.*=4'],
+      /--layers may name only .*encoder\.conv, encoder\.embed/,
+    ],
+  ] as const) {
+    const { code, err } = await run('-o', at('refused.onnx'), ...argv);
+    expect([code, err]).toEqual([1, expect.stringMatching(message)]);
+    expect(err.trim().split('\n')).toHaveLength(1);
+  }
 });
 
 test('an ONNX file is written in the format that is asked for, and read again', async () => {
@@ -129,6 +236,53 @@ test('an ONNX file is written in the format that is asked for, and read again', 
   expect(report.fileBytes).toBe((await readFile(out)).byteLength);
 });
 
+/** The bytes of a JPEG file, of RGB pixels. */
+function jpegOf(width: number, height: number, rgb: Uint8Array): Buffer {
+  const data = Uint8Array.from({ length: width * height * 4 }, (_, i) =>
+    i % 4 === 3 ? 255 : rgb[Math.floor(i / 4) * 3 + (i % 4)],
+  );
+  return jpeg.encode({ width, height, data }, 100).data;
+}
+
+/** JPEG files that are none, by what is wrong with them. */
+function damagedJpegs(): Record<string, Buffer> {
+  const whole = jpegOf(8, 8, pictures[0]);
+  const frame = whole.indexOf(Buffer.of(0xff, 0xc0));
+  const changed = (change: (bytes: Buffer) => void) => {
+    const bytes = Buffer.from(whole);
+    change(bytes);
+    return bytes;
+  };
+  return {
+    truncated: whole.subarray(0, whole.length - 20),
+    headless: whole.subarray(0, frame + 4),
+    noisy: changed((bytes) => bytes.fill(Buffer.of(0xff, 0x55), whole.length - 62, whole.length - 2)),
+    inks: changed((bytes) => bytes.writeUInt8(4, frame + 9)),
+    vast: changed((bytes) => bytes.fill(0xff, frame + 5, frame + 9)),
+  };
+}
+
+test('JPEG pictures calibrate as PNG ones of their pixels do', async () => {
+  await mkdir(at('jpeg'), { recursive: true });
+  await mkdir(at('decoded'), { recursive: true });
+  for (const [i, pixels] of pictures.slice(0, 4).entries()) {
+    const smooth = pixels.map((_, p) => 40 + i * 20 + (p % 3) * 30 + Math.floor(p / 24) * 9);
+    const bytes = jpegOf(8, 8, smooth);
+    await writeFile(at('jpeg', `${i}.${i % 2 ? 'jpg' : 'JPEG'}`), bytes);
+    const { data } = jpeg.decode(bytes, { useTArray: true });
+    const rgb = Uint8Array.from({ length: 192 }, (_, p) => data[Math.floor(p / 3) * 4 + (p % 3)]);
+    // What is stored is what was drawn, but for what JPEG rounds.
+    expect(Math.max(...rgb.map((value, p) => Math.abs(value - smooth[p])))).toBeLessThan(12);
+    await writeFile(at('decoded', `${i}.png`), png(8, 8, rgb));
+  }
+  const [own, same] = [
+    await quantized(...LINEAR, '--calibration', at('jpeg'), ...NORMED),
+    await quantized(...LINEAR, '--calibration', at('decoded'), ...NORMED),
+  ];
+  expect(own.activations).toEqual(same.activations);
+  expect(own.layers).toEqual(same.layers);
+});
+
 test.each([
   [['--calibration', 'nowhere'], /--calibration must be a number of CIFAR-10 training images, a folder/],
   [
@@ -138,8 +292,29 @@ test.each([
   [['--calibration', 'photos', '--size', '9x9'], /--size must be the network's own, 8x8; received "9x9"/],
   [['--calibration', 'photos', '--mean', '1,2,3,4'], /--mean must have one value, or 3; received 4/],
   [['--calibration', 'photos', '--layout', 'nhwc'], /must have 1, 3 or 4 channels in nhwc/],
-  [['--calibration', 'jpegs'], /pictures must be PNG files; received ".*a.jpg"; convert them/],
-  [['--calibration', 'empty'], /a folder of pictures must hold PNG files; received ".*empty, none in it"/],
+  [['--calibration', 'others'], /pictures must be PNG or JPEG files; received ".*a.webp"; convert them/],
+  [['--calibration', 'misnamed'], /a picture must be a PNG or JPEG file; received ".*a.jpg"; convert it/],
+  [
+    ['--calibration', 'truncated'],
+    /a picture must be a whole JPEG file; received ".*y.jpg \(it ends early\)"/,
+  ],
+  [
+    ['--calibration', 'headless'],
+    /a picture must be a whole JPEG file; received ".*y.jpg \(it ends early\)"/,
+  ],
+  [
+    ['--calibration', 'noisy'],
+    /a picture must be a whole JPEG file; received ".*y.jpg \(.+\)"; fetch it again/,
+  ],
+  [
+    ['--calibration', 'inks'],
+    /must be grey or of three colours, .*y.jpeg, 4 components of 8 bits"; convert it/,
+  ],
+  [['--calibration', 'vast'], /a picture must have 1 to 67108864 pixels; received "4294836225 in .*y.jpg"/],
+  [
+    ['--calibration', 'empty'],
+    /a folder of pictures must hold PNG or JPEG files; received ".*empty, none in it"/,
+  ],
   [['--calibration', 'damaged'], /a picture must be a whole PNG file; received ".*x.png/],
   [['--calibration', 'wrong.npy'], /image: tensors must have the input's shape \[batch, 3, 8, 8\]/],
   [['--calibration', 'model.onnx'], /model.onnx: /],
@@ -150,10 +325,16 @@ test.each([
   [['--calibration', 'photos', '--exclude', 'Gem'], /--exclude may name only .*their operators: Conv, Gemm/],
   [['--calibration', 'photos', '-o', 'photos/0.png'], /--out must be another file than the input/],
 ])('refused without a device, and nothing written: %j', async (argv, message) => {
-  await mkdir(at('jpegs'), { recursive: true });
+  const jpegs = damagedJpegs();
+  for (const name of [...Object.keys(jpegs), 'others', 'misnamed'])
+    await mkdir(at(name), { recursive: true });
+  for (const [name, bytes] of Object.entries(jpegs)) {
+    await writeFile(at(name, name === 'inks' ? 'y.jpeg' : 'y.jpg'), bytes);
+  }
   await mkdir(at('empty'), { recursive: true });
   await mkdir(at('damaged'), { recursive: true });
-  await writeFile(at('jpegs/a.jpg'), 'x');
+  await writeFile(at('others/a.webp'), 'x');
+  await writeFile(at('misnamed/a.jpg'), 'x');
   await writeFile(at('damaged/x.png'), png(8, 8, 1).subarray(0, 100));
   await writeFile(at('wrong.npy'), npy({ dtype: 'float32', dims: [2, 8], data: new Float32Array(16) }));
   const before = await readdir(folder);
@@ -189,6 +370,7 @@ test.each([
     /--percentile must be a number above 0 and at/,
   ],
   [['--calibration-method', 'percentile', '--percentile', 'all'], /at most 100; received "all"/],
+  [['--per-channel', '--no-per-channel'], /--per-channel is given or not; received "both ways"/],
   [['--format', 'int8'], /--format must be one of qdq, qoperator, codebook/],
   [['--format', 'qdq'], /--format must be one of what kmeans quantizes to; received "qdq"/],
   [['--method', 'linear', '--format', 'codebook'], /--format must be one of what linear quantizes to/],

@@ -3,15 +3,18 @@ import * as ort from 'onnxruntime-node';
 import { describe, expect, test } from 'vitest';
 import type { GraphModel } from '../../src/graph/graph.ts';
 import { GraphWriter } from '../../src/graph/graph-writer.ts';
+import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { importQdq } from '../../src/lower/import-qdq.ts';
-import { isQuantized, type QuantizedModel } from '../../src/model/quantized-model.ts';
+import { isQuantized, type LinearLayer, type QuantizedModel } from '../../src/model/quantized-model.ts';
 import { vgg } from '../../src/model/vgg.ts';
 import { type CodeType, type OnnxFormat, readOnnx, writeOnnx } from '../../src/onnx/index.ts';
+import { qoperatorGraph } from '../../src/onnx/qoperator-export.ts';
 import { qdqOfOperators } from '../../src/onnx/qoperator-import.ts';
 import { topOne } from '../../src/run/metrics.ts';
 import { quantizeModel } from '../../src/run/precision.ts';
 import { compile } from '../../src/run/session.ts';
 import { initialize } from '../../src/train/initialize.ts';
+import { int8Logits } from '../support/int8-twin.ts';
 import { interpretGraph } from '../support/interpret-graph.ts';
 import { runOnOrt } from '../support/onnx-models.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
@@ -242,6 +245,64 @@ test('which forms are exact in ONNX Runtime where the largest codes meet', async
       if (!signed) expect(error, names).toBeLessThan(codes ? 1e-5 : 0.01);
     }
   }
+});
+
+/** A convolution between quantizers, whose output is clamped and then quantized with a zero point. */
+function clampedConv(zeroPoint: OnnxTensor): GraphModel {
+  const w = new GraphWriter('clamped', 17);
+  const scale = w.scalar('scale', 0.05);
+  const zero = w.constant('zero', zeroPoint);
+  const through = (name: string, value: string) => {
+    const codes = w.node('QuantizeLinear', `${name} codes`, [value, scale, zero]);
+    return w.node('DequantizeLinear', name, [codes, scale, zero]);
+  };
+  const x = w.input({ name: 'x', dtype: 'float32', shape: [1, 2, 4, 4] });
+  const codes = w.constant('w', { dtype: 'int8', dims: [3, 2, 1, 1], data: seeded(44).int8s(6) });
+  const bias = w.constant('b', { dtype: 'int32', dims: [3], data: Int32Array.of(-500, 0, 900) });
+  const weight = w.node('DequantizeLinear', 'weight', [codes, w.scalar('ws', 0.01)]);
+  const shift = w.node('DequantizeLinear', 'shift', [bias, w.scalar('bs', 0.05 * 0.01)]);
+  const conv = w.node('Conv', 'conv', [through('input', x), weight, shift]);
+  return w.model([through('y', w.node('Relu', 'relu', [conv]))]);
+}
+
+test.each<[OnnxTensor, boolean]>([
+  [{ dtype: 'int8', dims: [], data: Int8Array.of(-128) }, true],
+  [{ dtype: 'uint8', dims: [], data: Uint8Array.of(0) }, true],
+  [{ dtype: 'int8', dims: [], data: Int8Array.of(0) }, false],
+  [{ dtype: 'uint8', dims: [], data: Uint8Array.of(128) }, false],
+])('a Relu is left out where the codes of %o begin at its 0', async (zeroPoint, implied) => {
+  const model = clampedConv(zeroPoint);
+  const operators = qoperatorGraph(model);
+  const ops = operators.graph.nodes.map(({ op }) => op);
+  expect([ops.includes('QLinearConv'), ops.includes('Relu')]).toEqual([implied, !implied]);
+  const x = { dtype: 'float32', dims: [1, 2, 4, 4], data: seeded(45).floats(32, 3) } as const;
+  const [got, want] = [operators, model].map(async (each) => (await runOnOrt(writeOnnx(each), { x })).y.data);
+  expect(apart((await got) as Float32Array, (await want) as Float32Array)).toBeLessThan(1e-6);
+});
+
+test('a layer of one scale, here and in ONNX Runtime', async () => {
+  const model = smallModel();
+  const images = pixelsOf(13, 8 * 192);
+  const options = { method: 'linear', bits: 8, calibration: images } as const;
+  const whole = await quantizeModel(gpu.runtime, model, { ...options, granularity: 'perTensor' });
+  const channels = await quantizeModel(gpu.runtime, model, options);
+  for (const [name, layer] of whole.layers as QuantizedModel['layers'] & Map<string, LinearLayer>) {
+    const own = (channels.layers.get(name) as LinearLayer).scale;
+    // That of the channel with the largest weights.
+    expect([...new Set(layer.scale)], name).toEqual([Math.max(...own)]);
+    expect(new Set(own).size, name).toBeGreaterThan(1);
+  }
+  const want = await ownOutput(whole, images, 8);
+  expect(want).toEqual(int8Logits(whole, images));
+  for (const format of ['qdq', 'qoperator'] as OnnxFormat[]) {
+    expect(apart(await ortOutput(writeOnnx(whole, { format }), images, [8, 8, 8, 3]), want)).toBeLessThan(
+      0.03,
+    );
+  }
+  const refused = quantizeModel(gpu.runtime, model, {
+    ...{ ...options, granularity: { kind: 'perGroup', groupSize: 4 } },
+  });
+  await expect(refused).rejects.toThrow(/linear: granularity must be 'perTensor' or .*received .*perGroup/);
 });
 
 test('types of codes are refused where a file has none, and others than two', async () => {

@@ -114,6 +114,10 @@ describe('createObserver', () => {
     observer.observe(Float32Array.of(0, 4));
     observer.observe(Float32Array.of(-2, 8));
     expect(observer.range(signed8)).toEqual({ minimum: -1, maximum: 6 });
+    const slow = createObserver('movingAverage');
+    slow.observe(Float32Array.of(-10, 20));
+    slow.observe(Float32Array.of(0, 0));
+    expect(slow.range(signed8)).toEqual({ minimum: -9, maximum: 18 });
   });
 
   test('percentile cuts off outliers', () => {

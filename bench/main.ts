@@ -144,7 +144,7 @@ export async function resultsPath({ adapter }: Pick<Results, 'adapter'>): Promis
   return join(await findPackageRoot(), 'bench', 'results', `${slug}.json`);
 }
 
-export async function writeResults(path: string, results: Results): Promise<void> {
+export async function writeResults(path: string, results: object): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   await writeAtomically(path, `${JSON.stringify(results, null, 2)}\n`);
 }

@@ -5,7 +5,12 @@ import type { Ceilings, Entry, Refusal, Results } from './types.ts';
 export function formatEntry(entry: Entry): string {
   const { implementation, precision, medianMs, minMs, maxMs, runs, clock, throughput, ceilingShare, note } =
     entry;
-  const range = `${formatMs(minMs)} to ${formatMs(maxMs)}, ${runs} runs${clock === 'timestamp' ? ', GPU time' : ''}`;
+  const range = [
+    `${formatMs(minMs)} to ${formatMs(maxMs)}`,
+    `${runs} runs`,
+    ...(clock === 'timestamp' ? ['GPU time'] : []),
+    ...(entry.cpuMs === undefined ? [] : [`${formatMs(entry.cpuMs)} of processor time`]),
+  ].join(', ');
   const share =
     ceilingShare === null
       ? ''

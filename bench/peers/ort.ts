@@ -44,7 +44,7 @@ async function openVgg(context: BenchContext, provider: 'webgpu' | 'cpu', batch:
 }
 
 /** ONNX Runtime opens the system's first adapter by itself; where ours is another the race would be unfair. */
-async function checkSameAdapter({ runtime }: BenchContext): Promise<void> {
+export async function checkSameAdapter({ runtime }: Pick<BenchContext, 'runtime'>): Promise<void> {
   const { adapter, device } = runtime;
   if (adapter.source === 'swiftshader') throw new Error('its provider cannot be given our SwiftShader');
   const { gpu } = await findGpu({ adapter: 'auto' });

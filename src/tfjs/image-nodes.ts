@@ -172,9 +172,10 @@ function cut(b: GraphBuilder, name: string, whole: Value, size: Value, centred: 
     ? b.add('Div', `${name}/cut/start`, [surplus, b.integers(`${name}/cut/two`, [2])])
     : b.add('Mul', `${name}/cut/start`, [surplus, zero]);
   const missing = positive('missing', asked, own);
-  const before = b.add('Mul', `${name}/cut/before`, [missing, zero]);
-  const pads = b.add('Concat', `${name}/cut/pads`, [before, missing], { axis: 0 });
-  const padded = b.add('Pad', `${name}/cut/padded`, [whole, pads, null, axes]);
+  // Nothing before any axis, and nothing after the images and channels.
+  const others = b.integers(`${name}/cut/others`, Array(b.rank(whole) + 2).fill(0));
+  const pads = b.add('Concat', `${name}/cut/pads`, [others, missing], { axis: 0 });
+  const padded = b.add('Pad', `${name}/cut/padded`, [whole, pads]);
   const end = b.add('Add', `${name}/cut/end`, [start, asked]);
   return b.add('Slice', `${name}/cut`, [padded, start, end, axes]);
 }
@@ -260,14 +261,13 @@ export function pad(
   pads: readonly (readonly [number, number])[],
   { mode = 'constant', fill }: { mode?: string; fill?: Value } = {},
 ): Value {
-  const used = pads.flatMap(([before, after], axis) => (before !== 0 || after !== 0 ? [axis] : []));
-  if (used.length === 0) return b.add('Identity', name, [value]);
-  const whole = used.length === pads.length;
-  const list = [0, 1].flatMap((side) => used.map((axis) => pads[axis][side]));
-  const inputs = [value, b.integers(`${name}/pads`, list), fill ?? null];
-  if (!whole) inputs.push(b.integers(`${name}/axes`, used));
-  while (inputs.at(-1) === null) inputs.pop();
-  return b.add('Pad', name, inputs, mode === 'constant' ? {} : { mode });
+  if (pads.flat().every((size) => size === 0)) return b.add('Identity', name, [value]);
+  // Of every axis: ONNX Runtime 1.30 moves transposes past a Pad as if it never named some (seen 2026-11).
+  const list = b.integers(
+    `${name}/pads`,
+    [0, 1].flatMap((side) => pads.map((both) => both[side])),
+  );
+  return b.add('Pad', name, fill ? [value, list, fill] : [value, list], mode === 'constant' ? {} : { mode });
 }
 
 /** What is mirrored with its edge, which ONNX's Pad has no mode for. */

@@ -44,6 +44,15 @@ describe('the printed report', () => {
       '  lloyd        fp32         2.00 s  (1.90 s to 2.10 s, 5 runs)  16.0 images/s, 25 % of the ceiling',
     );
     expect(formatMs(0.5)).toBe('500 us');
+    expect(formatEntry(entry({ cpuMs: 3900 }))).toMatch(
+      /\(1\.90 s to 2\.10 s, 5 runs, 3\.90 s of processor time\)/,
+    );
+    const parts = { read: 12, compile: 340 };
+    expect(
+      formatEntry(entry({ parts, note: 'n' }))
+        .split('\n')
+        .slice(1),
+    ).toEqual(['    read 12.0 ms, compile 340 ms', '    n']);
   });
 
   test('adds the ratio of processor times on a software adapter', () => {

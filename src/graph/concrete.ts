@@ -1,9 +1,10 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import type { Dim, Graph, GraphModel, Node, ShapeOptions, ValueInfo } from './graph.ts';
 import { executeTwin } from './ops/execute-twin.ts';
-import { plannedOperators, planOperator } from './ops/operators.ts';
+import { operatorName, plannedOperators, planOperator } from './ops/operators.ts';
 import type { OnnxTensor } from './ops/tensors.ts';
 import { checkTensor, fromWords, type OnnxDType, type Value } from './ops/value.ts';
+import { unfusedModel } from './passes/unfuse.ts';
 
 /** An input or output whose shape is known. */
 export interface Port {
@@ -42,8 +43,8 @@ export interface ConcreteOptions {
  *   cycle or a value that nothing makes, names used twice, and whatever an operator does not take, with its node
  */
 export function concreteGraph(model: GraphModel, options: ConcreteOptions = {}): ConcreteGraph {
-  const { graph, parameters } = model;
-  checkGraph(graph);
+  checkGraph(model.graph);
+  const { graph, parameters } = unfusedModel(model);
   const needed = neededNodes(graph);
   checkOperators(needed, graph);
   const inputs = concreteInputs(graph, options);
@@ -80,7 +81,7 @@ export function inferNode(node: Node, graph: Graph, values: Map<string, Value>):
   });
   return located(node, () => {
     const plan = planOperator({
-      operator: node.op,
+      operator: operatorName(node),
       opset: graph.opset,
       inputs,
       attributes: node.attributes,
@@ -157,10 +158,13 @@ function namedFirst(node: Node, taken: ReadonlySet<string | null>): Node {
 }
 
 /** An operator by which a graph may name it, or why not. */
-export function whyUnknown({ op, domain = '' }: Node, opset: number): string | null {
+export function whyUnknown(node: Node, opset: number): string | null {
+  const { domain = '' } = node;
   if (domain !== '' && domain !== 'ai.onnx' && domain !== 'com.microsoft')
     return `its domain ${domain} is unknown`;
-  const entry = (plannedOperators as Record<string, { since: number; until?: number; domain?: string }>)[op];
+  const entry = (plannedOperators as Record<string, { since: number; until?: number; domain?: string }>)[
+    operatorName(node)
+  ];
   if (!entry) return 'there is no such operator here';
   if (!entry.domain && (opset < entry.since || opset >= (entry.until ?? Infinity))) {
     return `it is there from opset ${entry.since}${entry.until ? ` to ${entry.until - 1}` : ''}, and the graph has ${opset}`;

@@ -1,6 +1,6 @@
 import type { ConcreteGraph } from '../graph/concrete.ts';
 import { located } from '../graph/concrete.ts';
-import { planOperator } from '../graph/ops/operators.ts';
+import { operatorName, planOperator } from '../graph/ops/operators.ts';
 import type { Operand as PlanOperand } from '../graph/ops/plan.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { toWords } from '../graph/ops/value.ts';
@@ -15,7 +15,7 @@ export function operatorSteps(layer: OperatorLayer, graph: ConcreteGraph, placem
   const inputs = node.inputs.map((name) => (name === null ? null : graph.values.get(name)!));
   const plan = located(node, () =>
     planOperator({
-      operator: node.op,
+      operator: operatorName(node),
       opset: graph.opset,
       inputs,
       attributes: node.attributes,

@@ -2,6 +2,7 @@ import { check } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { ShapeOptions } from '../graph/graph.ts';
+import { unfusedModel } from '../graph/passes/unfuse.ts';
 import { fitScales } from '../quantize/bias-scale.ts';
 import { type KmeansGranularity, type KmeansInit, kmeansBatch } from '../quantize/kmeans.ts';
 import { linearQuantize } from '../quantize/linear.ts';
@@ -9,7 +10,7 @@ import type { RequantizeRule } from '../quantize/requantize.ts';
 import { type Calibration, calibrate, type Observer } from './calibrate.ts';
 import { checkValues } from './check-values.ts';
 import { type ConvLayer, fuseAnyShape, fuseGraph, hasWeights } from './fuse.ts';
-import type { Model } from './graph.ts';
+import { isImageModel, type Model } from './graph.ts';
 import { checkMap, checkModel } from './parameters.ts';
 import type { ActivationQparams, CodebookLayer, LinearLayer, QuantizedModel } from './quantized-model.ts';
 
@@ -66,12 +67,13 @@ export async function quantizeModel<M extends Model>(
 
 async function quantizeLayers<M extends Model>(
   runtime: Runtime,
-  model: M,
+  given: M,
   options: QuantizeModelOptions,
 ): Promise<QuantizedModel<M>> {
   const { method, bits, layers: plan = {}, requantize = 'ort-f32' } = options;
   check(method === 'kmeans' || method === 'linear', "method must be 'kmeans' or 'linear'", method);
-  checkModel(model);
+  checkModel(given);
+  const model = isImageModel(given) ? given : (unfusedModel(given) as M);
   // Weights alone don't ask for the sizes that symbols stand for.
   const fuse = method === 'kmeans' ? fuseAnyShape : fuseGraph;
   const fused = fuse(model, { shapes: options.shapes });

@@ -4,7 +4,7 @@ import { codeOperators, plannedOperators } from '../../src/graph/ops/operators.t
 import { definitions, interpretReference } from '../../src/reference/interpreter/interpret.ts';
 import { readTensor } from '../../src/reference/interpreter/value.ts';
 import { runOnnxRuntime } from '../support/onnx-runtime.ts';
-import { operatorCases } from '../support/operator-cases.ts';
+import { operatorCases, peerName } from '../support/operator-cases.ts';
 import { firstApart, int64s } from '../support/planned.ts';
 import { seeded, THOROUGH } from '../support/runtime.ts';
 
@@ -18,7 +18,8 @@ async function apart(op: string, seed: number): Promise<string | null> {
   const { inputs, attributes = {}, opset, outputs = 1 } = operatorCases[op](seeded(seed));
   const names = (letter: string, count: number) => Array.from({ length: count }, (_, i) => `${letter}${i}`);
   const given = inputs.map((tensor, i) => (tensor ? `x${i}` : null));
-  const node = { op, name: op, inputs: given, outputs: names('y', outputs), attributes };
+  const { opType, domain } = peerName(op);
+  const node = { op: opType, domain, name: op, inputs: given, outputs: names('y', outputs), attributes };
   const label = `${op} #${seed} opset ${opset} ${text(attributes)} of ${inputs.map((x) => x && `${x.dtype}[${x.dims}]`).join(', ')}`;
   const model = {
     graph: {
@@ -35,7 +36,7 @@ async function apart(op: string, seed: number): Promise<string | null> {
       Object.fromEntries(inputs.flatMap((x, i) => (x ? [[`x${i}`, x]] : []))),
     );
     const want = await runOnnxRuntime({
-      opType: op,
+      ...peerName(op),
       opset,
       inputs: inputs as never,
       outputs: node.outputs.map((name) => got[name].dtype) as never,

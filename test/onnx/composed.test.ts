@@ -1,11 +1,13 @@
 // Operators that others make up, on the GPU, held to ONNX Runtime on cases that nobody chose.
 import { describe, expect, test } from 'vitest';
+import { attentionOperators } from '../../src/graph/ops/attention.ts';
 import { einsumOperators } from '../../src/graph/ops/einsum.ts';
 import { indexingOperators } from '../../src/graph/ops/indexing.ts';
+import { microsoftOperators } from '../../src/graph/ops/microsoft.ts';
 import { recurrentOperators } from '../../src/graph/ops/recurrent.ts';
 import { rowOperators } from '../../src/graph/ops/row-functions.ts';
 import type { OperatorName } from '../../src/onnx/index.ts';
-import { operatorCases } from '../support/operator-cases.ts';
+import { operatorCases, peerName } from '../support/operator-cases.ts';
 import { peerApart } from '../support/planned.ts';
 import { seeded, THOROUGH, useRuntime } from '../support/runtime.ts';
 
@@ -18,6 +20,8 @@ describe('against ONNX Runtime', () => {
     ...indexingOperators,
     ...recurrentOperators,
     ...einsumOperators,
+    ...attentionOperators,
+    ...microsoftOperators,
   };
   const names = Object.keys(composed) as OperatorName[];
   test.each(names)(
@@ -27,7 +31,7 @@ describe('against ONNX Runtime', () => {
       for (let seed = 1000; seed < 1000 + COUNT; seed++) {
         const { inputs, attributes, opset, outputs } = operatorCases[operator](seeded(seed));
         const options = { opset, ...(outputs && { outputs }) };
-        const made = { operator, inputs, attributes, options };
+        const made = { operator, inputs, attributes, options, domain: peerName(operator).domain };
         const apart = await peerApart(gpu.runtime, made, 1e-5).catch((error) => String(error.message));
         const shapes = inputs.map((tensor) => tensor && `${tensor.dtype}[${tensor.dims}]`);
         if (apart) wrong.push(`#${seed} (${shapes}) ${JSON.stringify(attributes)} at ${opset}: ${apart}`);

@@ -1,7 +1,7 @@
 import { type ConcreteOptions, concreteGraph, located } from '../../src/graph/concrete.ts';
 import type { GraphModel } from '../../src/graph/graph.ts';
 import { executeTwin } from '../../src/graph/ops/execute-twin.ts';
-import { planOperator } from '../../src/graph/ops/operators.ts';
+import { operatorName, planOperator } from '../../src/graph/ops/operators.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { fromWords, type Value } from '../../src/graph/ops/value.ts';
 
@@ -18,9 +18,9 @@ export function interpretGraph(
   for (const node of graph.nodes) {
     located(node, () => {
       const read = node.inputs.map((name) => (name === null ? null : values.get(name)!));
-      const { op: operator, attributes } = node;
+      const { attributes } = node;
       const plan = planOperator({
-        operator,
+        operator: operatorName(node),
         opset: graph.opset,
         inputs: read,
         attributes,

@@ -24,7 +24,7 @@ export type Attributes = Record<string, number | string | readonly number[] | re
 const FLOATS = [
   ...['alpha', 'beta', 'gamma', 'epsilon', 'momentum', 'ratio', 'value', 'min', 'max', 'value_float'],
   ...['cubic_coeff_a', 'extrapolation_value', 'value_floats', 'scales', 'lambd', 'bias', 'clip', 'scale'],
-  ...['activation_alpha', 'activation_beta', 'softcap', 'mask_filter_value', 'spatial_scale'],
+  ...['activation_alpha', 'activation_beta', 'activation_params', 'softcap', 'mask_filter_value'],
 ];
 
 export interface NodeModel {

@@ -1,6 +1,19 @@
 // Seeded cases of every operator: dtypes, attributes, opsets, odd sizes, empty tensors, axes from either end.
+import type { Operator } from '../../src/graph/ops/operator.ts';
+import { type PlannedOperator, plannedOperators } from '../../src/graph/ops/operators.ts';
 import type { Attributes, OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import type { OnnxDType } from '../../src/graph/ops/value.ts';
+import {
+  attention,
+  biased,
+  embedNorm,
+  fusedMatMul,
+  matMulNBits,
+  multiHeadAttention,
+  packedAttention,
+  rotary,
+  skipNorm,
+} from './cases-attention.ts';
 import { einsum } from './cases-einsum.ts';
 import {
   centerCropPad,
@@ -72,6 +85,12 @@ import { randomTensor } from './planned.ts';
 
 const BOOLS: readonly OnnxDType[] = ['bool'];
 const INTEGERS: readonly OnnxDType[] = ['int32', 'int64', 'uint8', 'int8'];
+
+/** What ONNX Runtime calls an operator. */
+export const peerName = (operator: string) => {
+  const { domain = '' } = plannedOperators[operator as PlannedOperator] as Operator;
+  return { opType: operator.slice(operator.lastIndexOf('.') + 1), domain };
+};
 
 /** A case of every operator. */
 export const operatorCases: Readonly<Record<string, Generator>> = {
@@ -203,6 +222,21 @@ export const operatorCases: Readonly<Record<string, Generator>> = {
   GRU: recurrent(3, 2),
   LSTM: recurrent(4, 3),
   Einsum: einsum,
+  Attention: attention,
+  RotaryEmbedding: rotary(false),
+  'com.microsoft.Attention': packedAttention,
+  MultiHeadAttention: multiHeadAttention,
+  'com.microsoft.RotaryEmbedding': rotary(true),
+  'com.microsoft.Gelu': unary(undefined, { opsets: [17], dtypes: ['float32'] }),
+  BiasGelu: biased(false),
+  FastGelu: biased(true),
+  QuickGelu: unary((random) => someFloat(random, 'alpha'), { opsets: [17], dtypes: ['float32'] }),
+  FusedMatMul: fusedMatMul,
+  SkipLayerNormalization: skipNorm(true),
+  SkipSimplifiedLayerNormalization: skipNorm(false),
+  SimplifiedLayerNormalization: layerNorm([17], false),
+  EmbedLayerNormalization: embedNorm,
+  MatMulNBits: matMulNBits,
   Reshape: reshape,
   Flatten: flatten,
   Squeeze: squeeze,

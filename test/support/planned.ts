@@ -126,7 +126,7 @@ export async function peerApart(
 ): Promise<string | null> {
   const received = await runOperator(runtime, operator, inputs, attributes, options);
   const expected = await runOnnxRuntime({
-    opType: operator,
+    opType: operator.slice(operator.lastIndexOf('.') + 1),
     domain,
     opset: options.opset ?? 23,
     inputs: inputs as never,

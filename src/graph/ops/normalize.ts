@@ -198,6 +198,7 @@ export const normalizeOperators = {
   BatchNormalization: { since: 7, plan: batchNormalization },
   InstanceNormalization: { since: 6, plan: instanceNormalization },
   GroupNormalization: { since: 18, plan: groupNormalization },
-  LayerNormalization: { since: 17, plan: layered(true) },
+  // Part of ONNX from opset 17 on; ONNX Runtime's optimizer writes it into older graphs too.
+  LayerNormalization: { since: 1, plan: layered(true) },
   RMSNormalization: { since: 23, plan: layered(false) },
 } satisfies Readonly<Record<string, Operator>>;

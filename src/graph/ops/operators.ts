@@ -1,4 +1,5 @@
 import { check } from '../../gpu/errors.ts';
+import { attentionOperators } from './attention.ts';
 import { castOperators } from './cast.ts';
 import { convolutionOperators } from './convolution.ts';
 import { einsumOperators } from './einsum.ts';
@@ -7,6 +8,7 @@ import { integerConvolutionOperators } from './integer-convolution.ts';
 import { integerProductOperators } from './integer-products.ts';
 import { knownOperators } from './known.ts';
 import { linearOperators } from './linear.ts';
+import { microsoftOperators } from './microsoft.ts';
 import { moveOperators } from './move.ts';
 import { MOST_ELEMENTS, type NodeSpec } from './node.ts';
 import { normalizeOperators } from './normalize.ts';
@@ -49,10 +51,18 @@ export const plannedOperators = {
   ...indexingOperators,
   ...recurrentOperators,
   ...einsumOperators,
+  ...attentionOperators,
+  ...microsoftOperators,
   ...knownOperators,
 };
 
 export type PlannedOperator = keyof typeof plannedOperators;
+/** The name by which {@link plannedOperators} has a node's operator: of two by one name the domain says which. */
+export function operatorName({ op, domain = '' }: { op: string; domain?: string }): string {
+  const own = `${domain}.${op}`;
+  return own in plannedOperators ? own : op;
+}
+
 /** Operators whose inputs and outputs are never int64. */
 export type CodeOperator = keyof typeof codeOperators;
 

@@ -1,5 +1,7 @@
+import { attentions } from './attention.ts';
 import { Call, type Definition } from './call.ts';
 import { indexing } from './indexing.ts';
+import { microsoft } from './microsoft.ts';
 import { moves } from './move.ts';
 import { normalizations } from './normalize.ts';
 import { pointwise } from './pointwise.ts';
@@ -13,6 +15,7 @@ import { windowed } from './windows.ts';
 
 export interface ReferenceNode {
   op: string;
+  domain?: string;
   name: string;
   inputs: readonly (string | null)[];
   outputs: readonly string[];
@@ -30,12 +33,14 @@ export interface ReferenceModel {
   parameters: ReadonlyMap<string, GivenTensor>;
 }
 
-/** Every operator's definition, by ONNX's name. */
+/** Every operator's definition, by ONNX's name; ONNX Runtime's by its domain, too, where ONNX has the name. */
 export const definitions: Readonly<Record<string, Definition>> = {
   ...pointwise,
   ...moves,
   ...indexing,
   ...recurrences,
+  ...attentions,
+  ...microsoft,
   ...views,
   ...reductions,
   ...windowed,
@@ -72,7 +77,8 @@ export function interpretReference(
     if (!value) throw new Error(`nothing makes ${name}`);
     return value;
   };
-  for (const { op, name, inputs: read, outputs, attributes } of graph.nodes) {
+  for (const { op: own, domain, name, inputs: read, outputs, attributes } of graph.nodes) {
+    const op = `${domain}.${own}` in definitions ? `${domain}.${own}` : own;
     try {
       const given = read.map((each) => (each === null || each === '' ? null : valueNamed(each)));
       const made = define(op, graph.opset, given, attributes, outputs.length);

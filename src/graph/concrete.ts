@@ -4,6 +4,7 @@ import { executeTwin } from './ops/execute-twin.ts';
 import { operatorName, plannedOperators, planOperator } from './ops/operators.ts';
 import type { OnnxTensor } from './ops/tensors.ts';
 import { checkTensor, fromWords, type OnnxDType, type Value } from './ops/value.ts';
+import { unfusedModel } from './passes/unfuse.ts';
 
 /** An input or output whose shape is known. */
 export interface Port {
@@ -54,8 +55,8 @@ export interface ConcreteOptions {
  *   cycle or a value that nothing makes, names used twice, and whatever an operator does not take, with its node
  */
 export function concreteGraph(model: GraphModel, options: ConcreteOptions = {}): ConcreteGraph {
-  const { graph, parameters } = model;
-  checkGraph(graph);
+  checkGraph(model.graph);
+  const { graph, parameters } = unfusedModel(model);
   const needed = neededNodes(graph);
   checkOperators(needed, graph);
   const inputs = concreteInputs(graph, options);

@@ -17,7 +17,6 @@ import { checkShapeNames, inputOf } from './read-inputs.ts';
 import { type ExternalFiles, externalLocation, readTensor } from './read-tensor.ts';
 import { DAMAGED, Refusals } from './refusals.ts';
 import { sortNodes } from './sort-nodes.ts';
-import { unfused } from './unfuse.ts';
 import { uniqueNames } from './unique-names.ts';
 
 /** The files beside a model that hold its large tensors, by the location that the model gives. */
@@ -39,7 +38,7 @@ export interface ReadOnnxOptions {
  * Any graph of opsets 9 to 23 is read, whatever its operators: those that don't run here are reported by
  * {@link supportedNodes} and where the model is run. Tensors are views of `bytes` where they lie aligned, so do not
  * change `bytes` afterwards. `Constant` nodes and initializers (also those listed as inputs) become parameters, the
- * model's own functions are inlined, ONNX Runtime's `FusedConv` and `FusedGemm` are taken apart, nodes get names of their own (`Conv_3`), and are sorted where they were not.
+ * model's own functions are inlined, nodes get names of their own (`Conv_3`), and are sorted where they were not.
  * A size that the file leaves open is a symbol: the name that it has there, or `<input>:<axis>`.
  *
  * @param bytes the whole file
@@ -157,14 +156,7 @@ function modelOf({ file, model }: Opened, files: ExternalFiles, shapes: ShapeOpt
           DAMAGED,
         );
         parameters.set(node.outputs[0], value);
-      } else {
-        nodes.push(
-          ...unfused(node, opset, (own, tensor) => {
-            parameters.set(own, tensor);
-            return own;
-          }),
-        );
-      }
+      } else nodes.push(node);
     });
   }
   refusals.raise();

@@ -2,6 +2,7 @@ import { LloydError } from '../gpu/errors.ts';
 import { type ConcreteOptions, concreteInputs, inferNode, whyUnknown } from '../graph/concrete.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
 import type { Value } from '../graph/ops/value.ts';
+import { unfusedModel } from '../graph/passes/unfuse.ts';
 
 /** A node that doesn't run here. */
 export interface RefusedNode {
@@ -39,8 +40,8 @@ export interface NodeSupport {
  * console.log(`${supported} of ${total}`, refused[0].op); // 1 of 2 Det
  */
 export function supportedNodes(model: GraphModel, options: ConcreteOptions = {}): NodeSupport {
-  const { graph } = model;
-  const values = knownValues(model, options);
+  const { graph } = unfusedModel(model);
+  const values = knownValues({ ...model, graph }, options);
   const refused: RefusedNode[] = [];
   for (const node of graph.nodes) {
     const { name, op, domain = '' } = node;

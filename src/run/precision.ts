@@ -3,9 +3,10 @@ import { check } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { ShapeOptions } from '../graph/graph.ts';
+import { unfusedModel } from '../graph/passes/unfuse.ts';
 import { checkValues } from '../lower/check-values.ts';
 import { type ConvLayer, fuseAnyShape, fuseGraph, hasWeights } from '../lower/fuse.ts';
-import type { Model } from '../model/graph.ts';
+import { isImageModel, type Model } from '../model/graph.ts';
 import { checkMap, checkModel } from '../model/parameters.ts';
 import type {
   ActivationQparams,
@@ -83,12 +84,13 @@ export async function quantizeModel<M extends Model>(
 
 async function quantizeLayers<M extends Model>(
   runtime: Runtime,
-  model: M,
+  given: M,
   options: QuantizeModelOptions,
 ): Promise<QuantizedModel<M>> {
   const { method, bits, layers: plan = {}, requantize = 'ort-f32' } = options;
   check(method === 'kmeans' || method === 'linear', "method must be 'kmeans' or 'linear'", method);
-  checkModel(model);
+  checkModel(given);
+  const model = isImageModel(given) ? given : (unfusedModel(given) as M);
   // Weights alone don't ask for the sizes that symbols stand for.
   const fuse = method === 'kmeans' ? fuseAnyShape : fuseGraph;
   const fused = fuse(model, { shapes: options.shapes });

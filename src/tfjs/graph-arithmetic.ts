@@ -109,17 +109,6 @@ const withOne =
     return b.add(first, name, [b.add(second, `${name}/whole`, [x]), number]);
   };
 
-/** (e^x + e^-x) / 2, or their difference. */
-const hyperbolic =
-  (op: 'Add' | 'Sub'): Write =>
-  (r) => {
-    const { b, name } = r;
-    const x = float(r, r.input(0));
-    const up = b.add('Exp', `${name}/up`, [x]);
-    const down = b.add('Exp', `${name}/down`, [b.add('Neg', `${name}/negative`, [x])]);
-    return b.add('Mul', name, [b.add(op, `${name}/both`, [up, down]), b.scalar(`${name}/half`, 0.5)]);
-  };
-
 /** The angle of a point: of its smaller coordinate by its larger one, mirrored into the right eighth of a turn. */
 const angle: Write = (r) => {
   const { b, name } = r;
@@ -139,13 +128,6 @@ const angle: Write = (r) => {
   mirrored('below', b.add('Less', `${name}/is-below`, [y, zero]), 0);
   return turn;
 };
-
-const againstInfinity =
-  (op: 'Equal' | 'Less'): Write =>
-  (r) => {
-    const size = r.b.add('Abs', `${r.name}/size`, [float(r, r.input(0))]);
-    return r.b.add(op, r.name, [size, r.b.scalar(`${r.name}/infinity`, Number.POSITIVE_INFINITY)]);
-  };
 
 /** A matrix for MatMul: transposed when it is read if it is constant, by a node if not. */
 function factor(r: Reading, index: number, isTransposed: boolean): Value {
@@ -241,14 +223,14 @@ export const arithmeticNodes: Readonly<Record<string, Write>> = {
   ...{ Exp: unary('Exp'), Log: unary('Log'), Sqrt: unary('Sqrt'), Reciprocal: unary('Reciprocal') },
   ...{ Floor: unary('Floor'), Ceil: unary('Ceil'), Round: unary('Round'), Sin: unary('Sin') },
   ...{ Atan: unary('Atan'), Atan2: angle, Cos: unary('Cos'), Erf: unary('Erf'), IsNan: unary('IsNaN') },
-  ...{ IsInf: againstInfinity('Equal'), IsFinite: againstInfinity('Less') },
-  ...{ Log1p: withOne('Add', 'Log', 'before'), Expm1: withOne('Sub', 'Exp', 'after') },
-  ...{ Sinh: hyperbolic('Sub'), Cosh: hyperbolic('Add') },
-  Tan: (r) => {
-    const x = float(r, r.input(0));
-    const [sine, cosine] = ['Sin', 'Cos'].map((op) => r.b.add(op, `${r.name}/${op.toLowerCase()}`, [x]));
-    return r.b.add('Div', r.name, [sine, cosine]);
+  IsInf: unary('IsInf'),
+  IsFinite: (r) => {
+    const size = r.b.add('Abs', `${r.name}/size`, [float(r, r.input(0))]);
+    return r.b.add('Less', r.name, [size, r.b.scalar(`${r.name}/infinity`, Number.POSITIVE_INFINITY)]);
   },
+  ...{ Log1p: withOne('Add', 'Log', 'before'), Expm1: withOne('Sub', 'Exp', 'after') },
+  ...{ Tan: unary('Tan'), Asin: unary('Asin'), Acos: unary('Acos'), Sinh: unary('Sinh') },
+  ...{ Cosh: unary('Cosh'), Asinh: unary('Asinh'), Acosh: unary('Acosh'), Atanh: unary('Atanh') },
   ...{
     Relu: unary('Relu', { integers: true }),
     Relu6: activation,

@@ -35,7 +35,6 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
     /^NonMaxSuppression|^Where$|^Unique|^ListDiff$/,
     'how many elements it has depends on what the network is given',
   ],
-  [/^TopK/, 'elements are not sorted here'],
   [/^Random|^Truncated|^Multinomial/, 'a network must compute the same each time'],
   [/FFT|^Complex|^Real$|^Imag$/, 'there are no complex numbers here'],
 ];
@@ -57,7 +56,7 @@ interface Executor {
  * first.
  *
  * @param options `logits` leaves out a softmax that an output ends in; `outputs` names tensors to end in instead of the
- *   model's, so that what comes after them (a loop, a sorting) need have no counterpart
+ *   model's, so that what comes after them (a loop, a suppression) need have no counterpart
  * @throws LloydError naming every node that has no counterpart, with its operation and the reason
  * @example
  * const model = await fromGraphModel(await tf.loadGraphModel('https://example.org/model.json'));

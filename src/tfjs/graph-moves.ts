@@ -1,7 +1,6 @@
 import { check } from '../gpu/errors.ts';
 import { stridesOf } from '../graph/ops/layout.ts';
 import { sizeOf } from '../graph/ops/tensors.ts';
-import { fromWords } from '../graph/ops/value.ts';
 import { TO_THE_END, type Value } from './graph-builder.ts';
 import { ofOneType, type Reading, rawInteger, type Write } from './graph-node.ts';
 import { pad, padSymmetric } from './image-nodes.ts';
@@ -178,30 +177,57 @@ function gatherInBatches({ b, name }: Reading, x: Value, at: Value, batches: num
   return b.add('Gather', name, [flat, b.add('Add', `${name}/places`, [at, spread])], { axis: 0 });
 }
 
-/** Elements by lists of positions: of all the dimensions that a list is about one is made, and one position. */
-const gatherNd: Write = (r) => {
+/** Elements by lists of positions. */
+const gatherNd: Write = (r) => r.b.add('GatherND', r.name, [r.input(0), asList(r, 1, 'at')]);
+
+/** Updates at lists of positions: over zeros of a shape, where those that meet are summed, or over a tensor. */
+const scatterNd: Write = (r) => {
   const { b, name } = r;
-  const [x, at] = [r.input(0), b.cast(`${name}/at`, r.input(1), 'int32')];
-  const depth = at.dims?.at(-1);
-  check(depth, 'how long its lists of positions are must be known', depth ?? 'a computed shape');
-  const rank = b.rank(x);
-  check(depth <= rank, `its lists of positions must not be longer than ${rank}`, depth);
-  const sizes = Array.from({ length: rank }, (_, axis) => b.size(`${name}/size/${axis}`, x, axis));
-  const flat = b.add('Reshape', `${name}/flat`, [x, b.list(`${name}/rows`, [-1, ...sizes.slice(depth)])]);
-  const one = b.integers(`${name}/one`, [1]);
-  const strides: Value[] = [one];
-  for (let axis = depth - 1; axis > 0; axis--) {
-    strides.unshift(b.add('Mul', `${name}/stride/${axis}`, [strides[0], sizes[axis]]));
+  if (r.node.op === 'TensorScatterUpdate') {
+    const [x, updates] = ofOneType(r, [r.input(0), r.input(2)]);
+    return b.add('ScatterND', name, [x, asList(r, 1, 'at'), updates]);
   }
-  const steps = b.cast(`${name}/steps`, b.list(`${name}/strides`, strides), 'int32');
-  const places = b.reduce(
-    'ReduceSum',
-    `${name}/places`,
-    b.add('Mul', `${name}/moved`, [at, steps]),
-    [-1],
-    false,
+  const updates = r.input(1);
+  const zeros = filled(r, b.scalar(`${name}/zero`, 0, updates.dtype), asList(r, 2, 'shape'), `${name}/zeros`);
+  return b.add('ScatterND', name, [zeros, asList(r, 0, 'at'), updates], { reduction: 'add' });
+};
+
+/** The largest elements of rows, and where they lie. */
+const topK: Write = (r) => {
+  const { b, name } = r;
+  const k = b.integers(`${name}/k`, [r.number(1, 'k')]);
+  const [values, places] = b.several('TopK', name, [r.input(0), k], { axis: -1 }, 2);
+  return [values, b.cast(`${name}:1`, places, 'int32')];
+};
+
+const cumSum: Write = (r) => {
+  const attributes = {
+    exclusive: Number(r.attribute('exclusive', false)),
+    reverse: Number(r.attribute('reverse', false)),
+  };
+  const axis = r.b.scalar(`${r.name}/axis`, r.number(1, 'axis'), 'int64');
+  return r.b.add('CumSum', r.name, [r.input(0), axis], attributes);
+};
+
+/** A matrix's band: so many diagonals on either side of the main one. */
+const band: Write = (r) => {
+  const { b, name } = r;
+  const [below, above] = [r.number(1, 'lower band'), r.number(2, 'upper band')];
+  check(
+    below >= 0 && below === above,
+    'its bands must be equal: tfjs takes the lower one for both (tfjs-converter 4.22)',
+    [below, above],
   );
-  return b.add('Gather', name, [flat, places], { axis: 0 });
+  const cut = (own: string, x: Value, k: number, upper: number) =>
+    b.add('Trilu', own, [x, b.scalar(`${own}/k`, k, 'int64')], { upper });
+  return cut(name, cut(`${name}/lower`, r.input(0), -below, 1), above, 0);
+};
+
+const linearSpace: Write = (r) => {
+  const [start, stop, count] = ['start', 'stop', 'number'].map((what, i) => r.number(i, what));
+  const step = (stop - start) / Math.max(1, count - 1);
+  const data = Float32Array.from({ length: count }, (_, i) => start + i * step);
+  return r.b.floats(r.name, [count], data);
 };
 
 /** What is spread over zeros, or another number, at constant positions: of it and that number every element is gathered. */
@@ -236,7 +262,8 @@ const reverse: Write = (r) => {
 /** As int32, which is what tfjs counts in. */
 const counted = (r: Reading, value: Value) => r.b.cast(r.name, value, 'int32');
 
-const filled = (r: Reading, value: Value, shape: Value) => r.b.add('Expand', r.name, [value, shape]);
+const filled = (r: Reading, value: Value, shape: Value, name = r.name) =>
+  r.b.add('Expand', name, [value, shape]);
 
 /** Of the dims and dtype of the input, every element one number. */
 const like =
@@ -256,15 +283,12 @@ const oneHot: Write = (r) => {
   const { b, name } = r;
   const axis = rawInteger(r.node, 'axis') ?? -1;
   check(axis === -1, 'its axis must be the last', axis);
-  const depth = r.number(1, 'depth');
-  const at = b.unsqueeze(`${name}/at`, b.cast(`${name}/indices`, r.input(0), 'int32'), [-1]);
-  const places = fromWords(
-    'int32',
-    [depth],
-    Array.from({ length: depth }, (_, i) => i),
+  const depth = b.scalar(`${name}/depth`, r.number(1, 'depth'), 'int64');
+  const [on, off] = ofOneType(r, r.inputs(2, 2)).map((value, i) =>
+    b.reshape(`${name}/${i ? 'off' : 'on'}`, value, [1]),
   );
-  const hot = b.add('Equal', `${name}/hot`, [at, b.constant(`${name}/places`, places)]);
-  return b.add('Where', name, [hot, ...ofOneType(r, r.inputs(2, 2))]);
+  const values = b.add('Concat', `${name}/values`, [off, on], { axis: 0 });
+  return b.add('OneHot', name, [b.cast(`${name}/indices`, r.input(0), 'int64'), depth, values], { axis });
 };
 
 /** Batches of blocks of pixels: padded, cut into blocks, blocks in front. */
@@ -333,7 +357,8 @@ export const moveNodes: Readonly<Record<string, Write>> = {
   ...{ ConcatV2: concat(false), Concat: concat(true), Pack: pack, Unpack: unpack },
   ...{ Split: split, SplitV: splitV, Slice: slice, Pad: padded, PadV2: padded, MirrorPad: padded },
   ...{ Reshape: reshape, Transpose: transpose, Gather: gather(false), GatherV2: gather(true) },
-  ...{ GatherNd: gatherNd, SparseToDense: sparseToDense },
+  ...{ GatherNd: gatherNd, SparseToDense: sparseToDense, TopKV2: topK, Cumsum: cumSum },
+  ...{ ScatterNd: scatterNd, TensorScatterUpdate: scatterNd, MatrixBandPart: band, LinSpace: linearSpace },
   ...{ Reverse: reverse, ReverseV2: reverse, OneHot: oneHot },
   Squeeze: (r) => {
     const axes = r.attribute<number[]>('axis', []);

@@ -2,6 +2,7 @@ import { check } from '../gpu/errors.ts';
 import { activate, clip, leakyRelu } from './activations.ts';
 import type { GraphBuilder, Value } from './graph-builder.ts';
 import { batchNorm, convolve, convolveTransposed, pad, pool, resize } from './image-nodes.ts';
+import { bidirectional, recurrent } from './recurrent-layers.ts';
 
 type Pairs = readonly (readonly [number, number])[];
 
@@ -291,12 +292,14 @@ export const LAYERS: Readonly<Record<string, Write>> = {
   },
   Embedding: ({ b, name, inputs, weights }) =>
     b.add('Gather', name, [weights[0], b.cast(name, inputs[0], 'int32')], { axis: 0 }),
+  ...{ SimpleRNN: recurrent('SimpleRNN'), GRU: recurrent('GRU'), LSTM: recurrent('LSTM') },
+  Bidirectional: bidirectional,
   ...{ Dropout: passed, AlphaDropout: passed, SpatialDropout1D: passed, GaussianDropout: passed },
   GaussianNoise: passed,
 };
 
 /** Why layers have no counterpart; others are unknown. */
 export const LAYER_REASONS: readonly (readonly [RegExp, string])[] = [
-  [/RNN|LSTM|GRU|Bidirectional/, 'a recurrent layer runs once a step, over what it has kept'],
+  [/RNN|LSTM/, 'a recurrent layer runs once a step, over what it has kept'],
   [/^Masking$/, 'steps that are left out depend on what the network is given'],
 ];

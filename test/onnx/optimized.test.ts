@@ -1,7 +1,8 @@
 // Files as ONNX Runtime's optimizer writes them.
 import { describe, expect, test } from 'vitest';
 import { numbersOf } from '../../src/graph/ops/value.ts';
-import { readOnnx, supportedNodes } from '../../src/onnx/index.ts';
+import { readOnnx, supportedNodes, writeOnnx } from '../../src/onnx/index.ts';
+import { quantizeModel } from '../../src/run/precision.ts';
 import { compile } from '../../src/run/session.ts';
 import { encodeGraph, type OnnxNode } from '../support/onnx-model.ts';
 import { runOnOrt } from '../support/onnx-models.ts';
@@ -59,13 +60,24 @@ describe('FusedConv', () => {
     expect(await apart(bytes, x)).toBe(-1);
   });
 
-  test('is a convolution again, and an activation', () => {
-    const { graph } = readOnnx(fused({ activation: 'Relu' }, 13, true).bytes);
-    expect(graph.nodes.map(({ op }) => op)).toEqual(['Conv', 'Add', 'Relu']);
+  test('is a convolution again once it is quantized, and in a file of that', async () => {
+    const { bytes, x } = fused({ activation: 'Relu' });
+    const model = readOnnx(bytes);
+    expect(model.graph.nodes.map(({ op }) => op)).toEqual(['FusedConv']);
+    expect(supportedNodes(model).refused).toEqual([]);
+    const quantized = await quantizeModel(gpu.runtime, model, {
+      method: 'linear',
+      bits: 8,
+      calibration: [{ x }],
+    });
+    expect([...quantized.layers.keys()]).toEqual(['FusedConv_0']);
+    const written = readOnnx(writeOnnx(quantized, { format: 'qdq' })).graph.nodes.map(({ op }) => op);
+    expect(written.slice(-3)).toEqual(['DequantizeLinear', 'Conv', 'Relu']);
   });
 
-  test('with an activation that is none is refused', () => {
-    expect(() => readOnnx(fused({ activation: 'Sine' }).bytes)).toThrow(
+  test('with an activation that is none is refused', async () => {
+    const model = readOnnx(fused({ activation: 'Sine' }).bytes);
+    await expect(compile(gpu.runtime, model)).rejects.toThrow(
       /activation must be one of Relu, .*received "Sine"/,
     );
   });

@@ -49,12 +49,18 @@ async function check(build: Build, shape?: number[], sizes: Sizes = {}) {
 
 describe('functions of each element', () => {
   const any =
-    'Abs Neg Exp Floor Ceil Round Sign Sin Cos Tan Atan Sinh Cosh Erf Tanh Sigmoid Softplus Relu Relu6 Elu Selu';
+    'Abs Neg Exp Floor Ceil Round Sign Sin Cos Tan Atan Sinh Cosh Asinh Erf Tanh Sigmoid Softplus Relu Relu6 Elu Selu';
   test.each(`${any} Square Softmax LogSoftmax Expm1 Identity`.split(' '))('%s', async (op) => {
     await check(({ node, x }) => node(op, [x]), undefined, { draw: (own) => own.next() * 8 - 4 });
   });
   test.each('Log Sqrt Rsqrt Reciprocal Log1p'.split(' '))('%s of what is above zero', async (op) => {
     await check(({ node, x }) => node(op, [x]), undefined, { draw: (own) => own.next() + 0.2 });
+  });
+  test.each('Asin Acos Atanh'.split(' '))('%s of what is below one', async (op) => {
+    await check(({ node, x }) => node(op, [x]), undefined, { draw: (own) => own.next() * 1.8 - 0.9 });
+  });
+  test('Acosh of what is above one', async () => {
+    await check(({ node, x }) => node('Acosh', [x]), undefined, { draw: (own) => 1 + own.next() * 5 });
   });
   test('Round takes ties to even numbers', async () => {
     await check(({ node, x }) => node('Round', [x]), [24], { draw: (own) => own.integer(-9, 9) / 2 });
@@ -447,6 +453,42 @@ describe('moves', () => {
         T: { type: 'DT_FLOAT' },
       }),
     ]);
+  });
+  test('TopKV2, its values and its places', async () => {
+    await check(({ node, x, int }) => {
+      const best = node('TopKV2', [x, int(3)], { sorted: true });
+      return [node('Abs', [best]), node('Abs', [`${best}:1`])];
+    });
+  });
+  test('Cumsum both ways, its own element in it or not', async () => {
+    for (const [exclusive, reverse] of [
+      [false, false],
+      [true, false],
+      [false, true],
+      [true, true],
+    ])
+      await check(({ node, x, int }) => node('Cumsum', [x, int(2)], { exclusive, reverse }));
+  });
+  test('ScatterNd sums what meets, TensorScatterUpdate replaces', async () => {
+    await check(({ node, x, ints }) => node('ScatterNd', [ints([0, 2, 0], 3, 1), x, ints([4, 5])]), [3, 5]);
+    await check(
+      ({ node, x, y, ints }) => {
+        const rows = node('Slice', [y(), ints([0, 0]), ints([2, -1])]);
+        return node('TensorScatterUpdate', [x, ints([2, 0], 2, 1), rows]);
+      },
+      [3, 5],
+    );
+  });
+  test('MatrixBandPart as wide on both sides, LinSpace', async () => {
+    for (const [below, above] of [
+      [0, 0],
+      [1, 1],
+      [3, 3],
+    ])
+      await check(({ node, x, int }) => node('MatrixBandPart', [x, int(below), int(above)]), [-1, 5, 6]);
+    await check(({ node, x, float, int }) =>
+      node('Mul', [x, node('LinSpace', [float(-1), float(2), int(6)])]),
+    );
   });
   test('SpaceToBatchND and BatchToSpaceND, blocks and sides of every kind', async () => {
     await check(({ node, x, ints }) => {

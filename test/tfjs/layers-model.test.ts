@@ -474,17 +474,67 @@ describe('a softmax', () => {
   });
 });
 
+describe('recurrent layers', () => {
+  const kinds = ['simpleRNN', 'gru', 'lstm'] as const;
+  const make = (kind: (typeof kinds)[number], options: object) =>
+    (L[kind] as (o: object) => AnyLayer)({ units: 3, ...options });
+  const built = (layer: AnyLayer, steps = true) =>
+    draw(sequential(layer, ...(steps ? [L.flatten()] : []), L.dense({ units: 2 })));
+  const inputShape = [5, 4];
+
+  test.each(
+    kinds.flatMap((kind) => [true, false].map((returnSequences) => [kind, returnSequences] as const)),
+  )('%s, forwards and backwards, all steps: %s', async (kind, returnSequences) => {
+    for (const goBackwards of [false, true])
+      await layersAsTfjs(
+        built(
+          make(kind, { inputShape, returnSequences, goBackwards, biasInitializer: 'ones' }),
+          returnSequences,
+        ),
+      );
+  });
+
+  test('of other activations, without a bias', async () => {
+    for (const kind of kinds) {
+      const options = { inputShape, activation: 'relu', recurrentActivation: 'sigmoid', useBias: false };
+      await layersAsTfjs(built(make(kind, options), false));
+    }
+  });
+
+  test.each(['concat', 'sum', 'mul', 'ave'] as const)(
+    'in both directions, merged by %s',
+    async (mergeMode) => {
+      for (const returnSequences of [false, true]) {
+        const layer = make('lstm', { returnSequences }) as never;
+        await layersAsTfjs(
+          built(L.bidirectional({ layer, mergeMode, inputShape } as never), returnSequences),
+        );
+      }
+    },
+  );
+
+  test('states that are kept, or outputs, are refused', async () => {
+    const kept = sequential(make('gru', { batchInputShape: [2, 5, 4], stateful: true, name: 'kept' }));
+    await expect(fromLayersModel(kept)).rejects.toThrow(
+      /kept \(GRU\): its state must not be kept from one call to the next/,
+    );
+  });
+});
+
 describe('what has no counterpart is one clear error', () => {
   test('every layer at once, with its class and the reason', async () => {
     const model = functional(
       (x) => {
-        const steps = apply(L.simpleRNN({ units: 2, returnSequences: true, name: 'recurrent' }), x);
+        const steps = apply(
+          L.rnn({ cell: L.simpleRNNCell({ units: 2 }), returnSequences: true, name: 'recurrent' }),
+          x,
+        );
         const masked = apply(L.masking({ name: 'masked' }), x);
         const norm = apply(L.conv1d({ filters: 2, kernelSize: 1, name: 'fine' }), steps);
         return apply(
           L.concatenate(),
           norm,
-          apply(L.lstm({ units: 2, returnSequences: true, name: 'kept' }), masked),
+          apply(L.rnn({ cell: L.lstmCell({ units: 2 }), returnSequences: true, name: 'kept' }), masked),
         );
       },
       'x',
@@ -494,9 +544,9 @@ describe('what has no counterpart is one clear error', () => {
     expect(error).toBeInstanceOf(LloydError);
     const { message } = error as LloydError;
     expect(message).toMatch(/3 of 5 have none/);
-    expect(message).toMatch(/recurrent \(SimpleRNN\): a recurrent layer/);
+    expect(message).toMatch(/recurrent \(RNN\): a recurrent layer/);
     expect(message).toMatch(/masked \(Masking\): steps that are left out/);
-    expect(message).toMatch(/kept \(LSTM\): a recurrent layer/);
+    expect(message).toMatch(/kept \(RNN\): a recurrent layer/);
     expect(message).not.toMatch(/fine/);
   });
 

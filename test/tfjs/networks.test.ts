@@ -1,25 +1,13 @@
 // Networks that npm packages ship, at every precision: floats as tfjs computes them, codes by the noise that they add.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import * as tf from '@tensorflow/tfjs';
-import jpeg from 'jpeg-js';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { listed } from '../../bench/networks/list.ts';
 import { CALIBRATION, SAMPLES } from '../../bench/networks/main.ts';
 import { measureNetwork } from '../../bench/networks/measure.ts';
 import { npmPackage } from '../../bench/networks/npm-package.ts';
 import { openNetwork } from '../../bench/networks/open.ts';
 import { drawSamples, photographs } from '../../bench/networks/samples.ts';
-import type { GraphModel } from '../../src/graph/graph.ts';
-import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
-import type { QuantizedModel } from '../../src/model/quantized-model.ts';
-import { quantizeModel } from '../../src/run/precision.ts';
-import { compile } from '../../src/run/session.ts';
-import { fromGraphModel } from '../../src/tfjs/graph-model.ts';
-import { fromLayersModel } from '../../src/tfjs/layers-model.ts';
-import { npmPackage } from '../support/npm-package.ts';
-import { seeded, useRuntime } from '../support/runtime.ts';
+import { useRuntime } from '../support/runtime.ts';
 
 const gpu = useRuntime();
 const photos = await photographs();

@@ -1,6 +1,6 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import type { ShapeOptions } from '../graph/graph.ts';
-import type { CodeTypes } from '../onnx/qdq-export.ts';
+import type { QuantizedOnnxOptions } from '../onnx/qdq-export.ts';
 import type { OptionValue } from './command.ts';
 
 /** An option's text. */
@@ -84,7 +84,7 @@ export function list(value: OptionValue): string[] | undefined {
 const CODE_TYPES = ['int8', 'uint8'] as const;
 
 /** `--activation-type` and `--weight-type`: which integers an ONNX file holds. */
-export function codeTypes(options: Readonly<Record<string, OptionValue>>): CodeTypes {
+export function codeTypes(options: Readonly<Record<string, OptionValue>>): QuantizedOnnxOptions {
   return {
     activationType: choice('--activation-type', options.activationType, CODE_TYPES),
     weightType: choice('--weight-type', options.weightType, CODE_TYPES),
@@ -92,7 +92,7 @@ export function codeTypes(options: Readonly<Record<string, OptionValue>>): CodeT
 }
 
 /** @throws LloydError for types of codes where the file that is written has none */
-export function checkCodeTypes({ activationType, weightType }: CodeTypes, format: string): void {
+export function checkCodeTypes({ activationType, weightType }: QuantizedOnnxOptions, format: string): void {
   const given = activationType ? '--activation-type' : weightType ? '--weight-type' : undefined;
   check(
     !given || format === 'qdq' || format === 'qoperator',

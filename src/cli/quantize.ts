@@ -106,7 +106,7 @@ export async function run(context: Context): Promise<void> {
   const errors = layerErrors(quantized);
   const source = { source: await portablePath(args[0]), sourceSha256: loaded.sha256 };
   const bytes = format
-    ? writeOnnx(quantized, { format, ...types, metadata: source })
+    ? writeOnnx(quantized, { format, ...types, shapes: samples?.shapes ?? from.shapes, metadata: source })
     : writeModelFile(quantized, source);
   context.print();
   const lines = alignTable(

@@ -8,10 +8,18 @@ export class GraphWriter {
   readonly parameters = new Map<string, OnnxTensor>();
   private readonly taken = new Set<string>();
 
+  /** @param model whose names are taken and whose constants are kept, where its graph is written anew */
   constructor(
-    private readonly name: string,
+    private readonly title: string,
     private readonly opset: number,
-  ) {}
+    model?: GraphModel,
+  ) {
+    if (!model) return;
+    const { inputs, nodes } = model.graph;
+    for (const [name, tensor] of model.parameters) this.parameters.set(name, tensor);
+    for (const name of [...model.parameters.keys(), ...inputs.map((info) => info.name)]) this.taken.add(name);
+    for (const { name, outputs } of nodes) for (const own of [name, ...outputs]) this.taken.add(own);
+  }
 
   /** A name that nothing has yet: this one, or this one with a number. */
   unique(name: string): string {
@@ -34,7 +42,7 @@ export class GraphWriter {
   }
 
   /** A list of 64-bit integers, as shapes and axes are. */
-  integers(name: string, values: readonly number[]): string {
+  integers(name: string, values: readonly (number | bigint)[]): string {
     return this.constant(name, {
       dtype: 'int64',
       dims: [values.length],
@@ -42,9 +50,14 @@ export class GraphWriter {
     });
   }
 
+  /** Float32 numbers: a list, unless `dims` say more. */
+  floats(name: string, data: Float32Array, dims: readonly number[] = [data.length]): string {
+    return this.constant(name, { dtype: 'float32', dims, data });
+  }
+
   /** A float32 scalar. */
   scalar(name: string, value: number): string {
-    return this.constant(name, { dtype: 'float32', dims: [], data: Float32Array.of(value) });
+    return this.floats(name, Float32Array.of(value), []);
   }
 
   /** Adds a node of one output, which is called as the node is. */
@@ -85,7 +98,7 @@ export class GraphWriter {
 
   model(outputs: readonly string[]): GraphModel {
     const graph: Graph = {
-      name: this.name,
+      name: this.title,
       opset: this.opset,
       inputs: this.inputs,
       outputs: [...outputs],

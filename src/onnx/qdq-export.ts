@@ -1,6 +1,7 @@
 import { check } from '../gpu/errors.ts';
 import { VIEWS } from '../graph/concrete.ts';
-import type { GraphModel, Node } from '../graph/graph.ts';
+import type { GraphModel, Node, ShapeOptions } from '../graph/graph.ts';
+import { GraphWriter } from '../graph/graph-writer.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { inPlaceOrder } from '../lower/conv-layers.ts';
 import { type ConvLayer, type FusedGraph, fuseAnyShape, type PlainLayer } from '../lower/fuse.ts';
@@ -9,17 +10,20 @@ import { int8Values, integerLayers } from '../lower/lower-model.ts';
 import type { CodebookLayer, LinearLayer, QuantizedModel } from '../model/quantized-model.ts';
 import { toGraphModel } from '../model/translate.ts';
 import { roundHalfToEven } from '../reference/round.ts';
+import { castToFloat16, float32Graph } from './float32-graph.ts';
 import { atLeastOpset } from './raise-opset.ts';
 
 /** Signed or unsigned codes of 8 bits: the same integers, whose zero point is 128 higher where they are unsigned. */
 export type CodeType = 'int8' | 'uint8';
 
-/** Which integers a file holds; int8 unless given. */
-export interface CodeTypes {
-  /** Of activations. */
+/** How a quantized network is written. */
+export interface QuantizedOnnxOptions {
+  /** Which integers activations are, int8 unless given. */
   activationType?: CodeType;
-  /** Of weights of 8 bits; those of 4 are int4. */
+  /** Which integers weights of 8 bits are, int8 unless given; those of 4 bits are int4. */
   weightType?: CodeType;
+  /** Sizes of symbols, as `quantizeModel` takes them, where a network is none with just any. */
+  shapes?: ShapeOptions;
 }
 
 /** int8 codes as a tensor of either type. */
@@ -29,33 +33,15 @@ function codesAs(type: CodeType | undefined, dims: number[], codes: Int8Array): 
 }
 
 /** A graph that is being written with quantizers in it. */
-class Exported {
-  readonly nodes: Node[] = [];
-  readonly parameters: Map<string, OnnxTensor>;
+class Exported extends GraphWriter {
   private readonly renamed = new Map<string, string>();
   private readonly read = new Map<string, string>();
-  /** Every name in the file: a network that was read from one may have those that are made here. */
-  private readonly taken: Set<string>;
 
   constructor(
     private readonly source: GraphModel,
-    readonly types: CodeTypes = {},
+    readonly options: QuantizedOnnxOptions = {},
   ) {
-    this.parameters = new Map(source.parameters);
-    const { inputs, nodes } = source.graph;
-    this.taken = new Set([
-      ...source.parameters.keys(),
-      ...inputs.map(({ name }) => name),
-      ...nodes.flatMap(({ name, outputs }) => [name, ...outputs]),
-    ]);
-  }
-
-  /** A name that nothing else has. */
-  fresh(wanted: string): string {
-    let name = wanted;
-    for (let i = 2; this.taken.has(name); i++) name = `${wanted} ${i}`;
-    this.taken.add(name);
-    return name;
+    super(source.graph.name, source.graph.opset, source);
   }
 
   /** What a value is called now. */
@@ -67,22 +53,6 @@ class Exported {
     this.renamed.set(value, this.name(to));
   }
 
-  constant(wanted: string, tensor: OnnxTensor): string {
-    const name = this.fresh(wanted);
-    this.parameters.set(name, tensor);
-    return name;
-  }
-
-  scalar(name: string, value: number): string {
-    return this.constant(name, { dtype: 'float32', dims: [], data: Float32Array.of(value) });
-  }
-
-  add(op: string, wanted: string, inputs: (string | null)[], attributes: Node['attributes'] = {}): string {
-    const name = this.fresh(wanted);
-    this.nodes.push({ op, name, inputs, outputs: [name], attributes });
-    return name;
-  }
-
   /** A value through QuantizeLinear and DequantizeLinear, as what computes in integers reads it. */
   quantized(value: string, scale: number, zeroPoint: number): string {
     const from = this.name(value);
@@ -90,23 +60,23 @@ class Exported {
     if (known) return known;
     const by = [
       this.scalar(`${from}/scale`, scale),
-      this.constant(`${from}/zero_point`, codesAs(this.types.activationType, [], Int8Array.of(zeroPoint))),
+      this.constant(`${from}/zero_point`, codesAs(this.options.activationType, [], Int8Array.of(zeroPoint))),
     ];
-    const codes = this.add('QuantizeLinear', `${from}/quantized`, [from, ...by]);
-    const made = this.add('DequantizeLinear', `${from}/dequantized`, [codes, ...by]);
+    const codes = this.node('QuantizeLinear', `${from}/quantized`, [from, ...by]);
+    const made = this.node('DequantizeLinear', `${from}/dequantized`, [codes, ...by]);
     this.read.set(from, made);
     return made;
   }
 
   /** @param finals values that outputs are copies of */
-  model(finals: ReadonlyMap<string, string> = new Map()): GraphModel {
+  finish(finals: ReadonlyMap<string, string> = new Map()): GraphModel {
     const { graph } = this.source;
     const used = new Set([...this.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs]);
     const nodes = this.nodes.map((node) => ({ ...node }));
     for (const output of graph.outputs) {
       const made = finals.get(output) ?? this.name(output);
       if (made === output) continue;
-      const own = this.fresh(`${output}/float`);
+      const own = this.unique(`${output}/float`);
       for (const node of nodes) {
         node.inputs = node.inputs.map((name) => (name === output ? own : name));
         node.outputs = node.outputs.map((name) => (name === output ? own : name));
@@ -114,7 +84,7 @@ class Exported {
       // An output keeps its name, whatever node it was folded into.
       nodes.push({
         op: 'Identity',
-        name: this.fresh(`${output}/output`),
+        name: this.unique(`${output}/output`),
         inputs: [made],
         outputs: [output],
         attributes: {},
@@ -137,14 +107,30 @@ const FOUR_BITS = 21;
  *
  * @throws LloydError for weights of a width that ONNX has no type for, or a network that isn't quantized linearly
  */
-export function qdqGraph(quantized: QuantizedModel, types: CodeTypes = {}): GraphModel {
+export function qdqGraph(quantized: QuantizedModel, options: QuantizedOnnxOptions = {}): GraphModel {
   check(quantized.method === 'linear', 'QDQ takes a linearly quantized network', quantized.method);
+  const model = toGraphModel(quantized.model);
+  const { shapes } = options;
+  const { values } = fuseAnyShape(model, { shapes }).graph;
+  const ends = [...model.graph.inputs.map(({ name }) => name), ...model.graph.outputs];
+  const halves = new Set(ends.filter((name) => values.get(name)?.dtype === 'float16'));
+  const isHalf = [...values.values()].some(({ dtype }) => dtype === 'float16');
+  // Quantizers of float16 have scales of float16, which give other codes.
+  if (!isHalf) return floatQdqGraph(quantized, model, options);
+  return castToFloat16(floatQdqGraph(quantized, float32Graph(model), options), halves);
+}
+
+function floatQdqGraph(
+  quantized: QuantizedModel,
+  model: GraphModel,
+  options: QuantizedOnnxOptions,
+): GraphModel {
   const narrow = [...quantized.layers.values()].some(({ bits }) => bits === 4);
   // In the terms of the opset that it is written for: quantizers of channels are newer than many a network.
-  const source = atLeastOpset(toGraphModel(quantized.model), narrow ? FOUR_BITS : PER_CHANNEL);
-  const fused = fuseAnyShape(source);
+  const source = atLeastOpset(model, narrow ? FOUR_BITS : PER_CHANNEL);
+  const fused = fuseAnyShape(source, { shapes: options.shapes });
   const integers = integerLayers(fused, quantized);
-  const out = new Exported(source, types);
+  const out = new Exported(source, options);
   const layers = new Map<string, ConvLayer | PlainLayer>();
   const folded = new Set<string>();
   for (const layer of fused.layers) {
@@ -196,7 +182,7 @@ export function qdqGraph(quantized: QuantizedModel, types: CodeTypes = {}): Grap
         let [sum] = own;
         for (const [i, next] of own.slice(1, -1).entries()) {
           const name = `${node.outputs[0]} partial ${own.length - 2 - i}`;
-          sum = read(out.add('Add', name, [sum, next]), name);
+          sum = read(out.node('Add', name, [sum, next]), name);
         }
         out.nodes.push({ ...node, op: 'Add', inputs: [sum, own.at(-1)!] });
       } else out.nodes.push({ ...node, inputs: own });
@@ -213,7 +199,7 @@ export function qdqGraph(quantized: QuantizedModel, types: CodeTypes = {}): Grap
     product(out, node, layer, coded, read(node.inputs[0], layer.input), input.scale);
   }
   const finals = new Map(source.graph.outputs.map((name) => [name, seen(null, name)]));
-  return out.model(finals);
+  return out.finish(finals);
 }
 
 /** A convolution or matrix product of dequantized codes. */
@@ -230,36 +216,36 @@ function product(
   const dims = [...out.parameters.get(place.parameter)!.dims];
   const axis = place.inputMajor ? 1 : 0;
   const placed = inPlaceOrder(codes, scale.length, place);
-  const { weightType } = out.types;
+  const { weightType } = out.options;
   const read = [
     out.constant(
       `${name}/weight/codes`,
       bits === 4 ? { dtype: 'int4', dims, data: placed } : codesAs(weightType, dims, placed),
     ),
-    out.constant(`${name}/weight/scale`, { dtype: 'float32', dims: [scale.length], data: scale }),
+    out.floats(`${name}/weight/scale`, scale),
   ];
   if (bits === 8 && weightType === 'uint8') {
     const zeros = codesAs(weightType, [scale.length], new Int8Array(scale.length));
     read.push(out.constant(`${name}/weight/zero_point`, zeros));
   }
-  const weights = out.add('DequantizeLinear', `${name}/weight`, read, { axis });
+  const weights = out.node('DequantizeLinear', `${name}/weight`, read, { axis });
   const steps = scale.map((own) => Math.fround(Math.fround(inputScale) * own));
   const bias = Int32Array.from(layer.shift, (shift, c) => roundHalfToEven(shift / steps[c]));
-  const shift = out.add(
+  const shift = out.node(
     'DequantizeLinear',
     `${name}/bias`,
     [
       out.constant(`${name}/bias/codes`, { dtype: 'int32', dims: [bias.length], data: bias }),
-      out.constant(`${name}/bias/scale`, { dtype: 'float32', dims: [steps.length], data: steps }),
+      out.floats(`${name}/bias/scale`, steps),
     ],
     { axis: 0 },
   );
   if (node.op === 'MatMul') {
-    const made = out.fresh(`${name}/product`);
+    const made = out.unique(`${name}/product`);
     out.nodes.push({ op: 'MatMul', name, inputs: [input, weights], outputs: [made], attributes: {} });
     out.nodes.push({
       op: 'Add',
-      name: out.fresh(`${name}/sum`),
+      name: out.unique(`${name}/sum`),
       inputs: [made, shift],
       outputs: node.outputs,
       attributes: {},
@@ -281,10 +267,10 @@ function constantIn({ graph }: FusedGraph, source: GraphModel, name: string): bo
  *
  * @throws LloydError for a network that isn't quantized by k-means
  */
-export function codebookGraph(quantized: QuantizedModel): GraphModel {
+export function codebookGraph(quantized: QuantizedModel, { shapes }: QuantizedOnnxOptions = {}): GraphModel {
   check(quantized.method === 'kmeans', 'codebooks are what k-means quantizes to', quantized.method);
   const source = toGraphModel(quantized.model);
-  const fused = fuseAnyShape(source);
+  const fused = fuseAnyShape(source, { shapes });
   const out = new Exported(source);
   const weights = new Map<string, string>();
   for (const layer of fused.layers) {
@@ -299,8 +285,8 @@ export function codebookGraph(quantized: QuantizedModel): GraphModel {
     );
     const placed = inPlaceOrder(indices, layer.outputShape.channels, layer.place);
     const { dims } = source.parameters.get(parameter)!;
-    const made = out.add('Gather', `${layer.name}/weight`, [
-      out.constant(`${layer.name}/codebook`, { dtype: 'float32', dims: [codebook.length], data: codebook }),
+    const made = out.node('Gather', `${layer.name}/weight`, [
+      out.floats(`${layer.name}/codebook`, codebook),
       out.constant(`${layer.name}/codes`, { dtype: 'int32', dims, data: Int32Array.from(placed) }),
     ]);
     weights.set(layer.name, made);
@@ -309,5 +295,5 @@ export function codebookGraph(quantized: QuantizedModel): GraphModel {
     const own = weights.get(node.name);
     out.nodes.push(own ? { ...node, inputs: node.inputs.map((name, i) => (i === 1 ? own : name)) } : node);
   }
-  return out.model();
+  return out.finish();
 }

@@ -1,7 +1,8 @@
 import { check } from '../gpu/errors.ts';
 import { whyUnknown } from '../graph/concrete.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
-import type { Attributes, OnnxTensor } from '../graph/ops/tensors.ts';
+import { GraphWriter } from '../graph/graph-writer.ts';
+import type { Attributes } from '../graph/ops/tensors.ts';
 import { int64Of } from './write-attributes.ts';
 
 /** TensorProto.DataType of it. */
@@ -10,22 +11,15 @@ const FLOAT16 = 10;
 /** A node under a newer definition, and the nodes that it needs beside it. */
 type Raised = Partial<Omit<Node, 'name'>> | readonly Node[] | string;
 
-/** Makes names and constants that the new definitions need. */
-interface Maker {
-  integers(node: Node, what: string, values: unknown): string;
-  scalar(node: Node, what: string, value: unknown): string;
-  floats(node: Node, what: string, values: readonly number[]): string;
-  unique(name: string): string;
-}
-
 interface Change {
   /** The first opset of the new definition. */
   opset: number;
   /** Whether a number becomes a tensor, whose dtype is taken to be float32. */
   needsFloat32?: boolean;
-  raise(node: Node, make: Maker): Raised;
+  raise(node: Node, make: GraphWriter): Raised;
 }
 
+const integersOf = (values: unknown) => Array.from(values as number[], int64Of);
 const without = (attributes: Attributes, ...names: string[]): Attributes =>
   Object.fromEntries(Object.entries(attributes).filter(([name]) => !names.includes(name)));
 
@@ -35,7 +29,9 @@ const listsToInputs = (opset: number, ...names: string[]): Change => ({
   raise: (node, make) => {
     const { inputs, attributes } = node;
     const lists = names.map((name) =>
-      attributes[name] === undefined ? null : make.integers(node, name, attributes[name]),
+      attributes[name] === undefined
+        ? null
+        : make.integers(`${node.name}/${name}`, integersOf(attributes[name])),
     );
     while (lists.at(-1) === null) lists.pop();
     return { inputs: [...inputs, ...lists], attributes: without(attributes, ...names) };
@@ -72,7 +68,7 @@ const softmax: Change = {
 const resize: Change = {
   opset: 11,
   raise: (node, make) => ({
-    inputs: [node.inputs[0], make.floats(node, 'roi', []), node.inputs[1]],
+    inputs: [node.inputs[0], make.floats(`${node.name}/roi`, Float32Array.of()), node.inputs[1]],
     attributes: { ...node.attributes, coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' },
   }),
 };
@@ -88,7 +84,7 @@ const CHANGES: Readonly<Record<string, readonly Change[]>> = {
       raise: (node, make) => {
         const bounds = ['min', 'max'].map((name) => {
           const value = node.attributes[name];
-          return value === undefined ? null : make.scalar(node, name, value);
+          return value === undefined ? null : make.scalar(`${node.name}/${name}`, value as number);
         });
         return { inputs: [node.inputs[0], ...bounds], attributes: {} };
       },
@@ -105,8 +101,8 @@ const CHANGES: Readonly<Record<string, readonly Change[]>> = {
       raise: (node, make) => ({
         inputs: [
           node.inputs[0],
-          make.integers(node, 'pads', node.attributes.pads),
-          make.scalar(node, 'value', node.attributes.value ?? 0),
+          make.integers(`${node.name}/pads`, integersOf(node.attributes.pads)),
+          make.scalar(`${node.name}/value`, (node.attributes.value as number) ?? 0),
         ],
         attributes: without(node.attributes, 'pads', 'value'),
       }),
@@ -156,8 +152,8 @@ export function raiseOpset(model: GraphModel, opset: number, isKnown: (node: Nod
     'leave opset out',
   );
   if (opset === graph.opset) return model;
-  const parameters = new Map(model.parameters);
-  const make = makerFor(model, parameters);
+  const make = new GraphWriter(graph.name, opset, model);
+  const { parameters } = make;
   const hasHalves =
     [...graph.inputs, ...parameters.values()].some(({ dtype }) => dtype === 'float16') ||
     graph.nodes.some(({ op, attributes }) => op === 'Cast' && attributes.to === FLOAT16);
@@ -190,34 +186,4 @@ export function raiseOpset(model: GraphModel, opset: number, isKnown: (node: Nod
 export function atLeastOpset(model: GraphModel, opset: number): GraphModel {
   const own = model.graph.opset;
   return own >= opset ? model : raiseOpset(model, opset, (node) => whyUnknown(node, own) === null);
-}
-
-function makerFor({ graph }: GraphModel, parameters: Map<string, OnnxTensor>): Maker {
-  const taken = new Set([
-    ...parameters.keys(),
-    ...graph.inputs.map(({ name }) => name),
-    ...graph.nodes.flatMap(({ name, outputs }) => [name, ...outputs]),
-  ]);
-  const unique = (name: string) => {
-    let own = name;
-    while (taken.has(own)) own = `${own}_`;
-    taken.add(own);
-    return own;
-  };
-  const keep = ({ name }: Node, what: string, tensor: OnnxTensor) => {
-    const own = unique(`${name}/${what}`);
-    parameters.set(own, tensor);
-    return own;
-  };
-  const floats = (node: Node, what: string, dims: number[], values: readonly number[]) =>
-    keep(node, what, { dtype: 'float32', dims, data: Float32Array.from(values) });
-  return {
-    unique,
-    integers: (node, what, values) => {
-      const data = BigInt64Array.from(Array.from(values as number[], int64Of));
-      return keep(node, what, { dtype: 'int64', dims: [data.length], data });
-    },
-    scalar: (node, what, value) => floats(node, what, [], [value as number]),
-    floats: (node, what, values) => floats(node, what, [values.length], values),
-  };
 }

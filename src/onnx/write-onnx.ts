@@ -4,17 +4,19 @@ import { isImageModel, type Model } from '../model/graph.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { toGraphModel } from '../model/translate.ts';
 import { encodeModel } from './encode-model.ts';
-import { type CodeType, type CodeTypes, codebookGraph, qdqGraph } from './qdq-export.ts';
+import { type CodeType, codebookGraph, type QuantizedOnnxOptions, qdqGraph } from './qdq-export.ts';
 import { qoperatorGraph } from './qoperator-export.ts';
 
 /** See {@link WriteOnnxOptions.format}. */
 export type OnnxFormat = 'float' | 'qdq' | 'qoperator' | 'codebook';
 
 /** What writes a quantized model. */
-const FORMATS: Readonly<Record<OnnxFormat, (model: QuantizedModel, types: CodeTypes) => GraphModel>> = {
+const FORMATS: Readonly<
+  Record<OnnxFormat, (model: QuantizedModel, options: QuantizedOnnxOptions) => GraphModel>
+> = {
   float: ({ model }) => toGraphModel(model),
   qdq: qdqGraph,
-  qoperator: (model, types) => qoperatorGraph(qdqGraph(model, types)),
+  qoperator: (model, options) => qoperatorGraph(qdqGraph(model, options)),
   codebook: codebookGraph,
 };
 
@@ -23,7 +25,7 @@ export type { CodeType };
 const CODE_TYPES: readonly CodeType[] = ['int8', 'uint8'];
 
 /** Options of {@link writeOnnx}. */
-export interface WriteOnnxOptions extends CodeTypes {
+export interface WriteOnnxOptions extends QuantizedOnnxOptions {
   /**
    * How the model's values are written. `float` is the graph as it is; of a linearly quantized model `qdq` puts
    * QuantizeLinear and DequantizeLinear round what computes in integers, `qoperator` has operators on codes (QLinearConv,
@@ -62,7 +64,7 @@ export interface WriteOnnxOptions extends CodeTypes {
  */
 export function writeOnnx(
   given: Model | QuantizedModel,
-  { format, opset, metadata, activationType, weightType }: WriteOnnxOptions = {},
+  { format, opset, metadata, activationType, weightType, shapes }: WriteOnnxOptions = {},
 ): Uint8Array {
   const isFloat = !given || typeof given !== 'object' || !isQuantized(given);
   const form = format ?? (isFloat ? 'float' : given.method === 'linear' ? 'qdq' : 'codebook');
@@ -84,7 +86,7 @@ export function writeOnnx(
     'one that is not',
     'quantizeModel makes one',
   );
-  const model = isFloat ? floatGraph(given) : FORMATS[form](given, types);
+  const model = isFloat ? floatGraph(given) : FORMATS[form](given, { ...types, shapes });
   const own = model?.graph;
   check(
     Array.isArray(own?.nodes) && Array.isArray(own.inputs) && model.parameters instanceof Map,

@@ -1,4 +1,4 @@
-import type { ConcreteGraph } from '../concrete.ts';
+import { type ConcreteGraph, originOf } from '../concrete.ts';
 import type { Node } from '../graph.ts';
 import { planOperator } from '../ops/operators.ts';
 import { sizeOf } from '../ops/tensors.ts';
@@ -18,7 +18,8 @@ export function simplify(graph: ConcreteGraph): ConcreteGraph {
     const node = { ...given, inputs };
     const [output] = node.outputs;
     const same = passesOn(graph, node);
-    if (same && !views.has(output)) views.set(output, same);
+    // What stands for the output already, in another order, is no view of it as well.
+    if (same && originOf(views, same) !== output && !views.has(output)) views.set(output, same);
     if (same && !outputs.has(output)) renamed.set(output, same);
     else if (same) nodes.push({ ...node, op: 'Identity', inputs: [same], outputs: [output], attributes: {} });
     else nodes.push(asClip(graph, node) ?? node);

@@ -14,8 +14,8 @@ const MICROSOFT = 'com.microsoft';
 export const PASSING: readonly string[] = ['MaxPool', ...VIEWS];
 
 /**
- * The operators on codes that nodes between DequantizeLinear and QuantizeLinear stand for: QLinearConv, QGemm,
- * QLinearMatMul, QLinearAdd, QLinearConcat and pools on codes, ONNX's and ONNX Runtime's (com.microsoft). What has none
+ * The operators on codes that nodes between DequantizeLinear and QuantizeLinear stand for: QLinearConv, QGemm, QLinearAdd,
+ * QLinearConcat and pools on codes, ONNX's and ONNX Runtime's (com.microsoft). A MatMul, and what else has none,
  * stays between its quantizers.
  */
 export function qoperatorGraph(qdq: GraphModel): GraphModel {

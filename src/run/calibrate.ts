@@ -146,7 +146,9 @@ export async function calibrate(
     // Zeros that pad the channels to a multiple of four move no extremes, but they would be counted.
     const isPadded = count > sizeOf(fused.graph.values.get(written.tensor)!.dims);
     const { channels } = step.shape;
-    const rows = isPadded ? { rowLength: vectors(step.shape) * 4, channels } : { rowLength: 1, channels: 1 };
+    const rows = isPadded
+      ? { rowLength: Math.max(1, vectors(step.shape) * 4), channels }
+      : { rowLength: 1, channels: 1 };
     steps.push({
       ...common,
       kernel: observeHistogramKernel as unknown as Kernel,
@@ -160,7 +162,9 @@ export async function calibrate(
   const observe = (name: string, batch: Float32Array | StreamingHistogram) => {
     const own = observers.get(name) ?? createObserver(observer, { percentile });
     observers.set(name, own);
-    own.observe(batch);
+    const isEmpty = batch instanceof StreamingHistogram ? batch.total === 0 : batch.length === 0;
+    // What has no elements has the range of 0.
+    own.observe(isEmpty ? Float32Array.of(0) : batch);
   };
   /** An input with infinities, as of a mask, is no layer's that could be quantized: that one's output would be refused. */
   const observeInput = (name: string, values: Float32Array) => {

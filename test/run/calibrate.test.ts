@@ -201,6 +201,34 @@ describe('calibrate', () => {
     }
   });
 
+  test.each(OBSERVER_METHODS)('%s of no elements has the range of 0', async (observer) => {
+    const w = new GraphWriter('empty', 17);
+    const floats = (...dims: number[]) => {
+      const data = seeded(24).floats(dims.reduce((a, b) => a * b));
+      return { dtype: 'float32', dims, data } as const;
+    };
+    const x = w.input({ name: 'x', dtype: 'float32', shape: [1, 1, 4, 4] });
+    const none = w.input({ name: 'none', dtype: 'float32', shape: [0, 1, 4, 4] });
+    const weight = w.constant('w', floats(3, 1, 3, 3));
+    const model = w.model([
+      w.node('Conv', 'c', [x, weight]),
+      w.node('Conv', 'd', [none, weight]),
+      w.node('Relu', 'e', [none]),
+    ]);
+    const feed = { x: floats(1, 1, 4, 4), none: floats(0, 1, 4, 4) };
+    const int8 = await quantizeModel(context.runtime, model, {
+      ...{ method: 'linear', bits: 8, calibration: [feed], observer },
+    });
+    expect(int8.activations.get('none')).toEqual(qparamsOf([0, 0]));
+    const session = await compile(context.runtime, int8);
+    const { c, d } = await session.run(feed);
+    session.destroy();
+    expect([c.dims, d.dims]).toEqual([
+      [1, 3, 2, 2],
+      [0, 3, 2, 2],
+    ]);
+  });
+
   test('refuses observers and percentiles that there are not', async () => {
     const run = (observer: string, percentile?: number) =>
       calibrate(context.runtime, scaled(1), Float32Array.of(1, 2), observer as ObserverMethod, {

@@ -125,6 +125,12 @@ export function plannedCases(size: Size): BenchCase[] {
     },
     {
       ...common,
+      kernel: 'grid-sample',
+      operator: 'GridSample',
+      inputs: () => [floats(83, N, C, H, H), floats(84, N, H, H, 2)],
+    },
+    {
+      ...common,
       kernel: 'scatter',
       operator: 'ScatterElements',
       // Every element of a row to a place of its own: whatever lay there, and however often it runs.

@@ -53,6 +53,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'element-wise-integer': 'element-wise-integer',
   'fake-quantize': 'fake-quantize',
   'fake-quantize-gradient': 'fake-quantize-gradient',
+  'grid-sample': 'grid-sample',
   'kmeans-accumulate': 'kmeans',
   'kmeans-accumulate-wide': 'kmeans-accumulate-wide',
   'kmeans-assign': 'kmeans',

@@ -174,6 +174,16 @@ function namedFirst(node: Node, taken: ReadonlySet<string | null>): Node {
   return { ...node, outputs: [own, ...node.outputs.slice(1)] };
 }
 
+/** Why operators have no counterpart; others are only unknown. */
+const REASONS: readonly (readonly [RegExp, string])[] = [
+  [/^(If|Loop|Scan)$/, 'control flow depends on what the network is given'],
+  [/^(NonMaxSuppression|Unique)$/, 'how many elements it gives depends on what the network is given'],
+  [/Sequence|^Optional/, 'there are no sequences here'],
+  [/String|Regex|^TfIdf|Tokenizer/, 'there are no strings on a GPU'],
+  [/^Random|^Bernoulli|^Multinomial/, 'a network must compute the same each time'],
+  [/^(DFT|STFT)$/, 'there are no complex numbers here'],
+];
+
 /** An operator by which a graph may name it, or why not. */
 export function whyUnknown(node: Node, opset: number): string | null {
   const { domain = '' } = node;
@@ -182,7 +192,9 @@ export function whyUnknown(node: Node, opset: number): string | null {
   const entry = (plannedOperators as Record<string, { since: number; until?: number; domain?: string }>)[
     operatorName(node)
   ];
-  if (!entry) return 'there is no such operator here';
+  if (!entry) {
+    return REASONS.find(([pattern]) => pattern.test(node.op))?.[1] ?? 'there is no such operator here';
+  }
   if (!entry.domain && (opset < entry.since || opset >= (entry.until ?? Infinity))) {
     return `it is there from opset ${entry.since}${entry.until ? ` to ${entry.until - 1}` : ''}, and the graph has ${opset}`;
   }

@@ -48,6 +48,7 @@ import { elementWise } from './element-wise.ts';
 import { elementWiseInteger } from './element-wise-integer.ts';
 import { fakeQuantizeKernel } from './fake-quantize.ts';
 import { fakeQuantizeGradientKernel } from './fake-quantize-gradient.ts';
+import { gridSample } from './grid-sample.ts';
 import { kmeansAccumulate } from './kmeans-accumulate.ts';
 import { kmeansAccumulateWide } from './kmeans-accumulate-wide.ts';
 import { kmeansAssign } from './kmeans-assign.ts';
@@ -141,6 +142,7 @@ export const kernels = {
   elementWiseInteger,
   fakeQuantize: fakeQuantizeKernel,
   fakeQuantizeGradient: fakeQuantizeGradientKernel,
+  gridSample,
   kmeansAccumulate,
   kmeansAccumulateWide,
   kmeansAssign,

@@ -42,8 +42,9 @@ export const operators = Object.keys(plannedOperators) as readonly OperatorName[
  * `QLinearLeakyRelu`, `MatMulIntegerToFloat`, `DynamicQuantizeMatMul` and `QGemm` (com.microsoft).
  *
  * All {@link operators} follow the definition of `opset`, 9 to 23. The others are element-wise functions, moves and
- * views, reductions, softmax, convolutions and their transposes, matrix products, pools, normalizations, resizing, and
- * what is known from shapes alone. float16 is computed in float32 and rounded to nearest even at the end. int64 comes as
+ * views, reductions, softmax, convolutions and their transposes, matrix products, pools, normalizations, resizing,
+ * gathering and scattering, top-k, running sums, recurrent cells, attention, sampling by grids, and what is known from
+ * shapes alone; and ONNX Runtime's fused ones, under their domain (`com.microsoft.Gelu`) where ONNX has the name. float16 is computed in float32 and rounded to nearest even at the end. int64 comes as
  * a BigInt64Array and is computed as int32: a value beyond that is refused by name, and what is computed wraps there;
  * shapes, axes and indices may be int32, too. Empty tensors give empty results, NaN goes through, also through extrema.
  *

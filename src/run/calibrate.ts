@@ -168,8 +168,7 @@ export async function calibrate(
   };
   /** An input with infinities, as of a mask, is no layer's that could be quantized: that one's output would be refused. */
   const observeInput = (name: string, values: Float32Array) => {
-    // What is empty is as good as zero, by any scale.
-    if (values.every(Number.isFinite)) observe(name, values.length > 0 ? values : Float32Array.of(0));
+    if (values.every(Number.isFinite)) observe(name, values);
   };
   const pixels = isImages && arePixels(samples);
   const pass = async (given: readonly Given[]) => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { concreteGraph } from '../../src/graph/concrete.ts';
+import { concreteGraph, whyUnknown } from '../../src/graph/concrete.ts';
 import { GraphWriter } from '../../src/graph/graph-writer.ts';
 import { interpretReference } from '../../src/reference/interpreter/interpret.ts';
 
@@ -46,4 +46,36 @@ test('an empty name leaves an input out, as null does', () => {
   const x = w.input({ name: 'x', dtype: 'float32', shape: [3] });
   const y = w.node('Clip', 'y', [x, '', w.scalar('high', 1)]);
   expect(concreteGraph(w.model([y])).nodes[0].inputs).toEqual(['x', null, 'high']);
+});
+
+test.each([
+  ['Loop', /control flow/],
+  ['NonMaxSuppression', /how many elements/],
+  ['SequenceAt', /no sequences/],
+  ['StringNormalizer', /no strings/],
+  ['RandomNormal', /the same each time/],
+  ['STFT', /no complex numbers/],
+  ['Det', /there is no such operator here/],
+  ['Gelu', /from opset 20, and the graph has 17/],
+])('%s has no counterpart, and says why', (op, reason) => {
+  const node = { op, name: 'n', inputs: ['x'], outputs: ['y'], attributes: {} };
+  expect(whyUnknown(node, 17)).toMatch(reason);
+  expect(whyUnknown({ ...node, op: 'Gelu', domain: 'com.microsoft' }, 17)).toBe(null);
+});
+
+test('a first output that nobody reads goes by a name of its own', () => {
+  const w = new GraphWriter('unread', 17);
+  const x = w.input({ name: 'x', dtype: 'float32', shape: [2, 1, 3] });
+  const [weights, states] = [3, 4].map((columns, i) =>
+    w.constant(`w${i}`, {
+      dtype: 'float32',
+      dims: [1, 16, columns],
+      data: new Float32Array(16 * columns).fill(0.1),
+    }),
+  );
+  const own = w.model([]);
+  const node = { op: 'LSTM', name: 'cell', inputs: [x, weights, states], outputs: ['', 'h'], attributes: {} };
+  const c = concreteGraph({ ...own, graph: { ...own.graph, nodes: [node], outputs: ['h'] } });
+  expect(c.nodes[0].outputs).toEqual(['cell/unread', 'h']);
+  expect(c.values.get('h')!.dims).toEqual([1, 1, 4]);
 });

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { attentionOperators } from '../../src/graph/ops/attention.ts';
 import { einsumOperators } from '../../src/graph/ops/einsum.ts';
+import { gridOperators } from '../../src/graph/ops/grid.ts';
 import { indexingOperators } from '../../src/graph/ops/indexing.ts';
 import { microsoftOperators } from '../../src/graph/ops/microsoft.ts';
 import { recurrentOperators } from '../../src/graph/ops/recurrent.ts';
@@ -22,6 +23,7 @@ describe('against ONNX Runtime', () => {
     ...einsumOperators,
     ...attentionOperators,
     ...microsoftOperators,
+    ...gridOperators,
   };
   const names = Object.keys(composed) as OperatorName[];
   test.each(names)(

@@ -153,6 +153,32 @@ const CASES: Case[] = [
   ['Einsum', [x(2, 3), x(4, 4)], { equation: 'ij,jk' }, /dimensions of one letter must be equal, or 1/],
   ['Einsum', [x(2, 3)], { equation: 'i->i' }, /a letter for each of the 2 dimensions of input 0/],
   ['Einsum', [x(2, 3)], { equation: 'ij->ik' }, /the result must have letters of the terms, each once/],
+  ['GridSample', [x(1, 1, 3, 3, 3), x(1, 2, 2, 2, 3)], {}, /X must have rank 4; received/, { opset: 16 }],
+  [
+    'GridSample',
+    [x(1, 1, 3, 3), x(1, 2, 2, 3)],
+    {},
+    /grid must have the batch of X, 2 dimensions and 2 coordinates/,
+  ],
+  ['AffineGrid', [x(1, 2, 2), int64s(1, 1, 4, 4)], {}, /theta must have the dims \[1,2,3\]/],
+  [
+    'Attention',
+    [x(1, 2, 3), x(1, 2, 3), x(1, 2, 3)],
+    {},
+    /q_num_heads must divide the last dimension of Q; received 0/,
+  ],
+  [
+    'RotaryEmbedding',
+    [x(1, 2, 4), x(2, 2), x(2, 2)],
+    { num_heads: 1 },
+    /cos_cache must have rank 3 and 2 in its last/,
+  ],
+  [
+    'MatMulNBits',
+    [x(2, 16), u8(1), f32(1)],
+    { K: 16, N: 1, block_size: 16 },
+    /B must hold 1 columns of 1 blocks/,
+  ],
   // reductions
   [
     'ReduceSum',

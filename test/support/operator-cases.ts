@@ -15,6 +15,7 @@ import {
   skipNorm,
 } from './cases-attention.ts';
 import { einsum } from './cases-einsum.ts';
+import { affineGrid, gridSample } from './cases-grid.ts';
 import {
   centerCropPad,
   compress,
@@ -237,6 +238,8 @@ export const operatorCases: Readonly<Record<string, Generator>> = {
   SimplifiedLayerNormalization: layerNorm([17], false),
   EmbedLayerNormalization: embedNorm,
   MatMulNBits: matMulNBits,
+  GridSample: gridSample,
+  AffineGrid: affineGrid,
   Reshape: reshape,
   Flatten: flatten,
   Squeeze: squeeze,

@@ -6,6 +6,7 @@ import { dequantizeLinearOnnxTwin } from '../../reference/dequantize-linear-onnx
 import { dynamicQuantizeParamsTwin } from '../../reference/dynamic-quantize-params.ts';
 import { elementWiseReference } from '../../reference/element-wise.ts';
 import { elementWiseIntegerReference } from '../../reference/element-wise-integer.ts';
+import { gridSampleReference } from '../../reference/grid-sample.ts';
 import { matmulReference } from '../../reference/matmul.ts';
 import { normalizeReference } from '../../reference/normalize.ts';
 import { poolReference } from '../../reference/pool.ts';
@@ -34,6 +35,7 @@ export const twins: Readonly<Record<string, Twin>> = {
   'element-wise': elementWiseReference,
   'element-wise-integer': elementWiseIntegerReference,
   convolution: convolutionReference,
+  'grid-sample': gridSampleReference,
   matmul: matmulReference,
   normalize: normalizeReference,
   pool: poolReference,

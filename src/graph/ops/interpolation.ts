@@ -37,6 +37,7 @@ export function coordinateOf(
     }
     case 'pytorch_half_pixel':
       return length > 1 ? centred : 0;
+    // By the whole length, as ONNX Runtime; ONNX's reference takes scale * size, whole or not.
     case 'align_corners':
       return length > 1 ? f(f(x * (size - 1)) / (length - 1)) : 0;
     case 'asymmetric':

@@ -3,6 +3,7 @@ import { attentionOperators } from './attention.ts';
 import { castOperators } from './cast.ts';
 import { convolutionOperators } from './convolution.ts';
 import { einsumOperators } from './einsum.ts';
+import { gridOperators } from './grid.ts';
 import { indexingOperators } from './indexing.ts';
 import { integerConvolutionOperators } from './integer-convolution.ts';
 import { integerProductOperators } from './integer-products.ts';
@@ -53,6 +54,7 @@ export const plannedOperators = {
   ...einsumOperators,
   ...attentionOperators,
   ...microsoftOperators,
+  ...gridOperators,
   ...knownOperators,
 };
 

@@ -1,5 +1,6 @@
 import { attentions } from './attention.ts';
 import { Call, type Definition } from './call.ts';
+import { grids } from './grid.ts';
 import { indexing } from './indexing.ts';
 import { microsoft } from './microsoft.ts';
 import { moves } from './move.ts';
@@ -41,6 +42,7 @@ export const definitions: Readonly<Record<string, Definition>> = {
   ...recurrences,
   ...attentions,
   ...microsoft,
+  ...grids,
   ...views,
   ...reductions,
   ...windowed,

@@ -6,13 +6,14 @@ import * as ort from 'onnxruntime-node';
 import { PNG } from 'pngjs';
 import type { Page } from 'puppeteer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { syntheticPictures } from '../../demo/src/worker/own-samples.ts';
+import { syntheticFeed, syntheticPictures } from '../../demo/src/worker/own-samples.ts';
+import type { Graph } from '../../src/graph/graph.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { logitSqnrDb, writeModelFile } from '../../src/index.ts';
 import { type PictureInput, pictureTensor, pixelsOf } from '../../src/model/picture-input.ts';
 import { readOnnx, writeOnnx } from '../../src/onnx/index.ts';
 import { imageClassifier, png } from '../support/image-classifier.ts';
-import { testUnlessSlow } from '../support/runtime.ts';
+import { seeded, testUnlessSlow } from '../support/runtime.ts';
 import {
   chromiumFor,
   dropFile,
@@ -48,7 +49,7 @@ interface Report {
   rows: Row[];
 }
 
-const chromium = await chromiumFor(9);
+const chromium = await chromiumFor(10);
 
 describe.skipIf(!chromium)('a network of one’s own on the page', { timeout: WAIT + 60_000 }, () => {
   const model = imageClassifier();
@@ -232,6 +233,69 @@ describe.skipIf(!chromium)('a network of one’s own on the page', { timeout: WA
       await page.$eval('#panel-yours .primary', (button) => (button as HTMLButtonElement).disabled),
     ).toBe(true);
     await screenshot('yours-refused-1440');
+  });
+
+  test('that takes no pictures runs on seeded inputs of the shapes that are said', async () => {
+    const random = seeded(9);
+    const floats = (...dims: number[]) => {
+      const count = dims.reduce((a, b) => a * b, 1);
+      return { dtype: 'float32' as const, dims, data: random.floats(count) };
+    };
+    const node = (op: string, name: string, inputs: string[], attributes = {}) => {
+      return { op, name, inputs, outputs: [`${name} out`], attributes };
+    };
+    const graph: Graph = {
+      name: 'words',
+      opset: 17,
+      inputs: [
+        { name: 'ids', dtype: 'int64', shape: ['batch', 'length'] },
+        { name: 'x', dtype: 'float32', shape: ['batch', 'length', 8] },
+      ],
+      nodes: [
+        node('Gather', 'embed', ['table', 'ids'], { axis: 0 }),
+        node('Add', 'sum', ['embed out', 'x']),
+        node('MatMul', 'project', ['sum out', 'matrix']),
+      ],
+      outputs: ['project out'],
+    };
+    const parameters = new Map<string, OnnxTensor>([
+      ['table', floats(5, 8)],
+      ['matrix', floats(8, 6)],
+    ]);
+    const words = writeOnnx({ graph, parameters });
+    await drop('words.onnx', words);
+    await status(/^Press Run/);
+    const say = (...shapes: string[]) =>
+      page.$$eval(
+        '#panel-yours input[name=shape]',
+        (fields, texts) => {
+          for (const [i, field] of fields.entries()) (field as HTMLInputElement).value = texts[i];
+        },
+        shapes,
+      );
+    expect(await page.$$eval('#panel-yours input[name=shape]', (fields) => fields.length)).toBe(2);
+    await pick('linear-8', 'kmeans-4');
+    await say('1, 3', '1, 4, 8');
+    await run();
+    // What doesn't fit shows at the node that it doesn't fit at, and may be said again.
+    await status(/^every node must run here; received "1 that don't"/);
+    expect(await textOf(page, '#panel-yours .refused tbody')).toMatch(/^sumAdd.*3 against 4/);
+    await say('1, 3', '1, 3, 8');
+    await run();
+    await status(/^3 precisions in|received/);
+    const { rows, samples } = await report();
+    expect(samples).toBe('4 sets of synthetic inputs, seed 1');
+    const { ids, x } = syntheticFeed(graph, { ids: [1, 3], x: [1, 3, 8] }, 1);
+    const session = await ort.InferenceSession.create(words, { executionProviders: ['cpu'] });
+    const made = await session.run({
+      ids: new ort.Tensor('int64', ids.data as BigInt64Array, ids.dims),
+      x: new ort.Tensor('float32', x.data as Float32Array, x.dims),
+    });
+    await session.release();
+    const [there] = Object.values(rows[0].firstSample);
+    expect(there.dims).toEqual([1, 3, 6]);
+    expect(worst(Float32Array.from(there.data), made['project out'].data as Float32Array)).toBeLessThan(1e-5);
+    expect(rows[1].outputs[0].sqnrDb).toBeGreaterThan(25);
   });
 
   test('may be a safetensors file, and one that is quantized already', async () => {

@@ -71,8 +71,10 @@ export function ownForm(
   }
   const showSource = () => {
     drop.hidden = pictured.hidden = source !== 'pictures';
-    size.field.hidden = source === 'cifar10' || network!.inputs.every(({ shape }) => sizeOf(shape) !== null);
-    ofPictures.hidden = !network!.takes.pictures;
+    const { takes, inputs } = network!;
+    const isSaid = source === 'cifar10' || inputs.every(({ shape }) => sizeOf(shape) !== null);
+    size.field.hidden = !takes.pictures || isSaid;
+    ofPictures.hidden = !takes.pictures;
   };
 
   const element = h(

@@ -8,6 +8,7 @@ import { linearQuantize } from '../quantize/linear.ts';
 import type { RequantizeRule } from '../quantize/requantize.ts';
 import { type Calibration, calibrate, type Observer } from './calibrate.ts';
 import { checkValues } from './check-values.ts';
+import { keepWeights } from './computed-weights.ts';
 import { type ConvLayer, fuseAnyShape, fuseGraph, hasWeights } from './fuse.ts';
 import type { Model } from './graph.ts';
 import { checkMap, checkModel } from './parameters.ts';
@@ -66,16 +67,17 @@ export async function quantizeModel<M extends Model>(
 
 async function quantizeLayers<M extends Model>(
   runtime: Runtime,
-  model: M,
+  given: M,
   options: QuantizeModelOptions,
 ): Promise<QuantizedModel<M>> {
   const { method, bits, layers: plan = {}, requantize = 'ort-f32' } = options;
   check(method === 'kmeans' || method === 'linear', "method must be 'kmeans' or 'linear'", method);
-  checkModel(model);
+  checkModel(given);
   // Weights alone don't ask for the sizes that symbols stand for.
   const fuse = method === 'kmeans' ? fuseAnyShape : fuseGraph;
-  const fused = fuse(model, { shapes: options.shapes });
-  checkValues(model, fused);
+  const fused = fuse(given, { shapes: options.shapes });
+  checkValues(given, fused);
+  const model = keepWeights(given, fused);
   const convs = fused.layers.filter(hasWeights);
   const names = convs.map((layer) => layer.name);
   for (const name of Object.keys(plan)) {

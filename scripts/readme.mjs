@@ -12,6 +12,7 @@ const { columns, decibels, markdownTable, mebibytes, percent, thousands } = awai
 
 const { benchPlot, benchTables } = await load('bench/readme.ts');
 const { conformanceTable } = await load('bench/readme-conformance.ts');
+const { networksTable } = await load('bench/networks/table.ts');
 
 const check = process.argv.includes('--check');
 const results = readResults();
@@ -43,6 +44,15 @@ readme = fill(
   speeds.flatMap((each, i) => [...(i ? [''] : []), ...benchTables(each)]),
 );
 readme = fill(readme, 'conformance', conformanceTable(conformance));
+const networks = results
+  .filter(({ name, content }) => name.startsWith('networks-') && !content.interrupted)
+  .map(({ content }) => content);
+if (networks.length === 0) stop('no results of npm run networks', 'npm run networks');
+readme = fill(
+  readme,
+  'networks',
+  networks.flatMap((each, i) => [...(i ? [''] : []), ...networksTable(each)]),
+);
 const outputs = {
   'README.md': readme,
   'docs/accuracy.svg': accuracyPlot('A VGG on CIFAR-10: accuracy over size', rows),

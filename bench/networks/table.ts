@@ -23,7 +23,7 @@ export interface RefusedNetwork {
 }
 
 const COLUMNS =
-  'network, nodes, on GPU, float error, int8 SQNR dB, k-means 4 SQNR dB, MiB fp32, int8, k-means 4, ms fp32, int8, tfjs (WebGPU), ONNX Runtime (WebGPU)';
+  'network, nodes, on GPU, float error, int8 SQNR dB, k-means 4 SQNR dB, MiB fp32, MiB int8, MiB k-means 4, ms fp32, ms int8, ms tfjs (WebGPU), ms ONNX Runtime (WebGPU)';
 
 /** The README's table: a line a network, with what is true of all of them under it. */
 export function networksTable(report: NetworksReport): string[] {

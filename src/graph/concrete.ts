@@ -154,7 +154,7 @@ function checkGraph(graph: Graph): void {
 }
 
 /** The nodes that the outputs depend on, in order. */
-function neededNodes({ nodes, outputs }: Graph): Node[] {
+export function neededNodes({ nodes, outputs }: Graph): Node[] {
   const needed = new Set<string>(outputs);
   const kept: Node[] = [];
   for (const node of nodes.toReversed()) {

@@ -5,6 +5,7 @@ import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { ShapeOptions } from '../graph/graph.ts';
 import { unfusedModel } from '../graph/passes/unfuse.ts';
 import { checkValues } from '../lower/check-values.ts';
+import { keepWeights } from '../lower/computed-weights.ts';
 import { type ConvLayer, fuseAnyShape, fuseGraph, hasWeights } from '../lower/fuse.ts';
 import { isImageModel, type Model } from '../model/graph.ts';
 import { checkMap, checkModel } from '../model/parameters.ts';
@@ -90,11 +91,12 @@ async function quantizeLayers<M extends Model>(
   const { method, bits, layers: plan = {}, requantize = 'ort-f32' } = options;
   check(method === 'kmeans' || method === 'linear', "method must be 'kmeans' or 'linear'", method);
   checkModel(given);
-  const model = isImageModel(given) ? given : (unfusedModel(given) as M);
+  const own = isImageModel(given) ? given : (unfusedModel(given) as M);
   // Weights alone don't ask for the sizes that symbols stand for.
   const fuse = method === 'kmeans' ? fuseAnyShape : fuseGraph;
-  const fused = fuse(model, { shapes: options.shapes });
-  checkValues(model, fused);
+  const fused = fuse(own, { shapes: options.shapes });
+  checkValues(own, fused);
+  const model = keepWeights(own, fused);
   const convs = fused.layers.filter(hasWeights);
   const names = convs.map((layer) => layer.name);
   for (const name of Object.keys(plan)) {

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { NETWORKS } from '../../bench/networks/list.ts';
 import type { NetworkRow } from '../../bench/networks/measure.ts';
 import { drawSamples, type Photo } from '../../bench/networks/samples.ts';
 import { networksTable } from '../../bench/networks/table.ts';
@@ -45,6 +48,14 @@ describe('networksTable', () => {
     expect(lines.at(-1)).toMatch(
       /^a card, node v20, commit abc, 2026-01-02; `npm run networks` repeats it\./,
     );
+  });
+
+  test('is the README’s: its columns, and a line for every listed network', () => {
+    const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
+    const section = /<!-- table:networks -->([\s\S]*?)<!-- \/table:networks -->/.exec(readme)![1];
+    const [heading, , ...lines] = rowsOf(section.split('\n'));
+    expect(heading).toEqual(rowsOf(networksTable(report([])))[0]);
+    expect(lines.map(([name]) => name)).toEqual(NETWORKS.map(({ name }) => name));
   });
 });
 

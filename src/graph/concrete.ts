@@ -154,7 +154,7 @@ function checkGraph(graph: Graph): void {
 }
 
 /** The nodes that the outputs depend on, in order. */
-export function neededNodes({ nodes, outputs }: Graph): Node[] {
+function neededNodes({ nodes, outputs }: Graph): Node[] {
   const needed = new Set<string>(outputs);
   const kept: Node[] = [];
   for (const node of nodes.toReversed()) {
@@ -165,6 +165,16 @@ export function neededNodes({ nodes, outputs }: Graph): Node[] {
   }
   const taken = new Set(nodes.flatMap((node) => [...node.inputs, ...node.outputs]));
   return kept.reverse().map((node) => (node.outputs[0] === '' ? namedFirst(node, taken) : node));
+}
+
+/** A model without the nodes and constants on which no output depends. */
+export function pruned({ graph, parameters }: GraphModel): GraphModel {
+  const nodes = neededNodes(graph);
+  const read = new Set<string | null>([...nodes.flatMap(({ inputs }) => inputs), ...graph.outputs]);
+  return {
+    graph: { ...graph, nodes },
+    parameters: new Map([...parameters].filter(([name]) => read.has(name))),
+  };
 }
 
 /** A node whose first output nobody reads, an LSTM's for one: it goes by a name that nothing else has. */

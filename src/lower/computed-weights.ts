@@ -1,4 +1,4 @@
-import { neededNodes } from '../graph/concrete.ts';
+import { pruned } from '../graph/concrete.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { isImageModel, type Model } from '../model/graph.ts';
 import { type FusedGraph, hasWeights } from './fuse.ts';
@@ -23,8 +23,9 @@ export function keepWeights<M extends Model>(model: M, fused: FusedGraph): M {
     // What a node makes besides is made still.
     outputs: node.outputs.map((output) => (computed.has(output) ? `${output}/computed` : output)),
   }));
-  const needed = neededNodes({ ...graph, nodes: left });
-  const read = new Set<string | null>([...needed.flatMap(({ inputs }) => inputs), ...graph.outputs]);
-  const kept = [...parameters, ...computed].filter(([name]) => read.has(name));
-  return { ...model, graph: { ...graph, nodes: needed }, parameters: new Map(kept) };
+  const kept = pruned({
+    graph: { ...graph, nodes: left },
+    parameters: new Map([...parameters, ...computed]),
+  });
+  return { ...model, ...kept };
 }

@@ -1,3 +1,4 @@
+import { pruned } from '../graph/concrete.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
 import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import { fromWords, numbersOf } from '../graph/ops/value.ts';
@@ -67,7 +68,7 @@ export function importQdq(model: GraphModel): GraphModel | QuantizedModel {
       attributes: {},
     });
   }
-  const float: GraphModel = { graph: { ...graph, nodes: needed(nodes, graph.outputs) }, parameters };
+  const float = pruned({ graph: { ...graph, nodes }, parameters });
   const fused = fuseAnyShape(float);
   const activations = new Map([...grids].map(([value, grid]) => [fused.origin(value), grid]));
   const layers = layersOf(fused, coded, activations);
@@ -165,16 +166,4 @@ function layerOf(layer: ConvLayer, { codes, scale, axis }: CodedWeights): Linear
   }
   const bits = { int8: 8, int4: 4, int2: 2 }[codes.dtype as 'int8'] ?? 8;
   return { method: 'linear', bits, codes: own, scale: folded };
-}
-
-/** Nodes on which an output depends. */
-function needed(nodes: readonly Node[], outputs: readonly string[]): Node[] {
-  const read = new Set<string | null>(outputs);
-  const kept: Node[] = [];
-  for (const node of nodes.toReversed()) {
-    if (!node.outputs.some((name) => read.has(name))) continue;
-    for (const name of node.inputs) read.add(name);
-    kept.push(node);
-  }
-  return kept.reverse();
 }

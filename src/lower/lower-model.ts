@@ -57,17 +57,9 @@ export async function lowerFused(
   quantized: QuantizedModel | null,
   options: LowerOptions = {},
 ): Promise<LoweredModel> {
-  const { graph, layers, root, origin } = fused;
+  const { graph, layers, root } = fused;
   const integers = integerLayers(fused, quantized);
-  const qparams = (name: string): ActivationQparams => {
-    const found = quantized?.activations.get(origin(name));
-    check(
-      found,
-      `${graph.name}: every activation needs its scale and zero point`,
-      `none for ${origin(name)}`,
-    );
-    return found;
-  };
+  const qparams = qparamsIn(fused, quantized);
   const requantize = quantized?.requantize ?? 'ort-f32';
   let rule = '';
   if (integers.size > 0) {
@@ -134,6 +126,19 @@ export async function lowerFused(
   };
   return { inputs, steps: placement.steps, outputs, bridges };
 }
+
+/** Scale and zero point of a network's activations; a LloydError for one that has none. */
+export const qparamsIn =
+  ({ graph, origin }: FusedGraph, quantized: QuantizedModel | null) =>
+  (name: string): ActivationQparams => {
+    const found = quantized?.activations.get(origin(name));
+    check(
+      found,
+      `${graph.name}: every activation needs its scale and zero point`,
+      `none for ${origin(name)}`,
+    );
+    return found;
+  };
 
 /** The layers that compute in integers. */
 export function integerLayers(

@@ -1,12 +1,12 @@
 import { check } from '../gpu/errors.ts';
-import { VIEWS } from '../graph/concrete.ts';
+import { pruned, VIEWS } from '../graph/concrete.ts';
 import type { GraphModel, Node, ShapeOptions } from '../graph/graph.ts';
 import { GraphWriter } from '../graph/graph-writer.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { inPlaceOrder } from '../lower/conv-layers.ts';
 import { type ConvLayer, type FusedGraph, fuseAnyShape, type PlainLayer } from '../lower/fuse.ts';
 import { fitCodes } from '../lower/layer-codes.ts';
-import { int8Values, integerLayers } from '../lower/lower-model.ts';
+import { int8Values, integerLayers, qparamsIn } from '../lower/lower-model.ts';
 import type { CodebookLayer, LinearLayer, QuantizedModel } from '../model/quantized-model.ts';
 import { toGraphModel } from '../model/translate.ts';
 import { roundHalfToEven } from '../reference/round.ts';
@@ -71,7 +71,6 @@ class Exported extends GraphWriter {
   /** @param finals values that outputs are copies of */
   finish(finals: ReadonlyMap<string, string> = new Map()): GraphModel {
     const { graph } = this.source;
-    const used = new Set([...this.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs]);
     const nodes = this.nodes.map((node) => ({ ...node }));
     for (const output of graph.outputs) {
       const made = finals.get(output) ?? this.name(output);
@@ -90,8 +89,7 @@ class Exported extends GraphWriter {
         attributes: {},
       });
     }
-    const parameters = new Map([...this.parameters].filter(([name]) => used.has(name)));
-    return { graph: { ...graph, nodes }, parameters };
+    return pruned({ graph: { ...graph, nodes }, parameters: this.parameters });
   }
 }
 
@@ -112,11 +110,9 @@ export function qdqGraph(quantized: QuantizedModel, options: QuantizedOnnxOption
   const model = toGraphModel(quantized.model);
   const { shapes } = options;
   const { values } = fuseAnyShape(model, { shapes }).graph;
-  const ends = [...model.graph.inputs.map(({ name }) => name), ...model.graph.outputs];
-  const halves = new Set(ends.filter((name) => values.get(name)?.dtype === 'float16'));
-  const isHalf = [...values.values()].some(({ dtype }) => dtype === 'float16');
+  const halves = new Set([...values].filter(([, { dtype }]) => dtype === 'float16').map(([name]) => name));
   // Quantizers of float16 have scales of float16, which give other codes.
-  if (!isHalf) return floatQdqGraph(quantized, model, options);
+  if (halves.size === 0) return floatQdqGraph(quantized, model, options);
   return castToFloat16(floatQdqGraph(quantized, float32Graph(model), options), halves);
 }
 
@@ -138,11 +134,7 @@ function floatQdqGraph(
     layers.set(layer.name, layer);
     if (layer.kind === 'conv2d' && !layer.affine) for (const name of layer.folded) folded.add(name);
   }
-  const qparams = (value: string) => {
-    const found = quantized.activations.get(fused.origin(value));
-    check(found, 'every activation needs its scale and zero point', `none for ${value}`);
-    return found;
-  };
+  const qparams = qparamsIn(fused, quantized);
   const lying = int8Values(fused, quantized);
   /** What lies in int8 is read from there by floats too; views are only passed. */
   const seen = (node: Node | null, name: string) => {

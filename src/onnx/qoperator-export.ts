@@ -1,4 +1,4 @@
-import { VIEWS } from '../graph/concrete.ts';
+import { pruned, VIEWS } from '../graph/concrete.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
 import { CODE_RANGE, type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import { roundHalfToEven } from '../reference/round.ts';
@@ -43,15 +43,7 @@ class QOperators {
     const { graph } = this.model;
     for (const node of graph.nodes) this.convert(node);
     const nodes = graph.nodes.flatMap((node) => (this.gone.has(node) ? [] : (this.done.get(node) ?? [node])));
-    const needed = new Set<string | null>(graph.outputs);
-    const kept: Node[] = [];
-    for (const node of nodes.toReversed()) {
-      if (!node.outputs.some((name) => needed.has(name))) continue;
-      for (const name of node.inputs) needed.add(name);
-      kept.push(node);
-    }
-    const parameters = new Map([...this.parameters].filter(([name]) => needed.has(name)));
-    return { graph: { ...graph, nodes: kept.reverse() }, parameters };
+    return pruned({ graph: { ...graph, nodes }, parameters: this.parameters });
   }
 
   /** What DequantizeLinear made a value of. */

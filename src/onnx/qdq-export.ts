@@ -3,6 +3,7 @@ import { pruned, VIEWS } from '../graph/concrete.ts';
 import type { GraphModel, Node, ShapeOptions } from '../graph/graph.ts';
 import { GraphWriter } from '../graph/graph-writer.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
+import { fromWords } from '../graph/ops/value.ts';
 import { inPlaceOrder } from '../lower/conv-layers.ts';
 import { type ConvLayer, type FusedGraph, fuseAnyShape, type PlainLayer } from '../lower/fuse.ts';
 import { fitCodes } from '../lower/layer-codes.ts';
@@ -93,6 +94,8 @@ class Exported extends GraphWriter {
   }
 }
 
+/** TensorProto.DataType of it. */
+const INT32 = 6;
 /** The oldest opset with per-channel DequantizeLinear, and with 4-bit codes. */
 const PER_CHANNEL = 13;
 const FOUR_BITS = 21;
@@ -277,11 +280,15 @@ export function codebookGraph(quantized: QuantizedModel, { shapes }: QuantizedOn
     );
     const placed = inPlaceOrder(indices, layer.outputShape.channels, layer.place);
     const { dims } = source.parameters.get(parameter)!;
-    const made = out.node('Gather', `${layer.name}/weight`, [
-      out.floats(`${layer.name}/codebook`, codebook),
-      out.constant(`${layer.name}/codes`, { dtype: 'int32', dims, data: Int32Array.from(placed) }),
+    const { name } = layer;
+    // A byte a code, where Gather would have four or eight.
+    const dtype = codebook.length > 256 ? 'int32' : 'uint8';
+    const codes = out.constant(`${name}/codes`, fromWords(dtype, dims, placed));
+    const made = out.node('Gather', `${name}/weight`, [
+      out.floats(`${name}/codebook`, codebook),
+      out.node('Cast', `${name}/indices`, [codes], { to: INT32 }),
     ]);
-    weights.set(layer.name, made);
+    weights.set(name, made);
   }
   for (const node of source.graph.nodes) {
     const own = weights.get(node.name);

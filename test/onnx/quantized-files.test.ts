@@ -110,6 +110,8 @@ describe.each(Object.entries(networks))('%s', (_, { model, size, channels }) => 
     expect((readOnnx(bytes) as GraphModel).graph.nodes.filter(({ op }) => op === 'Gather').length).toBe(
       palette.layers.size,
     );
+    const codes = [...(readOnnx(bytes) as GraphModel).parameters].filter(([name]) => name.endsWith('/codes'));
+    expect(codes.map(([, { dtype }]) => dtype)).toEqual(Array(palette.layers.size).fill('uint8'));
     const want = await ownOutput(palette, images, 16);
     expect(apart(await ortOutput(bytes, images, dims), want)).toBeLessThan(1e-5);
     expect(apart(await ownOutput(readOnnx(bytes) as GraphModel, images, 16), want)).toBeLessThan(1e-5);

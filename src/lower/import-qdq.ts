@@ -3,7 +3,8 @@ import type { GraphModel, Node } from '../graph/graph.ts';
 import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import { fromWords, numbersOf } from '../graph/ops/value.ts';
 import type { ActivationQparams, LinearLayer, QuantizedModel } from '../model/quantized-model.ts';
-import { type ConvLayer, type FusedGraph, fuseAnyShape, hasWeights } from './fuse.ts';
+import { type ConvLayer, type FusedGraph, fuseAnyShape, hasWeights, layerSources } from './fuse.ts';
+import { int8Values, integerLayers } from './lower-model.ts';
 
 /** Weights that DequantizeLinear makes of constant codes. */
 interface CodedWeights {
@@ -21,32 +22,64 @@ interface CodedWeights {
  * @returns the model itself where there is nothing of the kind
  */
 export function importQdq(model: GraphModel): GraphModel | QuantizedModel {
+  const { nodes } = model.graph;
+  if (!nodes.some(({ op }) => op === 'DequantizeLinear')) return model;
+  const kept = new Set<string>();
+  for (;;) {
+    const { quantized, fused, pairs } = withoutQuantizers(model, kept);
+    if (quantized.layers.size === 0) return model;
+    const seen = seenByFloats(fused, quantized);
+    const dropped = [...pairs].filter(([, value]) => seen.has(fused.root(value)));
+    if (dropped.length === 0) return quantized;
+    for (const [name] of dropped) kept.add(name);
+  }
+}
+
+/**
+ * Values that floats read and that don't lie in codes: a quantizer there rounds and clamps what they read. It may be all
+ * that is left of a Relu.
+ */
+function seenByFloats(fused: FusedGraph, quantized: QuantizedModel): Set<string> {
+  const integers = integerLayers(fused, quantized);
+  const lying = int8Values(fused, quantized);
+  const floats = fused.layers.filter((layer) => !integers.has(layer));
+  const read = [...floats.flatMap(layerSources), ...fused.graph.outputs].map(fused.root);
+  return new Set(read.filter((name) => !lying.has(fused.origin(name))));
+}
+
+/**
+ * The network without its quantizers but those that are to be kept, by what they leave.
+ *
+ * @returns and the values that stand for what the others left
+ */
+function withoutQuantizers(model: GraphModel, kept: ReadonlySet<string>) {
   const { graph } = model;
-  if (!graph.nodes.some(({ op }) => op === 'DequantizeLinear')) return model;
   const parameters = new Map(model.parameters);
   const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
   const coded = new Map<string, CodedWeights>();
   const grids = new Map<string, ActivationQparams>();
-  const renamed = new Map<string, string>();
+  const pairs = new Map<string, string>();
   const gone = new Set<Node>();
   for (const node of graph.nodes) {
     if (node.op !== 'DequantizeLinear') continue;
+    const [output] = node.outputs;
     const codes = model.parameters.get(node.inputs[0]!);
     if (codes) {
       const weights = codedWeights(model, node, codes);
       if (!weights) continue;
       gone.add(node);
-      coded.set(node.outputs[0], weights);
-      parameters.set(node.outputs[0], decoded(weights));
+      coded.set(output, weights);
+      parameters.set(output, decoded(weights));
       continue;
     }
     const quantizer = makers.get(node.inputs[0]!);
     const grid = quantizer?.op === 'QuantizeLinear' ? gridOf(model, quantizer) : null;
     const own = gridOf(model, node);
     if (!grid || !own || grid.scale !== own.scale || grid.zeroPoint !== own.zeroPoint) continue;
-    const value = renamed.get(quantizer!.inputs[0]!) ?? quantizer!.inputs[0]!;
-    grids.set(value, grid);
-    renamed.set(node.outputs[0], value);
+    const value = pairs.get(quantizer!.inputs[0]!) ?? quantizer!.inputs[0]!;
+    grids.set(kept.has(output) ? output : value, grid);
+    if (kept.has(output)) continue;
+    pairs.set(output, value);
     gone.add(node);
   }
   const nodes: Node[] = [];
@@ -54,11 +87,11 @@ export function importQdq(model: GraphModel): GraphModel | QuantizedModel {
     if (gone.has(node)) continue;
     nodes.push({
       ...node,
-      inputs: node.inputs.map((name) => (name === null ? null : (renamed.get(name) ?? name))),
+      inputs: node.inputs.map((name) => (name === null ? null : (pairs.get(name) ?? name))),
     });
   }
   for (const output of graph.outputs) {
-    const value = renamed.get(output);
+    const value = pairs.get(output);
     if (!value) continue;
     nodes.push({
       op: 'Identity',
@@ -72,10 +105,11 @@ export function importQdq(model: GraphModel): GraphModel | QuantizedModel {
   const fused = fuseAnyShape(float);
   const activations = new Map([...grids].map(([value, grid]) => [fused.origin(value), grid]));
   const layers = layersOf(fused, coded, activations);
-  const { size } = layers;
-  if (size === 0) return model;
   const bits = Math.max(...[...layers.values()].map((layer) => layer.bits));
-  return { model: float, method: 'linear', bits, layers, activations, requantize: 'ort-f32' };
+  const quantized: QuantizedModel = {
+    ...{ model: float, method: 'linear', bits, layers, activations, requantize: 'ort-f32' },
+  };
+  return { quantized, fused, pairs };
 }
 
 /** Scale and zero point of a quantizer of a whole tensor in 8 bits, as of int8; null of any other. */

@@ -3,6 +3,7 @@ import { defineConfig } from 'vite';
 import { demoData, pageWeight } from './data-plugin.mjs';
 import { packageLine } from './package-line.mjs';
 import { contentSecurityPolicy } from './policy.mjs';
+import { unseenComments } from './unseen-comments.mjs';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 
@@ -25,8 +26,8 @@ export default defineConfig({
       { find: /^lloyd\/(\w+)$/, replacement: path('../src/$1/index.ts') },
     ],
   },
-  plugins: [packageLine(), contentSecurityPolicy(), demoData(), pageWeight()],
-  worker: { format: 'es', rolldownOptions: { output } },
+  plugins: [packageLine(), unseenComments(), contentSecurityPolicy(), demoData(), pageWeight()],
+  worker: { format: 'es', plugins: () => [unseenComments()], rolldownOptions: { output } },
   server: { fs: { allow: [path('..')] } },
   build: {
     target: 'es2023',

@@ -120,41 +120,47 @@ export async function calibrate(
   /** What is read of each: its minimum, its maximum, its counts. */
   const results = new Map<string, TensorOperand[]>();
   const counting = usesHistogram(observer);
-  const outputOf = ({ operands: { output } }: Step) => (output && 'tensor' in output ? output : undefined);
+  /** An operator may have several outputs, by names of their own. */
+  const writtenBy = ({ kernel, operands }: Step): TensorOperand[] =>
+    Object.entries(operands).flatMap(([name, operand]) =>
+      'tensor' in operand && kernel.declaration.bindings[name].access !== 'read' ? [operand] : [],
+    );
+  const isWatched = ({ tensor }: TensorOperand) => watched.includes(tensor);
   for (const [index, step] of lowered.steps.entries()) {
     steps.push(step);
-    const written = outputOf(step);
-    if (!written || !watched.includes(written.tensor)) continue;
-    // A concatenation is whole after its last dispatch.
-    if (lowered.steps.slice(index + 1).some((later) => outputOf(later)?.tensor === written.tensor)) continue;
-    const count = written.byteLength / 4;
-    const common = { name: step.name, specialization: {}, macs: 0, shape: step.shape };
-    const minimum = { tensor: `${written.tensor} minimum`, byteLength: 4 };
-    const maximum = { tensor: `${written.tensor} maximum`, byteLength: 4 };
-    const ends = { input: written, minimum, maximum };
-    results.set(written.tensor, [minimum, maximum]);
-    steps.push({
-      ...common,
-      kernel: reduceMinMaxKernel as unknown as Kernel,
-      operands: ends,
-      params: { count, axisSize: 1, axisStride: count, slices: 1 },
-    });
-    if (!counting) continue;
-    const slices = slicesOf(count);
-    const counts = { tensor: `${written.tensor} counts`, byteLength: slices * OBSERVED_BINS * 4 };
-    results.get(written.tensor)!.push(counts);
-    // Zeros that pad the channels to a multiple of four move no extremes, but they would be counted.
-    const isPadded = count > sizeOf(fused.graph.values.get(written.tensor)!.dims);
-    const { channels } = step.shape;
-    const rows = isPadded
-      ? { rowLength: Math.max(1, vectors(step.shape) * 4), channels }
-      : { rowLength: 1, channels: 1 };
-    steps.push({
-      ...common,
-      kernel: observeHistogramKernel as unknown as Kernel,
-      operands: { ...ends, counts },
-      params: { count, ...rows, slices },
-    });
+    for (const written of writtenBy(step).filter(isWatched)) {
+      // A concatenation is whole after its last dispatch.
+      const later = lowered.steps.slice(index + 1).flatMap(writtenBy);
+      if (later.some(({ tensor }) => tensor === written.tensor)) continue;
+      const count = written.byteLength / 4;
+      const common = { name: step.name, specialization: {}, macs: 0, shape: step.shape };
+      const minimum = { tensor: `${written.tensor} minimum`, byteLength: 4 };
+      const maximum = { tensor: `${written.tensor} maximum`, byteLength: 4 };
+      const ends = { input: written, minimum, maximum };
+      results.set(written.tensor, [minimum, maximum]);
+      steps.push({
+        ...common,
+        kernel: reduceMinMaxKernel as unknown as Kernel,
+        operands: ends,
+        params: { count, axisSize: 1, axisStride: count, slices: 1 },
+      });
+      if (!counting) continue;
+      const slices = slicesOf(count);
+      const counts = { tensor: `${written.tensor} counts`, byteLength: slices * OBSERVED_BINS * 4 };
+      results.get(written.tensor)!.push(counts);
+      // Zeros that pad the channels to a multiple of four move no extremes, but they would be counted.
+      const isPadded = count > sizeOf(fused.graph.values.get(written.tensor)!.dims);
+      const { channels } = step.shape;
+      const rows = isPadded
+        ? { rowLength: Math.max(1, vectors(step.shape) * 4), channels }
+        : { rowLength: 1, channels: 1 };
+      steps.push({
+        ...common,
+        kernel: observeHistogramKernel as unknown as Kernel,
+        operands: { ...ends, counts },
+        params: { count, ...rows, slices },
+      });
+    }
   }
   const kept = new Set([...results.values()].flat().map(({ tensor }) => tensor));
   const executor = await buildExecutor(runtime, { ...lowered, steps }, kept, signal);

@@ -379,7 +379,7 @@ function joinLayers({ graph, values, axes, root }: ConvFrame, node: Node): Plain
     let [first] = sources;
     for (const [i, second] of sources.slice(1).entries()) {
       const remaining = sources.length - 2 - i;
-      const name = remaining > 0 ? `${output} partial ${remaining}` : output;
+      const name = remaining > 0 ? `${originOf(graph.views, output)} partial ${remaining}` : output;
       values.set(name, { dtype, dims });
       layers.push(layer('add', [first, second], name));
       first = name;

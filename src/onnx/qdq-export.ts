@@ -119,15 +119,14 @@ export function qdqGraph(quantized: QuantizedModel, options: QuantizedOnnxOption
   return castToFloat16(floatQdqGraph(quantized, float32Graph(model), options), halves);
 }
 
-function floatQdqGraph(
-  quantized: QuantizedModel,
-  model: GraphModel,
-  options: QuantizedOnnxOptions,
-): GraphModel {
-  const narrow = [...quantized.layers.values()].some(({ bits }) => bits === 4);
+function floatQdqGraph(given: QuantizedModel, model: GraphModel, options: QuantizedOnnxOptions): GraphModel {
+  const narrow = [...given.layers.values()].some(({ bits }) => bits === 4);
   // In the terms of the opset that it is written for: quantizers of channels are newer than many a network.
   const source = atLeastOpset(model, narrow ? FOUR_BITS : PER_CHANNEL);
   const fused = fuseAnyShape(source, { shapes: options.shapes });
+  // A newer opset may make views of what was one node.
+  const activations = new Map([...given.activations].map(([name, own]) => [fused.origin(name), own]));
+  const quantized = { ...given, activations };
   const integers = integerLayers(fused, quantized);
   const out = new Exported(source, options);
   const layers = new Map<string, ConvLayer | PlainLayer>();

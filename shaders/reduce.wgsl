@@ -43,10 +43,6 @@ struct Best {
   place: u32,
 }
 
-fn not_a_number(x: Element) -> bool {
-  return IS_FLOAT == 1u && (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
-}
-
 fn offset_of(index: u32, first: u32, rank: u32) -> u32 {
   var rest = index;
   var offset = 0u;

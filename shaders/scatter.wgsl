@@ -31,10 +31,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read> places: array<i32>;
 @group(0) @binding(3) var<storage, read_write> output: array<Element>;
 
-fn not_a_number(x: Element) -> bool {
-  return IS_FLOAT == 1u && (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
-}
-
 fn joined(old: Element, update: Element) -> Element {
   switch OP {
     case 1u: { return old + update; }

@@ -30,10 +30,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> values: array<Element>;
 @group(0) @binding(3) var<storage, read_write> indices: array<i32>;
 
-fn not_a_number(x: Element) -> bool {
-  return IS_FLOAT == 1u && (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
-}
-
 fn is_larger(x: Element, y: Element) -> bool {
   if (not_a_number(y)) { return false; }
   return not_a_number(x) || x > y;

@@ -1,3 +1,4 @@
+import elementNan from '../../shaders/lib/element-nan.wgsl?raw';
 import source from '../../shaders/pool.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { checkWindow } from '../gpu/window.ts';
@@ -5,7 +6,7 @@ import { checkWindow } from '../gpu/window.ts';
 /** Maximum or average of windows, channels first; see shaders/pool.wgsl. */
 export const pool = defineKernel({
   name: 'pool',
-  wgsl: [source],
+  wgsl: [elementNan, source],
   bindings: {
     input: { access: 'read', type: 'f32' },
     output: { access: 'write', type: 'u32' },

@@ -1,3 +1,4 @@
+import elementNan from '../../shaders/lib/element-nan.wgsl?raw';
 import source from '../../shaders/reduce.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
@@ -9,7 +10,7 @@ export const REDUCTIONS = {
 /** Reduces any axes; see shaders/reduce.wgsl. */
 export const reduce = defineKernel({
   name: 'reduce',
-  wgsl: [source],
+  wgsl: [elementNan, source],
   bindings: {
     input: { access: 'read', type: 'f32' },
     axes: { access: 'read', type: 'vec2u' },

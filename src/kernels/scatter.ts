@@ -1,3 +1,4 @@
+import elementNan from '../../shaders/lib/element-nan.wgsl?raw';
 import source from '../../shaders/scatter.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
@@ -7,7 +8,7 @@ export const SCATTER_OPERATIONS = { none: 0, add: 1, mul: 2, max: 3, min: 4 } as
 /** Brings updates to computed places; see shaders/scatter.wgsl. */
 export const scatter = defineKernel({
   name: 'scatter',
-  wgsl: [source],
+  wgsl: [elementNan, source],
   bindings: {
     updates: { access: 'read', type: 'f32' },
     places: { access: 'read', type: 'i32' },

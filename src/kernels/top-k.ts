@@ -1,10 +1,11 @@
+import elementNan from '../../shaders/lib/element-nan.wgsl?raw';
 import source from '../../shaders/top-k.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** The largest or smallest elements of rows; see shaders/top-k.wgsl. */
 export const topK = defineKernel({
   name: 'top-k',
-  wgsl: [source],
+  wgsl: [elementNan, source],
   bindings: {
     input: { access: 'read', type: 'f32' },
     values: { access: 'write', type: 'f32' },

@@ -24,9 +24,10 @@ interface CodedWeights {
 export function importQdq(model: GraphModel): GraphModel | QuantizedModel {
   const { nodes } = model.graph;
   if (!nodes.some(({ op }) => op === 'DequantizeLinear')) return model;
+  const weights = decodedWeights(model);
   const kept = new Set<string>();
   for (;;) {
-    const { quantized, fused, pairs } = withoutQuantizers(model, kept);
+    const { quantized, fused, pairs } = withoutQuantizers(weights, kept);
     if (quantized.layers.size === 0) return model;
     const seen = seenByFloats(fused, quantized);
     const dropped = [...pairs].filter(([, value]) => seen.has(fused.root(value)));
@@ -47,34 +48,40 @@ function seenByFloats(fused: FusedGraph, quantized: QuantizedModel): Set<string>
   return new Set(read.filter((name) => !lying.has(fused.origin(name))));
 }
 
+/** A model with the floats that its dequantized constants stand for, and their codes by the names of these. */
+function decodedWeights({ graph, parameters: given }: GraphModel) {
+  const parameters = new Map(given);
+  const coded = new Map<string, CodedWeights>();
+  const nodes = graph.nodes.filter((node) => {
+    const codes = node.op === 'DequantizeLinear' ? given.get(node.inputs[0]!) : undefined;
+    const weights = codes && codedWeights(given, node, codes);
+    if (!weights) return true;
+    coded.set(node.outputs[0], weights);
+    parameters.set(node.outputs[0], decoded(weights));
+    return false;
+  });
+  return { graph: { ...graph, nodes }, parameters, coded };
+}
+
 /**
  * The network without its quantizers but those that are to be kept, by what they leave.
  *
  * @returns and the values that stand for what the others left
  */
-function withoutQuantizers(model: GraphModel, kept: ReadonlySet<string>) {
-  const { graph } = model;
-  const parameters = new Map(model.parameters);
+function withoutQuantizers(
+  { graph, parameters, coded }: ReturnType<typeof decodedWeights>,
+  kept: ReadonlySet<string>,
+) {
   const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
-  const coded = new Map<string, CodedWeights>();
   const grids = new Map<string, ActivationQparams>();
   const pairs = new Map<string, string>();
   const gone = new Set<Node>();
   for (const node of graph.nodes) {
     if (node.op !== 'DequantizeLinear') continue;
     const [output] = node.outputs;
-    const codes = model.parameters.get(node.inputs[0]!);
-    if (codes) {
-      const weights = codedWeights(model, node, codes);
-      if (!weights) continue;
-      gone.add(node);
-      coded.set(output, weights);
-      parameters.set(output, decoded(weights));
-      continue;
-    }
     const quantizer = makers.get(node.inputs[0]!);
-    const grid = quantizer?.op === 'QuantizeLinear' ? gridOf(model, quantizer) : null;
-    const own = gridOf(model, node);
+    const grid = quantizer?.op === 'QuantizeLinear' ? gridOf(parameters, quantizer) : null;
+    const own = gridOf(parameters, node);
     if (!grid || !own || grid.scale !== own.scale || grid.zeroPoint !== own.zeroPoint) continue;
     const value = pairs.get(quantizer!.inputs[0]!) ?? quantizer!.inputs[0]!;
     grids.set(kept.has(output) ? output : value, grid);
@@ -113,8 +120,8 @@ function withoutQuantizers(model: GraphModel, kept: ReadonlySet<string>) {
 }
 
 /** Scale and zero point of a quantizer of a whole tensor in 8 bits, as of int8; null of any other. */
-function gridOf(model: GraphModel, { inputs }: Node): ActivationQparams | null {
-  const [scale, zero] = [inputs[1], inputs[2]].map((name) => (name ? model.parameters.get(name) : undefined));
+function gridOf(parameters: GraphModel['parameters'], { inputs }: Node): ActivationQparams | null {
+  const [scale, zero] = [inputs[1], inputs[2]].map((name) => (name ? parameters.get(name) : undefined));
   if (!scale || sizeOf(scale.dims) !== 1 || scale.dtype !== 'float32') return null;
   // Without a zero point the codes are uint8.
   if (inputs[2] && (!zero || sizeOf(zero.dims) !== 1)) return null;
@@ -125,12 +132,12 @@ function gridOf(model: GraphModel, { inputs }: Node): ActivationQparams | null {
 }
 
 function codedWeights(
-  model: GraphModel,
+  parameters: GraphModel['parameters'],
   { inputs, attributes }: Node,
   given: OnnxTensor,
 ): CodedWeights | null {
-  const scale = model.parameters.get(inputs[1]!);
-  const zero = inputs[2] ? model.parameters.get(inputs[2]) : undefined;
+  const scale = parameters.get(inputs[1]!);
+  const zero = inputs[2] ? parameters.get(inputs[2]) : undefined;
   if (scale?.dtype !== 'float32' || attributes.block_size || (inputs[2] && !zero)) return null;
   const codes = signedCodes(given, zero);
   if (!codes) return null;

@@ -6,6 +6,11 @@ import { fromWords, toWords } from '../graph/ops/value.ts';
 /** TensorProto.DataType of them. */
 const [FLOAT, FLOAT16] = [1, 10];
 
+/** Whether a model has values of float16: what it is given and knows, or casts to. */
+export const hasFloat16 = ({ graph, parameters }: GraphModel): boolean =>
+  [...graph.inputs, ...parameters.values()].some(({ dtype }) => dtype === 'float16') ||
+  graph.nodes.some(({ op, attributes }) => op === 'Cast' && attributes.to === FLOAT16);
+
 const retyped = (
   inputs: readonly ValueInfo[],
   isHalf: (input: ValueInfo) => boolean,

@@ -11,7 +11,7 @@ import { int8Values, integerLayers, qparamsIn } from '../lower/lower-model.ts';
 import type { CodebookLayer, LinearLayer, QuantizedModel } from '../model/quantized-model.ts';
 import { toGraphModel } from '../model/translate.ts';
 import { roundHalfToEven } from '../reference/round.ts';
-import { castToFloat16, float32Graph } from './float32-graph.ts';
+import { castToFloat16, float32Graph, hasFloat16 } from './float32-graph.ts';
 import { atLeastOpset } from './raise-opset.ts';
 
 /** Signed or unsigned codes of 8 bits: the same integers, whose zero point is 128 higher where they are unsigned. */
@@ -111,11 +111,10 @@ const FOUR_BITS = 21;
 export function qdqGraph(quantized: QuantizedModel, options: QuantizedOnnxOptions = {}): GraphModel {
   check(quantized.method === 'linear', 'QDQ takes a linearly quantized network', quantized.method);
   const model = toGraphModel(quantized.model);
-  const { shapes } = options;
-  const { values } = fuseAnyShape(model, { shapes }).graph;
-  const halves = new Set([...values].filter(([, { dtype }]) => dtype === 'float16').map(([name]) => name));
+  if (!hasFloat16(model)) return floatQdqGraph(quantized, model, options);
   // Quantizers of float16 have scales of float16, which give other codes.
-  if (halves.size === 0) return floatQdqGraph(quantized, model, options);
+  const { values } = fuseAnyShape(model, { shapes: options.shapes }).graph;
+  const halves = new Set([...values].filter(([, { dtype }]) => dtype === 'float16').map(([name]) => name));
   return castToFloat16(floatQdqGraph(quantized, float32Graph(model), options), halves);
 }
 

@@ -3,10 +3,8 @@ import { whyUnknown } from '../graph/concrete.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
 import { GraphWriter } from '../graph/graph-writer.ts';
 import type { Attributes } from '../graph/ops/tensors.ts';
+import { hasFloat16 } from './float32-graph.ts';
 import { int64Of } from './write-attributes.ts';
-
-/** TensorProto.DataType of it. */
-const FLOAT16 = 10;
 
 /** A node under a newer definition, and the nodes that it needs beside it. */
 type Raised = Partial<Omit<Node, 'name'>> | readonly Node[] | string;
@@ -154,9 +152,7 @@ export function raiseOpset(model: GraphModel, opset: number, isKnown: (node: Nod
   if (opset === graph.opset) return model;
   const make = new GraphWriter(graph.name, opset, model);
   const { parameters } = make;
-  const hasHalves =
-    [...graph.inputs, ...parameters.values()].some(({ dtype }) => dtype === 'float16') ||
-    graph.nodes.some(({ op, attributes }) => op === 'Cast' && attributes.to === FLOAT16);
+  const hasHalves = hasFloat16(model);
   const refused: string[] = [];
   let nodes = [...graph.nodes];
   for (let next = graph.opset + 1; next <= opset; next++) {

@@ -125,13 +125,13 @@ export async function calibrate(
     Object.entries(operands).flatMap(([name, operand]) =>
       'tensor' in operand && kernel.declaration.bindings[name].access !== 'read' ? [operand] : [],
     );
-  const isWatched = ({ tensor }: TensorOperand) => watched.includes(tensor);
-  for (const [index, step] of lowered.steps.entries()) {
+  // A concatenation is whole after its last dispatch.
+  const last = new Map(lowered.steps.flatMap((step) => writtenBy(step).map(({ tensor }) => [tensor, step])));
+  const isWhole = ({ tensor }: TensorOperand, step: Step) =>
+    watched.includes(tensor) && last.get(tensor) === step;
+  for (const step of lowered.steps) {
     steps.push(step);
-    for (const written of writtenBy(step).filter(isWatched)) {
-      // A concatenation is whole after its last dispatch.
-      const later = lowered.steps.slice(index + 1).flatMap(writtenBy);
-      if (later.some(({ tensor }) => tensor === written.tensor)) continue;
+    for (const written of writtenBy(step).filter((operand) => isWhole(operand, step))) {
       const count = written.byteLength / 4;
       const common = { name: step.name, specialization: {}, macs: 0, shape: step.shape };
       const minimum = { tensor: `${written.tensor} minimum`, byteLength: 4 };

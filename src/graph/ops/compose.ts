@@ -138,7 +138,7 @@ export class Composer {
         const source = inputs[from]!;
         return { ...source, dtype, dims };
       }
-      const known = data && fromWordsOf({ dtype, dims, data });
+      const known = data && wordsOf({ dtype, dims, data });
       return {
         ...{ dtype, dims, ...(data && { data }) },
         at: known ? { constant: known } : { scratch: `${prefix}:${i}`, count: sizeOf(dims) },
@@ -187,7 +187,7 @@ export function relabelled({ dtype, dims, data, at }: Part, to: OnnxDType): Part
   return { dtype: to, dims, data: fromWords(to, dims, numbersOf({ dtype, dims, data })).data, at };
 }
 
-const fromWordsOf = (value: Value) => toWords('a constant', value as Parameters<typeof toWords>[1]);
+const wordsOf = (value: Value) => toWords('a constant', value as Parameters<typeof toWords>[1]);
 
 /** An operator made of others: `build` reads the node and gives the outputs. */
 export const composed = (

@@ -8,8 +8,8 @@ import type {
   ShapeOptions,
 } from 'lloyd';
 import type { NodeSupport, OnnxFormat, ValueInfo } from 'lloyd/onnx';
-import type { PictureSettings } from '../../src/model/picture-input.ts';
 import type { LayerActivations, OutputActivations } from '../../src/run/activation-errors.ts';
+import type { PictureSettings } from '../../src/run/picture-input.ts';
 
 /** What the page asks its worker, what comes back, and what is told on the way. */
 export interface Calls {

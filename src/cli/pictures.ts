@@ -8,8 +8,8 @@ import {
   type PictureSettings,
   type PictureWords,
   pictureTensor,
-} from '../model/picture-input.ts';
-import { type Pixels, resample } from '../model/resample.ts';
+} from '../run/picture-input.ts';
+import { type Pixels, resample } from '../run/resample.ts';
 import type { OptionValue } from './command.ts';
 import { readPicture } from './decode-picture.ts';
 import type { Ledger } from './ledger.ts';

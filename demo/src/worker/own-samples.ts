@@ -4,6 +4,7 @@ import { seeded } from '../../../bench/random.ts';
 import { concreteInputs } from '../../../src/graph/concrete.ts';
 import { sizeOf } from '../../../src/graph/ops/tensors.ts';
 import { fromWords } from '../../../src/graph/ops/value.ts';
+import type { Feed } from '../../../src/run/activation-errors.ts';
 import {
   checkPictureSettings,
   MOST_PIXELS,
@@ -13,9 +14,8 @@ import {
   pictureTensor,
   pixelsOf,
   spreadOver,
-} from '../../../src/model/picture-input.ts';
-import { type Pixels, resample } from '../../../src/model/resample.ts';
-import type { Feed } from '../../../src/run/activation-errors.ts';
+} from '../../../src/run/picture-input.ts';
+import { type Pixels, resample } from '../../../src/run/resample.ts';
 import type { SampleRequest } from '../protocol.ts';
 import { many } from '../text.ts';
 import type { State } from './state.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { resample } from '../../src/model/resample.ts';
+import { resample } from '../../src/run/resample.ts';
 import { seeded } from '../support/runtime.ts';
 
 const picture = (

@@ -5,6 +5,7 @@ import { einsumOperators } from '../../src/graph/ops/einsum.ts';
 import { gridOperators } from '../../src/graph/ops/grid.ts';
 import { indexingOperators } from '../../src/graph/ops/indexing.ts';
 import { microsoftOperators } from '../../src/graph/ops/microsoft.ts';
+import { positionOperators } from '../../src/graph/ops/positions.ts';
 import { recurrentOperators } from '../../src/graph/ops/recurrent.ts';
 import { rowOperators } from '../../src/graph/ops/row-functions.ts';
 import type { OperatorName } from '../../src/onnx/index.ts';
@@ -19,6 +20,7 @@ describe('against ONNX Runtime', () => {
   const composed = {
     ...rowOperators,
     ...indexingOperators,
+    ...positionOperators,
     ...recurrentOperators,
     ...einsumOperators,
     ...attentionOperators,

@@ -17,6 +17,7 @@ import { OPSETS, type Operator } from './operator.ts';
 import type { Plan } from './plan.ts';
 import { pointwiseOperators } from './pointwise.ts';
 import { poolOperators } from './pool.ts';
+import { positionOperators } from './positions.ts';
 import { productOperators } from './product.ts';
 import { quantizedOperators } from './quantized.ts';
 import { recurrentOperators } from './recurrent.ts';
@@ -50,6 +51,7 @@ export const plannedOperators = {
   ...viewOperators,
   ...rowOperators,
   ...indexingOperators,
+  ...positionOperators,
   ...recurrentOperators,
   ...einsumOperators,
   ...attentionOperators,

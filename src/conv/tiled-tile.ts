@@ -50,11 +50,11 @@ const TILES: readonly Omit<TiledTile, 'buffers'>[] = [
 ];
 
 /** Bytes of workgroup memory. */
-export function tiledBytes(tile: TiledTile, element: TiledElement = 'int8'): number {
+function tiledBytes(tile: TiledTile, element: TiledElement = 'int8'): number {
   return tile.buffers * tile.tileWords * (tile.tilePixels / 4 + 1 + tile.tileVectors) * ROW_BYTES[element];
 }
 
-export function tiledThreads(tile: Omit<TiledTile, 'buffers'>): number {
+function tiledThreads(tile: Omit<TiledTile, 'buffers'>): number {
   return (tile.tilePixels / tile.threadPixels) * (tile.tileVectors / tile.threadVectors);
 }
 

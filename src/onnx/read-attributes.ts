@@ -6,7 +6,7 @@ import { type ExternalFiles, readTensor } from './read-tensor.ts';
 import { DAMAGED } from './refusals.ts';
 
 /** Attributes of kinds that no operator here takes: kept as they came, so that they are named, and written again. */
-export const KEPT: Readonly<Record<number, string>> = {
+const KEPT: Readonly<Record<number, string>> = {
   ...{ [ATTRIBUTE.GRAPH]: 'a subgraph', [ATTRIBUTE.GRAPHS]: 'subgraphs', [ATTRIBUTE.TENSORS]: 'tensors' },
   ...{ [ATTRIBUTE.SPARSE_TENSOR]: 'a sparse tensor', [ATTRIBUTE.SPARSE_TENSORS]: 'sparse tensors' },
   ...{ [ATTRIBUTE.TYPE_PROTO]: 'a type', [ATTRIBUTE.TYPE_PROTOS]: 'types' },

@@ -253,7 +253,7 @@ const shapesOf = (feed: Readonly<Record<string, OnnxTensor>>): ShapeOptions =>
 export type Calibration = Images | readonly Readonly<Record<string, OnnxTensor>>[];
 
 /** The values that integer layers read or leave; inputs are not among them. */
-export function observedValues({ layers, graph }: FusedGraph): string[] {
+function observedValues({ layers, graph }: FusedGraph): string[] {
   const inputs = new Set(graph.inputs.map(({ name }) => name));
   const names = new Set<string>();
   for (const layer of layers) {

@@ -136,7 +136,7 @@ export function joinedHeads(c: Composer, x: Part): Part {
 }
 
 /** What a mask adds: nothing where it is true, so much that nothing is left where it isn't. */
-export function maskBias(c: Composer, mask: Part): Part {
+function maskBias(c: Composer, mask: Part): Part {
   if (mask.dtype !== 'bool') return mask;
   const [open, closed] = [0, Number.NEGATIVE_INFINITY].map((value) => c.constant('float32', value));
   return c.op('Where', [mask, open, closed]);

@@ -5,7 +5,7 @@ import { sizeOf } from './tensors.ts';
 import { type OnnxDType, wordTypeOf } from './value.ts';
 
 /** Modes of a windowed axis, as shaders/strided-copy.wgsl numbers them. */
-export const WINDOW_MODES = { inside: 0, constant: 1, reflect: 2, edge: 3, wrap: 4, gather: 5 } as const;
+const WINDOW_MODES = { inside: 0, constant: 1, reflect: 2, edge: 3, wrap: 4, gather: 5 } as const;
 
 /** An axis that doesn't read the input one to one. */
 export interface Window {

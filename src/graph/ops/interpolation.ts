@@ -21,11 +21,7 @@ export interface ResizedAxis {
 const f = Math.fround;
 
 /** The place in the input of output `x`. */
-export function coordinateOf(
-  mode: CoordinateMode,
-  x: number,
-  { size, length, scale, roi }: ResizedAxis,
-): number {
+function coordinateOf(mode: CoordinateMode, x: number, { size, length, scale, roi }: ResizedAxis): number {
   const middle = f(f(x + 0.5) / scale);
   const centred = f(middle - 0.5);
   switch (mode) {

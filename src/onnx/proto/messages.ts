@@ -189,10 +189,6 @@ function readTensorProto(wire: Wire): TensorProto {
   return made;
 }
 
-/** A file that is one tensor: what ONNX's own tests keep their inputs and outputs in. */
-export const readTensorFile = (wire: Wire): TensorProto =>
-  wire.outermost('a tensor', emptyTensor(), (tensor, field) => readTensorField(wire, tensor, field));
-
 const emptyTensor = (): TensorProto => ({
   name: '',
   dims: Packed.none,

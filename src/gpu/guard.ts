@@ -31,6 +31,8 @@ export interface DeviceGuard {
   until<T>(what: string, start: () => Promise<T>): Promise<T>;
   /** Runs `use`; an error that any of the device's calls raised meanwhile is thrown instead of its result. */
   operation<T>(use: () => Promise<T>): Promise<T>;
+  /** What to throw for an error: itself, or the loss that is behind it, which a device may tell of later. */
+  explain(error: unknown): Promise<unknown>;
   /** Waits for the verdict on all that was noted; throws what an operation under way, or nobody yet, has to hear. */
   hear(): Promise<void>;
   /** As `hear`, without waiting: throws what nobody has heard yet. */
@@ -176,7 +178,6 @@ function createGuard(device: GPUDevice): DeviceGuard {
     while (pending.size > 0) await Promise.all(pending);
   };
 
-  /** The error itself, or the loss that is behind it. */
   const explain = async (error: unknown) => {
     if (!(error instanceof LloydError && unexplained.has(error))) return error;
     if (!loss) {
@@ -251,6 +252,7 @@ function createGuard(device: GPUDevice): DeviceGuard {
         active.delete(own);
       }
     },
+    explain,
     async hear() {
       await settled();
       alive();

@@ -166,8 +166,12 @@ export async function compile(
     // A candidate that fails is no failure of the compilation: tuning stays out of its operation.
     if (tune && tuned?.adapter !== adapterKey(on)) {
       const settings = { signal, ...(tune === true ? {} : tune) };
-      const choose = await tuneKernels(on, model, batch, settings, kernels, shapes);
-      tuned = { adapter: adapterKey(on), choose };
+      try {
+        const choose = await tuneKernels(on, model, batch, settings, kernels, shapes);
+        tuned = { adapter: adapterKey(on), choose };
+      } catch (error) {
+        throw await guardOf(on.device).explain(error);
+      }
     }
     signal?.throwIfAborted();
     let engine: Engine | undefined;

@@ -7,6 +7,8 @@ import type { Operand, Step } from '../../src/graph/ops/plan.ts';
 import { type Attributes, type OnnxTensor, sizeOf } from '../../src/graph/ops/tensors.ts';
 import { numbersOf, type OnnxDType, toWords, type Value, wordTypeOf } from '../../src/graph/ops/value.ts';
 import { type OperatorName, type OperatorOptions, runOperator } from '../../src/onnx/run-operator.ts';
+import { define, definitions } from '../../src/reference/interpreter/interpret.ts';
+import { type GivenTensor, readTensor } from '../../src/reference/interpreter/value.ts';
 import { runOnnxRuntime } from './onnx-runtime.ts';
 import { GUARD, guardedOutput, seeded } from './runtime.ts';
 
@@ -125,6 +127,16 @@ export async function peerApart(
   tolerance = 2e-6,
 ): Promise<string | null> {
   const received = await runOperator(runtime, operator, inputs, attributes, options);
+  const exactly = () =>
+    operator in definitions
+      ? define(
+          operator,
+          options.opset ?? 23,
+          inputs.map((tensor) => tensor && readTensor(tensor as GivenTensor)),
+          attributes,
+          received.length,
+        )
+      : undefined;
   const expected = await runOnnxRuntime({
     opType: operator.slice(operator.lastIndexOf('.') + 1),
     domain,
@@ -139,7 +151,16 @@ export async function peerApart(
     if (got.dims.join() !== want.dims.join()) return `output ${i} has dims [${got.dims}], not [${want.dims}]`;
     const [a, b] = [numbersOf(got), numbersOf({ ...want, dtype: got.dtype } as Value)];
     const at = firstApart(a, b, got.dtype === 'float16' ? 2e-3 : got.dtype === 'float32' ? tolerance : 0);
-    if (at >= 0) return `output ${i} [${got.dims}] has ${a[at]} at ${at}, not ${b[at]}`;
+    if (at < 0) continue;
+    const exact = got.dtype === 'float32' ? exactly() : undefined;
+    // The peer computes in float32 too, by approximations of its own; where a recurrence amplifies them, float64 decides.
+    if (exact && firstApart(a, exact[i].data, tolerance) < 0) {
+      console.log(
+        `${operator}: ONNX Runtime itself is off, ${b[at]} where float64 gives ${exact[i].data[at]}`,
+      );
+      continue;
+    }
+    return `output ${i} [${got.dims}] has ${a[at]} at ${at}, not ${b[at]}`;
   }
   return null;
 }

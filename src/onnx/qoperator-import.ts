@@ -104,6 +104,14 @@ class Dequantized {
         if (last) return false;
         return write(3, op.slice('QLinear'.length), [read(0)], kept);
       }
+      case 'QLinearSoftmax': {
+        // Before opset 13 all dimensions from the axis on are one.
+        const { axis = -1, opset } = attributes;
+        if (Number(opset) < 13 && axis !== -1) return false;
+        return write(3, 'Softmax', [read(0)], { axis });
+      }
+      case 'QLinearWhere':
+        return write(7, 'Where', [at(0), read(1), read(4)]);
       case 'QLinearConcat': {
         const parts = Array.from({ length: Math.floor((inputs.length - 2) / 3) }, (_, i) => read(2 + 3 * i));
         return write(0, 'Concat', parts, attributes);

@@ -39,7 +39,8 @@ export const operators = Object.keys(plannedOperators) as readonly OperatorName[
  * `ConvInteger`, `QLinearConv` (1 to 3 spatial dimensions, every attribute), `MatMulInteger`, `QLinearMatMul`
  * (numpy's batching and broadcasting; float16 scales are taken as the float32 they are), and ONNX Runtime's
  * `QLinearAdd`, `QLinearMul` (numpy's broadcasting), `QLinearConcat`, `QLinearGlobalAveragePool`, `QLinearSigmoid`,
- * `QLinearLeakyRelu`, `MatMulIntegerToFloat`, `DynamicQuantizeMatMul` and `QGemm` (com.microsoft).
+ * `QLinearLeakyRelu`, `QLinearAveragePool`, `QLinearSoftmax`, `QLinearWhere`, `MatMulIntegerToFloat`,
+ * `DynamicQuantizeMatMul` and `QGemm` (com.microsoft).
  *
  * All {@link operators} follow the definition of `opset`, 9 to 23. The others are element-wise functions, moves and
  * views, reductions, softmax, convolutions and their transposes, matrix products, pools, normalizations, resizing,

@@ -71,6 +71,74 @@ describe('against ONNX Runtime', () => {
     await expectPeer(gpu.runtime, cases);
   });
 
+  test('QLinearAveragePool, padded, strided, channels first and last, with ties', async () => {
+    const random = seeded(74);
+    const cases: PeerCase[] = [];
+    for (const dtype of ['int8', 'uint8'] as const) {
+      for (const attributes of [
+        { kernel_shape: [2, 2], strides: [2, 2] },
+        { kernel_shape: [3, 3], pads: [1, 0, 1, 2], count_include_pad: 1 },
+        { kernel_shape: [3, 2], pads: [1, 1, 0, 0], strides: [1, 2] },
+        { kernel_shape: [2, 3], strides: [2, 2], auto_pad: 'SAME_UPPER' },
+        { kernel_shape: [3, 3], strides: [2, 2], ceil_mode: 1 },
+        { kernel_shape: [2, 2], strides: [2, 2], channels_last: 1 },
+      ]) {
+        for (const [p, y] of [
+          [0.5, 0.25],
+          [0.5, 0.5],
+          [0.02, 0.011],
+        ]) {
+          const x = randomTensor(random, dtype, [2, 7, 9, 6]);
+          const inputs = [x, ...qparams(dtype, p, 3), ...qparams(dtype, y, -5)];
+          cases.push({ operator: 'QLinearAveragePool', inputs, attributes, domain });
+        }
+      }
+      const line = [randomTensor(random, dtype, [1, 3, 12]), ...qparams(dtype, 0.5, 3)];
+      const own = { operator: 'QLinearAveragePool', attributes: { kernel_shape: [4] }, domain } as const;
+      cases.push({ ...own, inputs: [...line, ...qparams(dtype, 0.25, -5)] });
+    }
+    await expectPeer(gpu.runtime, cases);
+  });
+
+  test('QLinearWhere, broadcasting, grids equal and not', async () => {
+    const random = seeded(75);
+    const cases: PeerCase[] = [];
+    for (const dtype of ['int8', 'uint8'] as const) {
+      for (const [p, q] of [
+        [0.5, 0.25],
+        [0.031, 0.02],
+      ]) {
+        const inputs = [
+          randomTensor(random, 'bool', [4, 1, 5]),
+          ...[randomTensor(random, dtype, [3, 5]), ...qparams(dtype, p, 3)],
+          ...[randomTensor(random, dtype, [4, 3, 1]), ...qparams(dtype, q, -7), ...qparams(dtype, q, -7)],
+        ];
+        cases.push({ operator: 'QLinearWhere', inputs, domain, initializers: [2, 3, 5, 6, 7, 8] });
+      }
+    }
+    await expectPeer(gpu.runtime, cases);
+  });
+
+  test('QLinearSoftmax by both definitions', async () => {
+    const random = seeded(76);
+    const cases: PeerCase[] = [];
+    for (const dtype of ['int8', 'uint8'] as const) {
+      for (const attributes of [
+        { axis: -1, opset: 13 },
+        { axis: 1, opset: 13 },
+        { axis: 1, opset: 11 },
+      ]) {
+        const x = randomTensor(random, dtype, [3, 6, 10]);
+        const inputs = [x, ...qparams(dtype, 0.02, 3), ...qparams(dtype, 1 / 256, -128)];
+        cases.push({ operator: 'QLinearSoftmax', inputs, attributes, domain });
+      }
+      const x = randomTensor(random, dtype, [4, 9]);
+      const inputs = [x, ...qparams(dtype, 0.05, 3), ...qparams(dtype, 1 / 256, -128)];
+      cases.push({ operator: 'QLinearSoftmax', inputs, attributes: { opset: 12 }, domain });
+    }
+    await expectPeer(gpu.runtime, cases);
+  });
+
   test('QLinearSigmoid and QLinearLeakyRelu of every code', async () => {
     const cases: PeerCase[] = [];
     for (const dtype of ['int8', 'uint8'] as const) {

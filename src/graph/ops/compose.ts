@@ -2,6 +2,7 @@ import { castOperators } from './cast.ts';
 import { copyBox } from './copy-step.ts';
 import { executeTwin } from './execute-twin.ts';
 import { stridesOf } from './layout.ts';
+import { linearOperators } from './linear.ts';
 import { moveOperators } from './move.ts';
 import { type Node, type NodeSpec, openNode } from './node.ts';
 import { normalizeOperators } from './normalize.ts';
@@ -17,6 +18,7 @@ import { viewOperators } from './view.ts';
 
 /** Operators that others are made of, as the newest opset defines them. */
 const parts = {
+  ...linearOperators,
   ...pointwiseOperators,
   ...castOperators,
   ...moveOperators,

@@ -1,5 +1,6 @@
 import { check } from '../../gpu/errors.ts';
 import { attentionOperators } from './attention.ts';
+import { betweenOperators } from './between-quantizers.ts';
 import { castOperators } from './cast.ts';
 import { convolutionOperators } from './convolution.ts';
 import { einsumOperators } from './einsum.ts';
@@ -34,6 +35,7 @@ export const codeOperators = {
   ...integerConvolutionOperators,
   ...integerProductOperators,
   ...quantizedOperators,
+  ...betweenOperators,
 };
 
 /** Every operator, by ONNX's name. */

@@ -41,6 +41,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'conv2d-tiled-f16': 'conv2d-tiled-f16',
   'conv2d-unrolled': 'conv2d',
   'conv2d-unrolled-broadcast': 'conv2d',
+  'conv2d-winograd': 'conv2d',
   'depthwise-conv2d': 'depthwise-conv2d',
   'depthwise-conv2d-int8': 'depthwise-conv2d-int8',
   'depthwise-filter-gradient': 'depthwise-filter-gradient',

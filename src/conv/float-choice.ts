@@ -8,9 +8,10 @@ import { conv2dTiledCodebookKernel } from '../kernels/conv2d-tiled-codebook.ts';
 import { conv2dTiledF16Kernel } from '../kernels/conv2d-tiled-f16.ts';
 import { conv2dUnrolledKernel } from '../kernels/conv2d-unrolled.ts';
 import { conv2dUnrolledBroadcastKernel } from '../kernels/conv2d-unrolled-broadcast.ts';
+import { conv2dWinogradKernel } from '../kernels/conv2d-winograd.ts';
 import { depthwiseConv2dKernel } from '../kernels/depthwise-conv2d.ts';
 import { type KernelPreference, kernelFamily } from './kernel-choice.ts';
-import { type ConvTile, type ConvVariant, chooseTile, depthwiseTile } from './tile.ts';
+import { type ConvPlane, type ConvTile, type ConvVariant, chooseTile, depthwiseTile } from './tile.ts';
 import { checkTiled, chooseTiled, type TiledTile, tiledFloatSpecialization } from './tiled-tile.ts';
 import { isDepthwise, type WeightShape } from './weight-layout.ts';
 
@@ -28,6 +29,7 @@ export const floatVariants = {
   unrolled: conv2dUnrolledKernel,
   broadcast: conv2dBroadcastKernel,
   'unrolled-broadcast': conv2dUnrolledBroadcastKernel,
+  winograd: conv2dWinogradKernel,
   depthwise: depthwiseConv2dKernel,
 } as unknown as Readonly<Record<ConvVariant, Kernel>>;
 
@@ -38,6 +40,8 @@ export interface FloatOptions {
   float16?: boolean;
   /** A tuner's find instead of the library's own choice. */
   tile?: TiledTile;
+  /** Where the windows lie; without it there is no Winograd. */
+  plane?: ConvPlane;
 }
 
 /**
@@ -52,7 +56,7 @@ export function chooseFloat(
   runtime: Runtime,
   pixelCount: number,
   shape: WeightShape,
-  { kernels, float16: half = false, tile: tuned }: FloatOptions = {},
+  { kernels, float16: half = false, tile: tuned, plane }: FloatOptions = {},
 ): FloatChoice {
   const family = kernelFamily(runtime, kernels);
   if (half) {
@@ -66,7 +70,7 @@ export function chooseFloat(
   }
   if (isDepthwise(shape)) return depthwiseTile(shape);
   if (family === 'registers') {
-    return chooseTile(runtime, pixelCount, shape, false);
+    return chooseTile(runtime, pixelCount, shape, false, plane);
   }
   const { limits } = runtime.device;
   const element = half ? 'f16' : 'f32';

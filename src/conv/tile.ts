@@ -37,7 +37,7 @@ export interface ConvPlane {
  * The tile an adapter gives a convolution over `pixelCount` pixels before any tuning.
  *
  * @param shape A group that is no whole number of tiles makes the convolution dense, so groups get tiles that divide.
- * @param plane of an int8 convolution; without it, or where it does not fit, there is no Winograd
+ * @param plane without it, or where it does not fit, there is no Winograd
  */
 export function chooseTile(
   runtime: Adapter,
@@ -46,7 +46,13 @@ export function chooseTile(
   int8: true,
   plane?: ConvPlane,
 ): ConvTile<Int8Variant>;
-export function chooseTile(runtime: Adapter, pixelCount: number, shape: WeightShape, int8: boolean): ConvTile;
+export function chooseTile(
+  runtime: Adapter,
+  pixelCount: number,
+  shape: WeightShape,
+  int8: boolean,
+  plane?: ConvPlane,
+): ConvTile;
 export function chooseTile(
   runtime: Adapter,
   pixelCount: number,
@@ -65,8 +71,8 @@ export function chooseTile(
   const fitting = [8, 4, 2, 1].filter((vectors) => vectors <= widest && divides(vectors));
   const lanes = convLanes(runtime, shape, int8);
   // Fewer pixels would leave most of a workgroup's blocks of eight empty.
-  if (int8 && plane && pixelCount >= 8 * 16 && fitsWinograd(runtime, shape, plane)) {
-    return winogradTile(lanes, pixelCount >= 8 * 64 ? 16 : 8);
+  if (plane && pixelCount >= 8 * 16 && fitsWinograd(runtime, shape, plane, int8)) {
+    return winogradTile(lanes, int8 && pixelCount >= 8 * 64 ? 16 : 8);
   }
   const shared = fitting.find((vectors) => vectors >= 4 && vectors <= lanes);
   const full = int8 ? 16 : 64;
@@ -116,7 +122,10 @@ export function convLanes(runtime: Adapter, shape: WeightShape, int8: boolean): 
   return int8 && !whole ? 0 : broadcastLanes(runtime);
 }
 
-/** The tile of `conv2d-int8-winograd`: as many vectors of four output channels as a subgroup has lanes to load them. */
+/**
+ * The tile of `conv2d-winograd` and `conv2d-int8-winograd`: as many vectors of four output channels as a subgroup has
+ * lanes to load them.
+ */
 export function winogradTile(lanes: Lanes, WORKGROUP_SIZE: number): ConvTile<Int8Variant> {
   const specialization = { LANES: `${lanes}u`, TILE_VECTORS: `${lanes}u`, WORKGROUP_SIZE };
   return { tileVectors: lanes, specialization, variant: 'winograd' };
@@ -124,25 +133,34 @@ export function winogradTile(lanes: Lanes, WORKGROUP_SIZE: number): ConvTile<Int
 
 /** Products of m1 + m2 are at most 2 x 256 x 384, and their sum must stay below 2^31. */
 const MOST_PRODUCTS = 10_922;
+/** What a third of the products less is still worth of blocks that hang over an edge. */
+const MOST_OVERHANG = 1.25;
 
-/** Whether an adapter can run an int8 convolution by `conv2d-int8-winograd`, whose shader states the rules. */
-export function fitsWinograd(runtime: Adapter, shape: WeightShape, plane: ConvPlane): boolean {
+/**
+ * Whether an adapter can run a convolution by `conv2d-winograd` or `conv2d-int8-winograd`, whose shaders state the
+ * rules, and gains by it.
+ */
+export function fitsWinograd(runtime: Adapter, shape: WeightShape, plane: ConvPlane, int8: boolean): boolean {
   const { outChannels, inChannels, kernelHeight, kernelWidth, groups } = shape;
+  const { outputHeight, outputWidth } = plane;
   const channels = outChannels / groups;
-  const lanes = convLanes(runtime, shape, true);
-  const images = plane.pixelCount / (plane.outputHeight * plane.outputWidth);
-  const bytes = images * plane.inputHeight * plane.inputWidth * inChannels * groups;
+  const lanes = convLanes(runtime, shape, int8);
+  const images = plane.pixelCount / (outputHeight * outputWidth);
+  const pixelBytes = int8 ? inChannels * groups : Math.ceil(inChannels / 4) * groups * 16;
+  const bytes = images * plane.inputHeight * plane.inputWidth * pixelBytes;
+  const covered = Math.ceil(outputHeight / 2) * Math.ceil(outputWidth / 4) * 8;
+  const own = int8
+    ? covered === outputHeight * outputWidth && inChannels * kernelHeight < MOST_PRODUCTS
+    : covered <= MOST_OVERHANG * outputHeight * outputWidth && isAligned(shape, lanes);
   return (
     lanes > 0 &&
     kernelWidth === 3 &&
     plane.strideHeight === 1 &&
     plane.strideWidth === 1 &&
     plane.dilationWidth === 1 &&
-    plane.outputHeight % 2 === 0 &&
-    plane.outputWidth % 4 === 0 &&
     channels > lanes * 2 &&
     (groups === 1 || channels % (lanes * 4) === 0) &&
-    inChannels * kernelHeight < MOST_PRODUCTS &&
-    bytes <= SURE_TEXTURE_BYTES
+    bytes <= SURE_TEXTURE_BYTES &&
+    own
   );
 }

@@ -35,6 +35,7 @@ import { conv2dTiledCodebookKernel } from './conv2d-tiled-codebook.ts';
 import { conv2dTiledF16Kernel } from './conv2d-tiled-f16.ts';
 import { conv2dUnrolledKernel } from './conv2d-unrolled.ts';
 import { conv2dUnrolledBroadcastKernel } from './conv2d-unrolled-broadcast.ts';
+import { conv2dWinogradKernel } from './conv2d-winograd.ts';
 import { convolution } from './convolution.ts';
 import { depthwiseConv2dKernel } from './depthwise-conv2d.ts';
 import { depthwiseConv2dInt8Kernel } from './depthwise-conv2d-int8.ts';
@@ -130,6 +131,7 @@ export const kernels = {
   conv2dTiledF16: conv2dTiledF16Kernel,
   conv2dUnrolled: conv2dUnrolledKernel,
   conv2dUnrolledBroadcast: conv2dUnrolledBroadcastKernel,
+  conv2dWinograd: conv2dWinogradKernel,
   depthwiseConv2d: depthwiseConv2dKernel,
   depthwiseConv2dInt8: depthwiseConv2dInt8Kernel,
   depthwiseFilterGradient: depthwiseFilterGradientKernel,

@@ -24,6 +24,7 @@ export function floatConvSteps(
     chooseFloat(runtime, geometry.pixelCount, weightShape(layer), {
       ...options,
       float16: options.float16 && !codebook,
+      plane: geometry,
     });
   const steps: Step[] = [];
   const aligned = isAligned(weightShape(layer), tile.tileVectors);
@@ -57,7 +58,11 @@ export function floatConvSteps(
       });
     }
   }
-  const specialization: Specialization = { ...tile.specialization, POOL: layer.pool ? '1u' : '0u' };
+  const winograd = tile.variant === 'winograd';
+  const specialization: Specialization = {
+    ...tile.specialization,
+    ...(!winograd && { POOL: layer.pool ? '1u' : '0u' }),
+  };
   if (tile.tiled && packed) specialization.CODE_BITS = `${bits}u`;
   steps.push({
     name: layer.name,
@@ -72,7 +77,7 @@ export function floatConvSteps(
       output,
     },
     params: {
-      ...geometry,
+      ...(winograd ? winogradGeometry(layer) : geometry),
       inputVectors: vectors(layer.inputShape),
       outputVectors: vectors(layer.outputShape),
       groupVectors: Math.ceil(layout.paddedChannels / 4),
@@ -84,4 +89,15 @@ export function floatConvSteps(
     shape: layer.outputShape,
   });
   return steps;
+}
+
+/** What `conv2d-winograd` is told of a layer's geometry: its kernel is three wide, its strides are 1. */
+function winogradGeometry(layer: ConvLayer) {
+  const { inputHeight, inputWidth, outputHeight, outputWidth, ...own } = convGeometry(layer);
+  const { kernelHeight, dilationHeight, padTop, padLeft } = own;
+  return {
+    ...{ inputHeight, inputWidth, outputHeight, outputWidth, kernelHeight, dilationHeight, padTop, padLeft },
+    imageCount: layer.batch,
+    pool: Number(Boolean(layer.pool)),
+  };
 }

@@ -95,7 +95,7 @@ export async function tuneKernels(
     const pixelCount = pixelsOf(layer);
     const all: Candidate<Choice>[] = integer
       ? int8Candidates(runtime, pixelCount, shape, kernels, convGeometry(layer))
-      : floatCandidates(runtime, pixelCount, shape, kernels);
+      : floatCandidates(runtime, pixelCount, shape, kernels, convGeometry(layer));
     const [first, ...others] = all;
     const list = fnv1a(all.map(({ label }) => label).join('\n'));
     const stored = cache.get(own.key);

@@ -62,7 +62,9 @@ export function int8Candidates(
     ...(own.family === 'registers'
       ? [
           ...privateTiles(int8Variants, convLanes(runtime, shape, true), pixelCount, own),
-          ...(plane && fitsWinograd(runtime, shape, plane) ? winogradTiles(runtime, pixelCount, shape) : []),
+          ...(plane && fitsWinograd(runtime, shape, plane, true)
+            ? winogradTiles(runtime, pixelCount, shape)
+            : []),
         ].map(registers)
       : []),
     ...(own.family === 'registers' ? [] : tiledChoices(runtime, pixelCount, shape)),
@@ -70,18 +72,22 @@ export function int8Candidates(
   return ordered(own, choices, shape, labelOf);
 }
 
-/** As {@link int8Candidates}, of a float32 convolution: their sums run in the same order. */
+/** As {@link int8Candidates}, of a float32 convolution: Winograd's rounds otherwise, the others' sums run in one order. */
 export function floatCandidates(
   runtime: Runtime,
   pixelCount: number,
   shape: WeightShape,
   preference: KernelPreference = 'auto',
+  plane?: ConvPlane,
 ): Candidate<FloatChoice>[] {
-  const own = chooseFloat(runtime, pixelCount, shape, { kernels: preference });
+  const own = chooseFloat(runtime, pixelCount, shape, { kernels: preference, plane });
   if (own.variant === 'depthwise') return ordered(own, [], shape, labelOf);
   const tiles = own.tiled ? tiledTiles(runtime.device.limits, shape, 'f32') : [];
   const choices: FloatChoice[] = [
     ...(own.tiled ? [] : privateTiles(floatVariants, convLanes(runtime, shape, false), pixelCount, own)),
+    ...(plane && !own.tiled && fitsWinograd(runtime, shape, plane, false)
+      ? winogradTiles(runtime, pixelCount, shape)
+      : []),
     ...tiles.map((tile) => chooseFloat(runtime, pixelCount, shape, { kernels: 'tiled', tile })),
   ];
   return ordered(own, choices, shape, labelOf);
@@ -125,7 +131,7 @@ function privateTiles(
   return tiles;
 }
 
-/** `conv2d-int8-winograd` in workgroups of every size. */
+/** Winograd's in workgroups of every size. */
 function winogradTiles(runtime: Runtime, pixelCount: number, shape: WeightShape): ConvTile<Int8Variant>[] {
   const { allowed } = int8Variants.winograd.declaration.overrides!.WORKGROUP_SIZE;
   const lanes = convLanes(runtime, shape, true);

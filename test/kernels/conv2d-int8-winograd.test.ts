@@ -235,7 +235,7 @@ describe('fitsWinograd', () => {
   };
 
   test('fits the layers of a VGG, and is what lavapipe gets', () => {
-    expect(fitsWinograd(runtime, shape, plane)).toBe(true);
+    expect(fitsWinograd(runtime, shape, plane, true)).toBe(true);
     expect(chooseTile(runtime, 256, shape, true, plane).variant).toBe('winograd');
     expect(chooseTile(runtime, 64, shape, true, { ...plane, pixelCount: 64 }).variant).toBe('broadcast');
   });
@@ -254,11 +254,11 @@ describe('fitsWinograd', () => {
     ['more bytes than a texture has', {}, { pixelCount: 2 ** 26 }],
   ];
   test.each(wrongs)('does not fit %s', (_, other, otherPlane) => {
-    expect(fitsWinograd(runtime, { ...shape, ...other }, { ...plane, ...otherPlane })).toBe(false);
+    expect(fitsWinograd(runtime, { ...shape, ...other }, { ...plane, ...otherPlane }, true)).toBe(false);
   });
 
   test('nor an adapter without subgroups', () => {
     const bare = { adapter: { ...adapter, subgroupSize: 0 } } as unknown as typeof runtime;
-    expect(fitsWinograd(bare, shape, plane)).toBe(false);
+    expect(fitsWinograd(bare, shape, plane, true)).toBe(false);
   });
 });

@@ -1,0 +1,45 @@
+import source from '../../shaders/conv2d-winograd.wgsl?raw';
+import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
+import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
+import texels from '../../shaders/lib/texels.wgsl?raw';
+import { defineKernel, TEXELS } from '../gpu/kernel.ts';
+import { checkWindow } from '../gpu/window.ts';
+import { conv2dKernel } from './conv2d.ts';
+
+/** f32 convolution by Winograd's F(2, 3), epilogue fused; geometries and shapes in `shaders/conv2d-winograd.wgsl`. */
+export const conv2dWinogradKernel = defineKernel({
+  name: 'conv2d-winograd',
+  wgsl: [broadcast, keepNan, texels, source],
+  bindings: {
+    ...conv2dKernel.declaration.bindings,
+    input: { access: 'read', type: TEXELS },
+    weights: { access: 'read', type: TEXELS },
+  },
+  params: {
+    inputHeight: 'u32',
+    inputWidth: 'u32',
+    inputVectors: 'u32',
+    outputHeight: 'u32',
+    outputWidth: 'u32',
+    outputVectors: 'u32',
+    kernelHeight: 'u32',
+    dilationHeight: 'u32',
+    padTop: 'u32',
+    padLeft: 'u32',
+    groupVectors: 'u32',
+    groupTiles: 'u32',
+    imageCount: 'u32',
+    tileCount: 'u32',
+    pool: 'u32',
+    low: 'f32',
+    high: 'f32',
+  },
+  overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },
+  constants: { LANES: ['4u', '8u'], TILE_VECTORS: ['4u', '8u'] },
+  requires: ['subgroups'],
+  check: (name, params) =>
+    checkWindow(name, { ...params, kernelWidth: 3, strideHeight: 1, strideWidth: 1, dilationWidth: 1 }),
+  workgroups: ({ imageCount, outputHeight, outputWidth, tileCount }, { WORKGROUP_SIZE }) =>
+    Math.ceil((imageCount * Math.ceil(outputHeight / 2) * Math.ceil(outputWidth / 4)) / WORKGROUP_SIZE) *
+    tileCount,
+});

@@ -1,6 +1,7 @@
 // A convolution in the frame of lib/register-tile.wgsl: the walk over the window of a thread's pixels, and the 2x2
 // max-pool. Needs lib/conv-pixel.wgsl, lib/pixel-blocks.wgsl, lib/register-tile.wgsl, params of lib/conv-params.wgsl or
-// lib/conv-int8-params.wgsl, and of the kernel
+// lib/conv-int8-params.wgsl, and of the kernel: const STEP_VECTORS, the weight vectors that a load of the input meets,
+// and
 //
 //   fn larger(a: Sum, b: Sum) -> Sum
 //   fn finish(first: u32, tile: u32, sums: ptr<function, Sums>)      the epilogue; pools by pool_windows(sums)

@@ -1,7 +1,7 @@
-// The frame of the convolutions without private arrays: a thread's four pixels, which are one window with POOL, the walk
-// over their windows, and the pool. Needs lib/conv-pixel.wgsl, lib/pixel-blocks.wgsl, params of lib/conv-params.wgsl or
-// lib/conv-int8-params.wgsl, and of the kernel: const STEP_VECTORS (weight vectors that a load of the input meets),
-// alias Sum, struct Sums, whose members name every sum, and
+// The frame of the convolutions without private arrays: a thread's four pixels, which are one window with POOL, the
+// walk over their windows, and the pool. Needs lib/conv-pixel.wgsl, lib/pixel-blocks.wgsl, params of
+// lib/conv-params.wgsl or lib/conv-int8-params.wgsl, and of the kernel: const STEP_VECTORS (weight vectors that a load
+// of the input meets), alias Sum, struct Sums, whose members name every sum, and
 //
 //   fn multiply(sums: ptr<function, Sums>, taps: vec4u, begin: u32, at: u32, lane: u32)
 //          adds a group's loads from `begin` on under the four taps times the weights from vector `at` on

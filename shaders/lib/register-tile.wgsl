@@ -1,6 +1,6 @@
 // The sums of TILE_PIXELS pixels that a thread keeps in registers, and the loads that they are made of. Needs of the
-// kernel: const TILE_PIXELS, PIXEL_SUMS (a pixel's sums) and STEP_VECTORS (weight vectors that a load of the input
-// meets), alias Loaded, what one load of the input gives, and Sum;
+// kernel: const TILE_PIXELS and PIXEL_SUMS (a pixel's sums), alias Loaded, what one load of the input gives, and Sum,
+// and
 //
 //   fn load_input(at: u32, inside: bool) -> Loaded                                    which knows the padding
 //   fn multiply(sums: ptr<function, Sums>, window: ptr<function, Window>, step: u32, at: u32, lane: u32)

@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 
 const UNSEEN =
-  /gradient|statistics|batch-norm-merge|sgd-step|cross-entropy|distillation|moving-average|fake-quantize|augment|kmeans/;
+  /gradient|covering-window|broadcast-quads|statistics|batch-norm-merge|sgd-step|cross-entropy|distillation|moving-average|fake-quantize|augment|kmeans/;
 
 /** Leaves the comments of kernels that the page never shows out of the built page: they are a tenth of its shaders. */
 export function unseenComments() {

@@ -21,6 +21,11 @@ override WORKGROUP_SIZE: u32 = 64u;
 override SIGNED: u32 = 1u;
 override ROUNDING: u32 = 0u;
 
+struct State {
+  sum: vec4i,
+  cells: u32,
+}
+
 struct Params {
   batch: u32,
   height: u32,
@@ -46,12 +51,6 @@ struct Params {
 @group(0) @binding(1) var<storage, read> input: array<u32>;
 @group(0) @binding(2) var<storage, read_write> output: array<u32>;
 
-// The four channels of a word as integers.
-fn channels(word: u32) -> vec4i {
-  let at_top = vec4u(word) << vec4u(24u, 16u, 8u, 0u);
-  return select(vec4i(at_top >> vec4u(24u)), bitcast<vec4i>(at_top) >> vec4u(24u), SIGNED == 1u);
-}
-
 fn round_half_to_even(sum: vec4i, cells: i32) -> vec4i {
   // Floor division first: the remainder is then 0..cells - 1 for negative sums too.
   let truncated = sum / cells;
@@ -61,42 +60,30 @@ fn round_half_to_even(sum: vec4i, cells: i32) -> vec4i {
   return floor + vec4i(up);
 }
 
+fn take(state: ptr<function, State>, at: u32) {
+  state.sum += channels(input[at]);
+  state.cells++;
+}
+
+fn take_outside(state: ptr<function, State>, y: i32, x: i32) {
+  if (y < i32(params.height + params.pad_bottom) && x < i32(params.width + params.pad_right)) {
+    state.cells += params.include_pad;
+    state.sum += vec4i(i32(params.include_pad) * params.zero_point);
+  }
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) grid: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: vec3u,
+  @builtin(local_invocation_index) lane: u32) {
   let index = (workgroup.x + workgroup.y * grid.x) * WORKGROUP_SIZE + lane;
-  let word = index % params.channel_words;
-  var pixel = index / params.channel_words;
-  let left = i32((pixel % params.output_width) * params.stride_width) - i32(params.pad_left);
-  pixel /= params.output_width;
-  let top = i32((pixel % params.output_height) * params.stride_height) - i32(params.pad_top);
-  let image = pixel / params.output_height;
-  if (image >= params.batch) {
-    return;
-  }
-  var sum = vec4i(0);
-  var cells = 0u;
-  for (var ky = 0u; ky < params.kernel_height; ky++) {
-    let y = top + i32(ky * params.dilation_height);
-    for (var kx = 0u; kx < params.kernel_width; kx++) {
-      let x = left + i32(kx * params.dilation_width);
-      if (y >= 0 && y < i32(params.height) && x >= 0 && x < i32(params.width)) {
-        let at = ((image * params.height + u32(y)) * params.width + u32(x)) * params.channel_words + word;
-        sum += channels(input[at]);
-        cells++;
-      } else if (y < i32(params.height + params.pad_bottom) && x < i32(params.width + params.pad_right)) {
-        cells += params.include_pad;
-        sum += vec4i(i32(params.include_pad) * params.zero_point);
-      }
+  let window = window_of(index, params.channel_words);
+  if (window.image < params.batch) {
+    let state = walk(window, params.channel_words, State());
+    var average = vec4i(params.zero_point);
+    if (state.cells > 0u) {
+      let cells = i32(state.cells);
+      average = select(round_half_to_even(state.sum, cells), state.sum / cells, ROUNDING == 1u);
     }
+    output[index] = pack(average);
   }
-  var average = vec4i(params.zero_point);
-  if (cells > 0u) {
-    average = select(round_half_to_even(sum, i32(cells)), sum / i32(cells), ROUNDING == 1u);
-  }
-  let bytes = (vec4u(average) & vec4u(255u)) << vec4u(0u, 8u, 16u, 24u);
-  output[index] = bytes.x | bytes.y | bytes.z | bytes.w;
 }

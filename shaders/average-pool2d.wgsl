@@ -16,6 +16,11 @@
 
 override WORKGROUP_SIZE: u32 = 64u;
 
+struct State {
+  sum: vec4f,
+  cells: u32,
+}
+
 struct Params {
   batch: u32,
   height: u32,
@@ -40,36 +45,24 @@ struct Params {
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
 
+fn take(state: ptr<function, State>, at: u32) {
+  state.sum += input[at];
+  state.cells++;
+}
+
+fn take_outside(state: ptr<function, State>, y: i32, x: i32) {
+  if (y < i32(params.height + params.pad_bottom) && x < i32(params.width + params.pad_right)) {
+    state.cells += params.include_pad;
+  }
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) grid: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: vec3u,
+  @builtin(local_invocation_index) lane: u32) {
   let index = (workgroup.x + workgroup.y * grid.x) * WORKGROUP_SIZE + lane;
-  let vector = index % params.channel_vectors;
-  var pixel = index / params.channel_vectors;
-  let left = i32((pixel % params.output_width) * params.stride_width) - i32(params.pad_left);
-  pixel /= params.output_width;
-  let top = i32((pixel % params.output_height) * params.stride_height) - i32(params.pad_top);
-  let image = pixel / params.output_height;
-  if (image >= params.batch) {
-    return;
+  let window = window_of(index, params.channel_vectors);
+  if (window.image < params.batch) {
+    let state = walk(window, params.channel_vectors, State());
+    output[index] = state.sum / f32(max(state.cells, 1u));
   }
-  var sum = vec4f(0.0);
-  var cells = 0u;
-  for (var ky = 0u; ky < params.kernel_height; ky++) {
-    let y = top + i32(ky * params.dilation_height);
-    for (var kx = 0u; kx < params.kernel_width; kx++) {
-      let x = left + i32(kx * params.dilation_width);
-      if (y >= 0 && y < i32(params.height) && x >= 0 && x < i32(params.width)) {
-        let at = ((image * params.height + u32(y)) * params.width + u32(x)) * params.channel_vectors + vector;
-        sum += input[at];
-        cells++;
-      } else if (y < i32(params.height + params.pad_bottom) && x < i32(params.width + params.pad_right)) {
-        cells += params.include_pad;
-      }
-    }
-  }
-  output[index] = sum / f32(max(cells, 1u));
 }

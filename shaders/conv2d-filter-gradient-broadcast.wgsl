@@ -17,39 +17,13 @@
 // For 512 multiply-adds conv2d-filter-gradient loads 32 vec4, here 8: on lavapipe each costs the same, uniform or not.
 // Against it, same run, 3x3 x 128 x 128 and 512 x 512: 1.7 times the speed at 4 input x 32 output channels. Tried and
 // slower: 8 x 32, 4 x 16 and 4 x 64, and eight pixels an iteration, whose code is larger than the instruction cache.
-// multiply() is called by name for every vector: as a loop, sums stay in memory.
 // Padded lanes come out zero, as their inputs are; pixels past the split's end count as zeros. Sums run over pixels in
 // order. One group only.
 
-// Vectors a load holds of four lanes each, the first lane of an odd one, and the loads of eight vectors.
-const QUADS: u32 = LANES / 4u;
-const ODD: u32 = 4u * (QUADS - 1u);
-const MOST_LOADS: u32 = 8u / QUADS;
 override WORKGROUP_SIZE: u32 = 8u;
-
-struct Params {
-  input_height: u32,
-  input_width: u32,
-  input_vectors: u32,
-  output_height: u32,
-  output_width: u32,
-  output_vectors: u32,
-  kernel_height: u32,
-  kernel_width: u32,
-  stride_height: u32,
-  stride_width: u32,
-  dilation_height: u32,
-  dilation_width: u32,
-  pad_top: u32,
-  pad_left: u32,
-  pixel_count: u32,
-  chunk: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
-@group(0) @binding(2) var<storage, read> gradient: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> partial: array<vec4f>;
+// Input channels by pixels, and what they add to.
+alias Loads = mat4x4f;
+alias Sums = array<vec4f, 4u * TILE_VECTORS>;
 
 // The input at row y and column x; one above the first is past the last, in u32.
 fn load_input(at: u32, y: u32, x: u32) -> vec4f {
@@ -58,15 +32,15 @@ fn load_input(at: u32, y: u32, x: u32) -> vec4f {
 }
 
 // Adds the products of four pixels, of which each of b0 to b3 is the gradient of one.
-fn multiply(total: ptr<function, array<vec4f, 4u * TILE_VECTORS>>, a: mat4x4f, v: u32, b0: vec4f, b1: vec4f, b2: vec4f,
+fn multiply_vector(sums: ptr<function, Sums>, a: ptr<function, Loads>, v: u32, b0: vec4f, b1: vec4f, b2: vec4f,
   b3: vec4f) {
   for (var i = 0u; i < 4u; i++) {
-    var sum = total[i * TILE_VECTORS + v];
+    var sum = sums[i * TILE_VECTORS + v];
     sum += a[0][i] * b0;
     sum += a[1][i] * b1;
     sum += a[2][i] * b2;
     sum += a[3][i] * b3;
-    total[i * TILE_VECTORS + v] = sum;
+    sums[i * TILE_VECTORS + v] = sum;
   }
 }
 
@@ -100,10 +74,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
   var column = (begin + loaded_pixel) % params.output_width;
   var row = ((begin + loaded_pixel) / params.output_width) % params.output_height;
   var image = (begin + loaded_pixel) / (params.output_width * params.output_height);
-  var total: array<vec4f, 4u * TILE_VECTORS>;
+  var sums: Sums;
 
   for (var pixel = begin; pixel < end; pixel += 4u) {
-    var w: array<vec4f, MOST_LOADS>;
+    var w: Shared;
     for (var load = 0u; load < LOADS; load++) {
       let v = loaded_vector + load * QUADS;
       let wanted = pixel + loaded_pixel < end && v < params.output_vectors;
@@ -123,24 +97,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
       subgroupBroadcast(x, 2u) + right);
     a[3] = load_input(subgroupBroadcast(at, 3u) + offset, subgroupBroadcast(y, 3u) + down,
       subgroupBroadcast(x, 3u) + right);
-    multiply(&total, a, 0u, subgroupBroadcast(w[0u / QUADS], 0u), subgroupBroadcast(w[0u / QUADS], 1u),
-      subgroupBroadcast(w[0u / QUADS], 2u), subgroupBroadcast(w[0u / QUADS], 3u));
-    multiply(&total, a, 1u, subgroupBroadcast(w[1u / QUADS], ODD + 0u), subgroupBroadcast(w[1u / QUADS], ODD + 1u),
-      subgroupBroadcast(w[1u / QUADS], ODD + 2u), subgroupBroadcast(w[1u / QUADS], ODD + 3u));
-    multiply(&total, a, 2u, subgroupBroadcast(w[2u / QUADS], 0u), subgroupBroadcast(w[2u / QUADS], 1u),
-      subgroupBroadcast(w[2u / QUADS], 2u), subgroupBroadcast(w[2u / QUADS], 3u));
-    multiply(&total, a, 3u, subgroupBroadcast(w[3u / QUADS], ODD + 0u), subgroupBroadcast(w[3u / QUADS], ODD + 1u),
-      subgroupBroadcast(w[3u / QUADS], ODD + 2u), subgroupBroadcast(w[3u / QUADS], ODD + 3u));
-    if (TILE_VECTORS > 4u) {
-      multiply(&total, a, 4u, subgroupBroadcast(w[4u / QUADS], 0u), subgroupBroadcast(w[4u / QUADS], 1u),
-        subgroupBroadcast(w[4u / QUADS], 2u), subgroupBroadcast(w[4u / QUADS], 3u));
-      multiply(&total, a, 5u, subgroupBroadcast(w[5u / QUADS], ODD + 0u), subgroupBroadcast(w[5u / QUADS], ODD + 1u),
-        subgroupBroadcast(w[5u / QUADS], ODD + 2u), subgroupBroadcast(w[5u / QUADS], ODD + 3u));
-      multiply(&total, a, 6u, subgroupBroadcast(w[6u / QUADS], 0u), subgroupBroadcast(w[6u / QUADS], 1u),
-        subgroupBroadcast(w[6u / QUADS], 2u), subgroupBroadcast(w[6u / QUADS], 3u));
-      multiply(&total, a, 7u, subgroupBroadcast(w[7u / QUADS], ODD + 0u), subgroupBroadcast(w[7u / QUADS], ODD + 1u),
-        subgroupBroadcast(w[7u / QUADS], ODD + 2u), subgroupBroadcast(w[7u / QUADS], ODD + 3u));
-    }
+    multiply_vectors(&sums, &a, &w);
     column += 4u;
     while (column >= params.output_width) {
       column -= params.output_width;
@@ -158,7 +115,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
       if (o < padded_vectors) {
         let channel = ((split * (padded_vectors / 4u) + o / 4u) * taps + tap) * params.input_vectors * 4u + vector * 4u;
         for (var i = 0u; i < 4u; i++) {
-          partial[(channel + i) * 4u + o % 4u] = total[i * TILE_VECTORS + v];
+          partial[(channel + i) * 4u + o % 4u] = sums[i * TILE_VECTORS + v];
         }
       }
     }

@@ -37,30 +37,6 @@ const STAGE_ROWS: u32 = TILE_ROWS / PIXEL_THREADS;
 const STAGE_COLUMNS: u32 = TILE_COLUMNS / PIXEL_THREADS;
 const SUMS: u32 = THREAD_ROWS * 4u * THREAD_COLUMNS;
 
-struct Params {
-  input_height: u32,
-  input_width: u32,
-  input_vectors: u32,
-  output_height: u32,
-  output_width: u32,
-  output_vectors: u32,
-  kernel_height: u32,
-  kernel_width: u32,
-  stride_height: u32,
-  stride_width: u32,
-  dilation_height: u32,
-  dilation_width: u32,
-  pad_top: u32,
-  pad_left: u32,
-  pixel_count: u32,
-  chunk: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
-@group(0) @binding(2) var<storage, read> gradient: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> partial: array<vec4f>;
-
 var<workgroup> tile_rows: array<vec4f, 2u * TILE_PIXELS * TILE_ROWS>;
 var<workgroup> tile_columns: array<vec4f, 2u * TILE_PIXELS * TILE_COLUMNS>;
 

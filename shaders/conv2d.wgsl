@@ -19,91 +19,26 @@
 
 const TILE_PIXELS: u32 = 8u;
 const TILE_VECTORS: u32 = 4u;
-const POOL: u32 = 0u;
+const STEP_VECTORS: u32 = 4u * TILE_VECTORS;
 override WORKGROUP_SIZE: u32 = 64u;
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
-@group(0) @binding(2) var<storage, read> weights: array<vec4f>;
-@group(0) @binding(3) var<storage, read> scale: array<vec4f>;
-@group(0) @binding(4) var<storage, read> shift: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> output: array<vec4f>;
+fn multiply(sums: ptr<function, Sums>, window: ptr<function, Window>, step: u32, at: u32, lane: u32) {
+  let a = load_pixels(window, step);
+  for (var channel = 0u; channel < 4u; channel++) {
+    var b: array<vec4f, TILE_VECTORS>;
+    for (var v = 0u; v < TILE_VECTORS; v++) {
+      b[v] = weights[at + channel * TILE_VECTORS + v];
+    }
+    for (var i = 0u; i < TILE_PIXELS; i++) {
+      for (var v = 0u; v < TILE_VECTORS; v++) {
+        sums[i * TILE_VECTORS + v] += a[i][channel] * b[v];
+      }
+    }
+  }
+}
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count: vec3u,
   @builtin(local_invocation_index) local: u32) {
-  let blocks = (params.pixel_count + TILE_PIXELS * WORKGROUP_SIZE - 1u) / (TILE_PIXELS * WORKGROUP_SIZE);
-  let linear = workgroup.x + workgroup.y * count.x;
-  let tile = linear / blocks;
-  if (tile >= params.tile_count) {
-    return;
-  }
-  let first = ((linear % blocks) * WORKGROUP_SIZE + local) * TILE_PIXELS;
-
-  var pixels: array<Pixel, TILE_PIXELS>;
-  for (var i = 0u; i < TILE_PIXELS; i++) {
-    pixels[i] = locate(first + i);
-  }
-  var total: array<vec4f, TILE_PIXELS * TILE_VECTORS>;
-  let group_vector = (tile / params.group_tiles) * params.group_vectors;
-  var at = tile * params.kernel_height * params.kernel_width * params.group_vectors * 4u * TILE_VECTORS;
-
-  for (var ky = 0u; ky < params.kernel_height; ky++) {
-    for (var kx = 0u; kx < params.kernel_width; kx++) {
-      var base: array<u32, TILE_PIXELS>;
-      var inside: array<f32, TILE_PIXELS>;
-      for (var i = 0u; i < TILE_PIXELS; i++) {
-        let y = pixels[i].y + i32(ky * params.dilation_height);
-        let x = pixels[i].x + i32(kx * params.dilation_width);
-        let valid = y >= 0 && x >= 0 && y < i32(params.input_height) && x < i32(params.input_width);
-        let offset = ((pixels[i].image_row + u32(y)) * params.input_width + u32(x)) * params.input_vectors;
-        base[i] = group_vector + select(0u, offset, valid);
-        inside[i] = select(0.0, 1.0, valid);
-      }
-      for (var vector = 0u; vector < params.group_vectors; vector++) {
-        var a: array<vec4f, TILE_PIXELS>;
-        for (var i = 0u; i < TILE_PIXELS; i++) {
-          a[i] = select(vec4f(), input[base[i] + vector], inside[i] > 0.0);
-        }
-        for (var lane = 0u; lane < 4u; lane++) {
-          var b: array<vec4f, TILE_VECTORS>;
-          for (var v = 0u; v < TILE_VECTORS; v++) {
-            b[v] = weights[at + v];
-          }
-          at += TILE_VECTORS;
-          for (var i = 0u; i < TILE_PIXELS; i++) {
-            for (var v = 0u; v < TILE_VECTORS; v++) {
-              total[i * TILE_VECTORS + v] += a[i][lane] * b[v];
-            }
-          }
-        }
-      }
-    }
-  }
-
-  for (var v = 0u; v < TILE_VECTORS; v++) {
-    let vector = min(tile * TILE_VECTORS + v, params.output_vectors - 1u);
-    for (var i = 0u; i < TILE_PIXELS; i++) {
-      let value = total[i * TILE_VECTORS + v] * scale[vector] + shift[vector];
-      total[i * TILE_VECTORS + v] = clamp_or_nan(value, params.low, params.high);
-    }
-  }
-  // As in conv2d-int8: a window's maximum ends up in its first pixel.
-  if (POOL == 1u) {
-    for (var i = 0u; i < (TILE_PIXELS - 1u) * TILE_VECTORS; i++) {
-      total[i] = max_or_nan(total[i], total[i + TILE_VECTORS]);
-    }
-    for (var i = 0u; i < (TILE_PIXELS - 2u) * TILE_VECTORS; i++) {
-      total[i] = max_or_nan(total[i], total[i + 2u * TILE_VECTORS]);
-    }
-  }
-  for (var v = 0u; v < TILE_VECTORS; v++) {
-    let vector = tile * TILE_VECTORS + v;
-    for (var i = 0u; i < TILE_PIXELS; i++) {
-      let wanted = first + i < params.pixel_count && (POOL == 0u || (i & 3u) == 0u);
-      if (wanted && vector < params.output_vectors) {
-        output[((first + i) >> (2u * POOL)) * params.output_vectors + vector] = total[i * TILE_VECTORS + v];
-      }
-    }
-  }
+  convolve(workgroup.x + workgroup.y * count.x, local, 0u, params.input_vectors, params.group_vectors);
 }

@@ -10,38 +10,16 @@
 // partial   split, tile, ky, kx, 4                 vec4f: sixteen channels a tile, as depthwise-conv2d reads weights
 //
 // One thread sums one vector of one tap over the chunk pixels of its split. Vectors past the last of a tile are zero.
+// input_vectors and output_vectors are the same.
 
 override WORKGROUP_SIZE: u32 = 64u;
-
-struct Params {
-  input_height: u32,
-  input_width: u32,
-  output_height: u32,
-  output_width: u32,
-  vectors: u32,
-  kernel_height: u32,
-  kernel_width: u32,
-  stride_height: u32,
-  stride_width: u32,
-  dilation_height: u32,
-  dilation_width: u32,
-  pad_top: u32,
-  pad_left: u32,
-  pixel_count: u32,
-  chunk: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
-@group(0) @binding(2) var<storage, read> gradient: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> partial: array<vec4f>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: vec3u,
   @builtin(local_invocation_index) lane: u32) {
   let index = (workgroup.x + workgroup.y * grid.x) * WORKGROUP_SIZE + lane;
   let taps = params.kernel_height * params.kernel_width;
-  let items = (params.vectors + 3u) / 4u * taps * 4u;
+  let items = (params.input_vectors + 3u) / 4u * taps * 4u;
   let item = index % items;
   let begin = index / items * params.chunk;
   if (begin >= params.pixel_count) {
@@ -52,14 +30,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
   let down = i32(tap / params.kernel_width * params.dilation_height) - i32(params.pad_top);
   let right = i32(tap % params.kernel_width * params.dilation_width) - i32(params.pad_left);
   var sum = vec4f();
-  let end = select(begin, min(begin + params.chunk, params.pixel_count), vector < params.vectors);
+  let end = select(begin, min(begin + params.chunk, params.pixel_count), vector < params.input_vectors);
   for (var pixel = begin; pixel < end; pixel++) {
     let y = i32(pixel / params.output_width % params.output_height * params.stride_height) + down;
     let x = i32(pixel % params.output_width * params.stride_width) + right;
     if (y >= 0 && x >= 0 && y < i32(params.input_height) && x < i32(params.input_width)) {
       let image = pixel / (params.output_width * params.output_height) * params.input_height;
       let cell = (image + u32(y)) * params.input_width + u32(x);
-      sum += input[cell * params.vectors + vector] * gradient[pixel * params.vectors + vector];
+      sum += input[cell * params.input_vectors + vector] * gradient[pixel * params.input_vectors + vector];
     }
   }
   partial[index] = sum;

@@ -31,51 +31,33 @@ struct Params {
   high: i32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<u32>;
-@group(0) @binding(2) var<storage, read> weights: array<u32>;
-@group(0) @binding(3) var<storage, read> bias: array<vec4i>;
-@group(0) @binding(4) var<storage, read> multipliers: array<vec2u>;
-@group(0) @binding(5) var<storage, read_write> output: array<u32>;
+fn load_input(at: u32, inside: bool) -> u32 {
+  return input[at];
+}
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count: vec3u,
   @builtin(local_invocation_index) local: u32) {
-  let blocks = (params.row_count + TILE_PIXELS * WORKGROUP_SIZE - 1u) / (TILE_PIXELS * WORKGROUP_SIZE);
   let linear = workgroup.x + workgroup.y * count.x;
+  let blocks = block_count(params.row_count);
   let tile = linear / blocks;
   if (tile >= params.tile_count) {
     return;
   }
-  let first = ((linear % blocks) * WORKGROUP_SIZE + local) * TILE_PIXELS;
-  var base: array<u32, TILE_PIXELS>;
+  let first = first_pixel(linear % blocks, local);
+  var rows: Window;
   for (var i = 0u; i < TILE_PIXELS; i++) {
-    base[i] = select(0u, (first + i) * params.input_words, first + i < params.row_count);
+    rows.base[i] = select(0u, (first + i) * params.input_words, first + i < params.row_count);
   }
-  var total: array<vec4i, TILE_PIXELS * TILE_VECTORS>;
+  var sums: Sums;
   var at = tile * params.input_words * TILE_VECTORS;
   for (var word = 0u; word < params.input_words; word++) {
-    let b = load_vectors(at);
+    multiply(&sums, &rows, word, at, 0u);
     at += TILE_VECTORS;
-    for (var i = 0u; i < TILE_PIXELS; i++) {
-      let a = input[base[i] + word];
-      let sum = i * TILE_VECTORS;
-      total[sum] += dot_int(a, b[0]);
-      if (TILE_VECTORS > 1u) {
-        total[sum + min(1u, TILE_VECTORS - 1u)] += dot_int(a, b[1]);
-      }
-      if (TILE_VECTORS > 2u) {
-        total[sum + min(2u, TILE_VECTORS - 1u)] += dot_int(a, b[2]);
-        total[sum + min(3u, TILE_VECTORS - 1u)] += dot_int(a, b[3]);
-      }
-    }
   }
   for (var i = 0u; i < TILE_PIXELS; i++) {
     if (first + i < params.row_count) {
-      for (var v = 0u; v < TILE_VECTORS; v++) {
-        let vector = tile * TILE_VECTORS + v;
-        store(first + i, vector, unscale(total[i * TILE_VECTORS + v]) + bias[vector]);
-      }
+      store_vectors(first + i, tile, &sums, i);
     }
   }
 }

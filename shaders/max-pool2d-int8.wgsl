@@ -16,6 +16,7 @@
 
 override WORKGROUP_SIZE: u32 = 64u;
 override SIGNED: u32 = 1u;
+alias State = vec4i;
 
 struct Params {
   batch: u32,
@@ -38,43 +39,19 @@ struct Params {
 @group(0) @binding(1) var<storage, read> input: array<u32>;
 @group(0) @binding(2) var<storage, read_write> output: array<u32>;
 
-// The four channels of a word as integers.
-fn channels(word: u32) -> vec4i {
-  let at_top = vec4u(word) << vec4u(24u, 16u, 8u, 0u);
-  return select(vec4i(at_top >> vec4u(24u)), bitcast<vec4i>(at_top) >> vec4u(24u), SIGNED == 1u);
+fn take(largest: ptr<function, vec4i>, at: u32) {
+  *largest = max(*largest, channels(input[at]));
 }
 
+fn take_outside(largest: ptr<function, vec4i>, y: i32, x: i32) {}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) grid: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: vec3u,
+  @builtin(local_invocation_index) lane: u32) {
   let index = (workgroup.x + workgroup.y * grid.x) * WORKGROUP_SIZE + lane;
-  let word = index % params.channel_words;
-  var pixel = index / params.channel_words;
-  let left = i32((pixel % params.output_width) * params.stride_width) - i32(params.pad_left);
-  pixel /= params.output_width;
-  let top = i32((pixel % params.output_height) * params.stride_height) - i32(params.pad_top);
-  let image = pixel / params.output_height;
-  if (image >= params.batch) {
-    return;
+  let window = window_of(index, params.channel_words);
+  if (window.image < params.batch) {
+    let lowest = select(vec4i(0), vec4i(-128), SIGNED == 1u);
+    output[index] = pack(walk(window, params.channel_words, lowest));
   }
-  var largest = select(vec4i(0), vec4i(-128), SIGNED == 1u);
-  for (var ky = 0u; ky < params.kernel_height; ky++) {
-    let y = top + i32(ky * params.dilation_height);
-    if (y < 0 || y >= i32(params.height)) {
-      continue;
-    }
-    for (var kx = 0u; kx < params.kernel_width; kx++) {
-      let x = left + i32(kx * params.dilation_width);
-      if (x < 0 || x >= i32(params.width)) {
-        continue;
-      }
-      let at = ((image * params.height + u32(y)) * params.width + u32(x)) * params.channel_words + word;
-      largest = max(largest, channels(input[at]));
-    }
-  }
-  let bytes = (vec4u(largest) & vec4u(255u)) << vec4u(0u, 8u, 16u, 24u);
-  output[index] = bytes.x | bytes.y | bytes.z | bytes.w;
 }

@@ -16,6 +16,7 @@
 override WORKGROUP_SIZE: u32 = 64u;
 
 const LOWEST = -0x1.fffffep+127f;
+alias State = vec4f;
 
 struct Params {
   batch: u32,
@@ -38,36 +39,18 @@ struct Params {
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
 
+fn take(largest: ptr<function, vec4f>, at: u32) {
+  *largest = max_or_nan(*largest, input[at]);
+}
+
+fn take_outside(largest: ptr<function, vec4f>, y: i32, x: i32) {}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) grid: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: vec3u,
+  @builtin(local_invocation_index) lane: u32) {
   let index = (workgroup.x + workgroup.y * grid.x) * WORKGROUP_SIZE + lane;
-  let vector = index % params.channel_vectors;
-  var pixel = index / params.channel_vectors;
-  let left = i32((pixel % params.output_width) * params.stride_width) - i32(params.pad_left);
-  pixel /= params.output_width;
-  let top = i32((pixel % params.output_height) * params.stride_height) - i32(params.pad_top);
-  let image = pixel / params.output_height;
-  if (image >= params.batch) {
-    return;
+  let window = window_of(index, params.channel_vectors);
+  if (window.image < params.batch) {
+    output[index] = walk(window, params.channel_vectors, vec4f(LOWEST));
   }
-  var largest = vec4f(LOWEST);
-  for (var ky = 0u; ky < params.kernel_height; ky++) {
-    let y = top + i32(ky * params.dilation_height);
-    if (y < 0 || y >= i32(params.height)) {
-      continue;
-    }
-    for (var kx = 0u; kx < params.kernel_width; kx++) {
-      let x = left + i32(kx * params.dilation_width);
-      if (x < 0 || x >= i32(params.width)) {
-        continue;
-      }
-      let at = ((image * params.height + u32(y)) * params.width + u32(x)) * params.channel_vectors + vector;
-      largest = max_or_nan(largest, input[at]);
-    }
-  }
-  output[index] = largest;
 }

@@ -60,7 +60,7 @@ function operands({ N, H, C }: Shape) {
     layout: depthwiseLayout({ outChannels: C, kernelHeight: 3, kernelWidth: 3 }),
     pixelCount,
     params: {
-      ...{ inputHeight: H, inputWidth: H, outputHeight: H, outputWidth: H, vectors: C / 4 },
+      ...{ inputHeight: H, inputWidth: H, outputHeight: H, outputWidth: H, outputVectors: C / 4 },
       ...{ kernelHeight: 3, kernelWidth: 3, strideHeight: 1, strideWidth: 1 },
       ...{ dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount },
     },
@@ -73,7 +73,7 @@ function operands({ N, H, C }: Shape) {
 
 function forward(shape: Shape): Dispatch {
   const { input, weights, layout, params, geometry } = operands(shape);
-  const { vectors, ...window } = params;
+  const { outputVectors: vectors, ...window } = params;
   const channels = layout.tileCount * layout.tileChannels;
   return {
     kernel: depthwiseConv2dKernel,
@@ -98,7 +98,7 @@ function forwardInt8(shape: Shape): Dispatch {
   const { C } = shape;
   const codes = (seed: number, count: number) => repeated((n) => seeded(seed).int8s(n), count);
   const [input, weights] = [codes(93, pixelCount * C), codes(94, 9 * C)];
-  const { vectors, ...window } = params;
+  const { outputVectors: vectors, ...window } = params;
   const channels = layout.tileCount * layout.tileChannels;
   const multipliers = new Uint32Array(channels * 2);
   const { inputScale, weightScale, outputScale } = SCALES;
@@ -132,7 +132,7 @@ function inputGradient(shape: Shape): Dispatch {
   return {
     kernel: depthwiseInputGradientKernel,
     buffers: { gradient, weights: tileWeights(weights, layout), inputGradient: gradient.byteLength },
-    params,
+    params: { ...params, inputChannels: shape.C },
     of: 'inputGradient',
     near: () => depthwiseInputGradient(gradient, weights, geometry),
   };
@@ -144,7 +144,7 @@ function filterGradient(shape: Shape): Dispatch {
   return {
     kernel: depthwiseFilterGradientKernel,
     buffers: { input, gradient, partial: splits * layout.length * 4 },
-    params: { ...params, chunk: CHUNK },
+    params: { ...params, inputVectors: params.outputVectors, chunk: CHUNK },
     next: [
       {
         kernel: sumSplitsKernel,

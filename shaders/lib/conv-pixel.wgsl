@@ -1,7 +1,7 @@
-// Which output pixel a thread's tile entry is, and where its window starts in the input. Needs of the kernel: const
-// POOL and params.{input_height, output_height, output_width, stride_height, stride_width, pad_top, pad_left,
-// pixel_count}. With POOL, pixels are enumerated window by window, so that four in a row are one 2x2 window. An index
-// past the end is pixel 0: it is computed again and never stored.
+// Which output pixel a thread's tile entry is, where its window starts in the input, and what lies under its taps.
+// Needs of the kernel: const POOL and params of lib/conv-params.wgsl or lib/conv-int8-params.wgsl, but for their
+// channels. With POOL, pixels are enumerated window by window, so that four in a row are one 2x2 window. An index past
+// the end is pixel 0: it is computed again and never stored.
 
 struct Pixel {
   image_row: u32,
@@ -30,4 +30,21 @@ fn locate(index: u32) -> Pixel {
   }
   return Pixel(pixel * params.input_height, i32(y * params.stride_height) - i32(params.pad_top),
     i32(x * params.stride_width) - i32(params.pad_left));
+}
+
+/// What `input_pixel` answers where the tap lies in the padding.
+const OUTSIDE: u32 = 0xffffffffu;
+
+/// The input pixel under a tap, counted over the whole batch, or OUTSIDE.
+fn input_pixel(pixel: Pixel, ky: u32, kx: u32) -> u32 {
+  let y = pixel.y + i32(ky * params.dilation_height);
+  let x = pixel.x + i32(kx * params.dilation_width);
+  let inside = y >= 0 && x >= 0 && y < i32(params.input_height) && x < i32(params.input_width);
+  return select(OUTSIDE, (pixel.image_row + u32(y)) * params.input_width + u32(x), inside);
+}
+
+/// The same for tap ky * kernel_width + kx: rows of an implicit GEMM.
+fn tap_pixel(pixel: Pixel, tap: u32) -> u32 {
+  let ky = tap / params.kernel_width;
+  return input_pixel(pixel, ky, tap - ky * params.kernel_width);
 }

@@ -1,7 +1,6 @@
 // The body of the float convolutions for GPUs: an implicit GEMM whose tiles are staged in workgroup memory, with the
-// affine epilogue, clamp and 2x2 max-pool of conv2d. Needs lib/conv-pixel.wgsl, lib/implicit-gemm.wgsl,
-// lib/keep-nan.wgsl and of the kernel: alias Real (f32 or f16), const CHUNKED, POOL, the bindings input, scale, shift
-// (vec4f) and output, and
+// affine epilogue, clamp and 2x2 max-pool of conv2d. Needs lib/conv-pixel.wgsl, lib/keep-nan.wgsl and of the kernel:
+// alias Real (f32 or f16), const CHUNKED, POOL, the bindings input, scale, shift (vec4f) and output, and
 //
 //   fn prepare_weights(thread: u32)                  called once by every thread, ends with a barrier if it needs one
 //   fn weight_vector(vector: u32) -> vec4<Real>      four output channels: [tile][ky][kx][channel][TILE_VECTORS]

@@ -1,28 +1,21 @@
 import source from '../../shaders/average-pool2d-gradient.wgsl?raw';
+import coveringWindow from '../../shaders/lib/covering-window.wgsl?raw';
+import poolGradient from '../../shaders/lib/pool-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { UNDILATED_WINDOW, u32s } from '../gpu/params.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
 
 /** Gradient of average pooling by its input; shapes in `shaders/average-pool2d-gradient.wgsl`. */
 export const averagePool2dGradientKernel = defineKernel({
   name: 'average-pool2d-gradient',
-  wgsl: [source],
+  wgsl: [coveringWindow, poolGradient, source],
   bindings: {
     gradient: { access: 'read', type: 'vec4f' },
     inputGradient: { access: 'write', type: 'vec4f' },
   },
   params: {
-    batch: 'u32',
-    height: 'u32',
-    width: 'u32',
-    channelVectors: 'u32',
-    outputHeight: 'u32',
-    outputWidth: 'u32',
-    kernelHeight: 'u32',
-    kernelWidth: 'u32',
-    strideHeight: 'u32',
-    strideWidth: 'u32',
-    padTop: 'u32',
-    padLeft: 'u32',
+    ...u32s('batch', 'height', 'width', 'channelVectors', 'outputHeight', 'outputWidth'),
+    ...UNDILATED_WINDOW,
   },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
   check: checkWindowGradient,

@@ -1,41 +1,20 @@
 import source from '../../shaders/average-pool2d-int8.wgsl?raw';
+import int8Lanes from '../../shaders/lib/int8-lanes.wgsl?raw';
+import poolWindow from '../../shaders/lib/pool-window.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { checkWindow } from '../gpu/window.ts';
+import { u32s } from '../gpu/params.ts';
+import { maxPool2dInt8Kernel } from './max-pool2d-int8.ts';
+
+const { bindings, params, overrides, check } = maxPool2dInt8Kernel.declaration;
 
 /** Average pooling of packed NHWC 8-bit codes, in integers, half to even or truncated; `shaders/average-pool2d-int8.wgsl`. */
 export const averagePool2dInt8Kernel = defineKernel({
   name: 'average-pool2d-int8',
-  wgsl: [source],
-  bindings: {
-    input: { access: 'read', type: 'u32' },
-    output: { access: 'write', type: 'u32' },
-  },
-  params: {
-    batch: 'u32',
-    height: 'u32',
-    width: 'u32',
-    channelWords: 'u32',
-    outputHeight: 'u32',
-    outputWidth: 'u32',
-    kernelHeight: 'u32',
-    kernelWidth: 'u32',
-    strideHeight: 'u32',
-    strideWidth: 'u32',
-    dilationHeight: 'u32',
-    dilationWidth: 'u32',
-    padTop: 'u32',
-    padLeft: 'u32',
-    padBottom: 'u32',
-    padRight: 'u32',
-    includePad: 'u32',
-    zeroPoint: 'i32',
-  },
-  overrides: {
-    WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },
-    SIGNED: { default: 1, allowed: [0, 1] },
-    ROUNDING: { default: 0, allowed: [0, 1] },
-  },
-  check: checkWindow,
+  wgsl: [int8Lanes, poolWindow, source],
+  bindings,
+  params: { ...params, ...u32s('padBottom', 'padRight', 'includePad'), zeroPoint: 'i32' },
+  overrides: { ...overrides, ROUNDING: { default: 0, allowed: [0, 1] } },
+  check,
   workgroups: ({ batch, outputHeight, outputWidth, channelWords }, { WORKGROUP_SIZE }) =>
     Math.ceil((batch * outputHeight * outputWidth * channelWords) / WORKGROUP_SIZE),
 });

@@ -1,38 +1,19 @@
 import source from '../../shaders/average-pool2d.wgsl?raw';
+import poolWindow from '../../shaders/lib/pool-window.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { checkWindow } from '../gpu/window.ts';
+import { u32s } from '../gpu/params.ts';
+import { maxPool2dKernel } from './max-pool2d.ts';
+
+const { bindings, params, overrides, check } = maxPool2dKernel.declaration;
 
 /** Average pooling of f32 NHWC, channels padded to a multiple of 4; shapes in `shaders/average-pool2d.wgsl`. */
 export const averagePool2dKernel = defineKernel({
   name: 'average-pool2d',
-  wgsl: [source],
-  bindings: {
-    input: { access: 'read', type: 'vec4f' },
-    output: { access: 'write', type: 'vec4f' },
-  },
-  params: {
-    batch: 'u32',
-    height: 'u32',
-    width: 'u32',
-    channelVectors: 'u32',
-    outputHeight: 'u32',
-    outputWidth: 'u32',
-    kernelHeight: 'u32',
-    kernelWidth: 'u32',
-    strideHeight: 'u32',
-    strideWidth: 'u32',
-    dilationHeight: 'u32',
-    dilationWidth: 'u32',
-    padTop: 'u32',
-    padLeft: 'u32',
-    padBottom: 'u32',
-    padRight: 'u32',
-    includePad: 'u32',
-  },
-  overrides: {
-    WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },
-  },
-  check: checkWindow,
+  wgsl: [poolWindow, source],
+  bindings,
+  params: { ...params, ...u32s('padBottom', 'padRight', 'includePad') },
+  overrides,
+  check,
   workgroups: ({ batch, outputHeight, outputWidth, channelVectors }, { WORKGROUP_SIZE }) =>
     Math.ceil((batch * outputHeight * outputWidth * channelVectors) / WORKGROUP_SIZE),
 });

@@ -1,7 +1,13 @@
 import source from '../../shaders/conv2d-broadcast.wgsl?raw';
+import affineTile from '../../shaders/lib/affine-tile.wgsl?raw';
+import broadcastTile from '../../shaders/lib/broadcast-tile.wgsl?raw';
+import convBuffers from '../../shaders/lib/conv-buffers.wgsl?raw';
 import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
+import convRegisters from '../../shaders/lib/conv-registers.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
+import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
+import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dKernel } from './conv2d.ts';
@@ -11,7 +17,19 @@ const { bindings, params, check } = conv2dKernel.declaration;
 /** f32 convolution whose subgroups load weights together, epilogue fused; shapes in `shaders/conv2d-broadcast.wgsl`. */
 export const conv2dBroadcastKernel = defineKernel({
   name: 'conv2d-broadcast',
-  wgsl: [broadcast, keepNan, convPixel, convParams, source],
+  wgsl: [
+    broadcast,
+    keepNan,
+    convParams,
+    convBuffers,
+    convPixel,
+    pixelBlocks,
+    registerTile,
+    convRegisters,
+    broadcastTile,
+    affineTile,
+    source,
+  ],
   bindings,
   params,
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64] } },

@@ -1,4 +1,6 @@
 import source from '../../shaders/conv2d-filter-gradient-broadcast.wgsl?raw';
+import broadcastQuads from '../../shaders/lib/broadcast-quads.wgsl?raw';
+import filterGradient from '../../shaders/lib/filter-gradient.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
@@ -8,7 +10,7 @@ const { bindings, params, check } = conv2dFilterGradientKernel.declaration;
 /** Filter gradient whose subgroups load gradients together; shapes in `shaders/conv2d-filter-gradient-broadcast.wgsl`. */
 export const conv2dFilterGradientBroadcastKernel = defineKernel({
   name: 'conv2d-filter-gradient-broadcast',
-  wgsl: [broadcast, source],
+  wgsl: [broadcast, filterGradient, broadcastQuads, source],
   bindings,
   params,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 32] } },

@@ -1,4 +1,5 @@
 import source from '../../shaders/conv2d-filter-gradient-tiled.wgsl?raw';
+import filterGradient from '../../shaders/lib/filter-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { checkWindow } from '../gpu/window.ts';
 import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
@@ -8,7 +9,7 @@ const { bindings, params } = conv2dFilterGradientKernel.declaration;
 /** Gradient of a convolution by its weights, staged; shapes in `shaders/conv2d-filter-gradient-tiled.wgsl`. */
 export const conv2dFilterGradientTiledKernel = defineKernel({
   name: 'conv2d-filter-gradient-tiled',
-  wgsl: [source],
+  wgsl: [filterGradient, source],
   bindings,
   params,
   constants: {

@@ -1,4 +1,10 @@
 import source from '../../shaders/conv2d-input-gradient-broadcast.wgsl?raw';
+import broadcastQuads from '../../shaders/lib/broadcast-quads.wgsl?raw';
+import coveringWindow from '../../shaders/lib/covering-window.wgsl?raw';
+import gatherGradient from '../../shaders/lib/gather-gradient.wgsl?raw';
+import inputGradient from '../../shaders/lib/input-gradient.wgsl?raw';
+import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
+import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInputGradientKernel } from './conv2d-input-gradient.ts';
@@ -8,7 +14,16 @@ const { bindings, params, check } = conv2dInputGradientKernel.declaration;
 /** Input gradient whose subgroups load weights together; shapes in `shaders/conv2d-input-gradient-broadcast.wgsl`. */
 export const conv2dInputGradientBroadcastKernel = defineKernel({
   name: 'conv2d-input-gradient-broadcast',
-  wgsl: [broadcast, source],
+  wgsl: [
+    broadcast,
+    inputGradient,
+    coveringWindow,
+    pixelBlocks,
+    registerTile,
+    broadcastQuads,
+    gatherGradient,
+    source,
+  ],
   bindings,
   params,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 32] } },

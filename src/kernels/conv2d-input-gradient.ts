@@ -1,31 +1,25 @@
 import source from '../../shaders/conv2d-input-gradient.wgsl?raw';
+import coveringWindow from '../../shaders/lib/covering-window.wgsl?raw';
+import gatherGradient from '../../shaders/lib/gather-gradient.wgsl?raw';
+import inputGradient from '../../shaders/lib/input-gradient.wgsl?raw';
+import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
+import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { u32s, WINDOW } from '../gpu/params.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
 
 /** Gradient of a convolution by its input; shapes in `shaders/conv2d-input-gradient.wgsl`. */
 export const conv2dInputGradientKernel = defineKernel({
   name: 'conv2d-input-gradient',
-  wgsl: [source],
+  wgsl: [inputGradient, coveringWindow, pixelBlocks, registerTile, gatherGradient, source],
   bindings: {
     gradient: { access: 'read', type: 'vec4f' },
     weights: { access: 'read', type: 'vec4f' },
     inputGradient: { access: 'write', type: 'vec4f' },
   },
   params: {
-    inputHeight: 'u32',
-    inputWidth: 'u32',
-    inputChannels: 'u32',
-    outputHeight: 'u32',
-    outputWidth: 'u32',
-    outputVectors: 'u32',
-    kernelHeight: 'u32',
-    kernelWidth: 'u32',
-    strideHeight: 'u32',
-    strideWidth: 'u32',
-    dilationHeight: 'u32',
-    dilationWidth: 'u32',
-    padTop: 'u32',
-    padLeft: 'u32',
+    ...u32s('inputHeight', 'inputWidth', 'inputChannels', 'outputHeight', 'outputWidth', 'outputVectors'),
+    ...WINDOW,
     pixelCount: 'u32',
   },
   overrides: { WORKGROUP_SIZE: { default: 32, allowed: [8, 16, 32, 64, 128, 256] } },

@@ -1,10 +1,15 @@
 import source from '../../shaders/conv2d-int8-broadcast.wgsl?raw';
+import broadcastTile from '../../shaders/lib/broadcast-tile.wgsl?raw';
 import convParams from '../../shaders/lib/conv-int8-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
+import convRegisters from '../../shaders/lib/conv-registers.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import int8Buffers from '../../shaders/lib/int8-buffers.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
 import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
+import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
+import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
@@ -22,8 +27,13 @@ export const conv2dInt8BroadcastKernel = defineKernel({
     narrowWeights,
     packedWeights,
     epilogue,
-    convPixel,
     convParams,
+    int8Buffers,
+    convPixel,
+    pixelBlocks,
+    registerTile,
+    convRegisters,
+    broadcastTile,
     source,
   ],
   bindings: { ...bindings, input: { access: 'read', type: 'vec4u' } },

@@ -2,7 +2,6 @@ import source from '../../shaders/conv2d-int8-tensor.wgsl?raw';
 import convParams from '../../shaders/lib/conv-int8-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
-import implicitGemm from '../../shaders/lib/implicit-gemm.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import subgroupMatrix from '../../shaders/lib/subgroup-matrix.wgsl?raw';
@@ -14,7 +13,7 @@ const { bindings, params, check } = conv2dInt8Kernel.declaration;
 /** int8 convolution and matrix product on tensor cores; shapes in `shaders/conv2d-int8-tensor.wgsl`. */
 export const conv2dInt8TensorKernel = defineKernel({
   name: 'conv2d-int8-tensor',
-  wgsl: [subgroupMatrix, exactFloat, requantize, epilogue, convPixel, implicitGemm, convParams, source],
+  wgsl: [subgroupMatrix, exactFloat, requantize, epilogue, convPixel, convParams, source],
   bindings: {
     ...bindings,
     input: { access: 'read', type: 'vec4u' },

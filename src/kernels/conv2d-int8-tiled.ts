@@ -1,7 +1,6 @@
 import source from '../../shaders/conv2d-int8-tiled.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
-import implicitGemm from '../../shaders/lib/implicit-gemm.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
 import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
@@ -15,7 +14,7 @@ const { padWord, zeroPoint, low, high, ...geometry } = params;
 /** int8 convolution and matrix product for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-int8-tiled.wgsl`. */
 export const conv2dInt8TiledKernel = defineKernel({
   name: 'conv2d-int8-tiled',
-  wgsl: [exactFloat, requantize, narrowWeights, packedWeights, epilogue, convPixel, implicitGemm, source],
+  wgsl: [exactFloat, requantize, narrowWeights, packedWeights, epilogue, convPixel, source],
   bindings,
   params: { ...geometry, splits: 'u32', padWord, zeroPoint, low, high },
   constants: {

@@ -1,10 +1,13 @@
 import source from '../../shaders/conv2d-int8-unrolled.wgsl?raw';
 import convParams from '../../shaders/lib/conv-int8-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
+import convUnrolled from '../../shaders/lib/conv-unrolled.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import int8Buffers from '../../shaders/lib/int8-buffers.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
 import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
+import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInt8Kernel } from './conv2d-int8.ts';
@@ -14,7 +17,19 @@ const { bindings, params, check } = conv2dInt8Kernel.declaration;
 /** int8 convolution without dot4I8Packed or private arrays, with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/conv2d-int8-unrolled.wgsl`. */
 export const conv2dInt8UnrolledKernel = defineKernel({
   name: 'conv2d-int8-unrolled',
-  wgsl: [exactFloat, requantize, narrowWeights, packedWeights, epilogue, convPixel, convParams, source],
+  wgsl: [
+    exactFloat,
+    requantize,
+    narrowWeights,
+    packedWeights,
+    epilogue,
+    convParams,
+    int8Buffers,
+    convPixel,
+    pixelBlocks,
+    convUnrolled,
+    source,
+  ],
   bindings,
   params,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },

@@ -1,19 +1,27 @@
 import source from '../../shaders/conv2d-int8.wgsl?raw';
 import convParams from '../../shaders/lib/conv-int8-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
+import convRegisters from '../../shaders/lib/conv-registers.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import int8Buffers from '../../shaders/lib/int8-buffers.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import narrow from '../../shaders/lib/narrow-weights.wgsl?raw';
 import packed from '../../shaders/lib/packed-weights.wgsl?raw';
+import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
+import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import weightTile from '../../shaders/lib/weight-tile.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { u32s, WINDOW } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+
+const products = [exactFloat, requantize, narrow, packed, epilogue];
+const frame = [convParams, int8Buffers, convPixel, pixelBlocks, registerTile, convRegisters];
 
 /** int8 convolution with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/conv2d-int8.wgsl`. */
 export const conv2dInt8Kernel = defineKernel({
   name: 'conv2d-int8',
-  wgsl: [exactFloat, requantize, narrow, packed, weightTile, epilogue, convPixel, convParams, source],
+  wgsl: [...products, ...frame, weightTile, source],
   bindings: {
     input: { access: 'read', type: 'u32' },
     weights: { access: 'read', type: 'u32' },
@@ -22,25 +30,9 @@ export const conv2dInt8Kernel = defineKernel({
     output: { access: 'write', type: 'u32' },
   },
   params: {
-    inputHeight: 'u32',
-    inputWidth: 'u32',
-    inputWords: 'u32',
-    outputHeight: 'u32',
-    outputWidth: 'u32',
-    outputWords: 'u32',
-    kernelHeight: 'u32',
-    kernelWidth: 'u32',
-    strideHeight: 'u32',
-    strideWidth: 'u32',
-    dilationHeight: 'u32',
-    dilationWidth: 'u32',
-    padTop: 'u32',
-    padLeft: 'u32',
-    groupWords: 'u32',
-    groupTiles: 'u32',
-    pixelCount: 'u32',
-    tileCount: 'u32',
-    padWord: 'u32',
+    ...u32s('inputHeight', 'inputWidth', 'inputWords', 'outputHeight', 'outputWidth', 'outputWords'),
+    ...WINDOW,
+    ...u32s('groupWords', 'groupTiles', 'pixelCount', 'tileCount', 'padWord'),
     zeroPoint: 'i32',
     low: 'i32',
     high: 'i32',

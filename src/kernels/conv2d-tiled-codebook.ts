@@ -1,7 +1,6 @@
 import source from '../../shaders/conv2d-tiled-codebook.wgsl?raw';
 import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
-import implicitGemm from '../../shaders/lib/implicit-gemm.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
@@ -13,7 +12,7 @@ const { input, scale, shift, output } = bindings;
 /** f32 convolution for GPUs that expands codebook weights while it stages them; shapes in `shaders/conv2d-tiled-codebook.wgsl`. */
 export const conv2dTiledCodebookKernel = defineKernel({
   name: 'conv2d-tiled-codebook',
-  wgsl: [keepNan, convPixel, implicitGemm, tiledFloat, convParams, source],
+  wgsl: [keepNan, convPixel, tiledFloat, convParams, source],
   bindings: {
     input,
     codes: { access: 'read', type: 'u32' },

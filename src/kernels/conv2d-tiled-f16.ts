@@ -2,7 +2,6 @@ import source from '../../shaders/conv2d-tiled-f16.wgsl?raw';
 import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import enableF16 from '../../shaders/lib/enable-f16.wgsl?raw';
-import implicitGemm from '../../shaders/lib/implicit-gemm.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
@@ -13,7 +12,7 @@ const { bindings, params, check } = conv2dKernel.declaration;
 /** Convolution for GPUs with f16 products and f32 sums; shapes in `shaders/conv2d-tiled-f16.wgsl`. */
 export const conv2dTiledF16Kernel = defineKernel({
   name: 'conv2d-tiled-f16',
-  wgsl: [enableF16, keepNan, convPixel, implicitGemm, tiledFloat, convParams, source],
+  wgsl: [enableF16, keepNan, convPixel, tiledFloat, convParams, source],
   bindings: { ...bindings, weights: { access: 'read', type: 'vec4h' } },
   params,
   constants: {

@@ -1,7 +1,6 @@
 import source from '../../shaders/conv2d-tiled.wgsl?raw';
 import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
-import implicitGemm from '../../shaders/lib/implicit-gemm.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
@@ -12,7 +11,7 @@ const { bindings, params, check } = conv2dKernel.declaration;
 /** f32 convolution for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-tiled.wgsl`. */
 export const conv2dTiledKernel = defineKernel({
   name: 'conv2d-tiled',
-  wgsl: [keepNan, convPixel, implicitGemm, tiledFloat, convParams, source],
+  wgsl: [keepNan, convPixel, tiledFloat, convParams, source],
   bindings,
   params,
   constants: {

@@ -1,8 +1,11 @@
 import source from '../../shaders/conv2d-unrolled-broadcast.wgsl?raw';
+import affineUnrolled from '../../shaders/lib/affine-unrolled.wgsl?raw';
+import convBuffers from '../../shaders/lib/conv-buffers.wgsl?raw';
 import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import convUnrolled from '../../shaders/lib/conv-unrolled.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
+import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dKernel } from './conv2d.ts';
@@ -12,7 +15,17 @@ const { bindings, params, check } = conv2dKernel.declaration;
 /** f32 convolution without private arrays whose subgroups load weights together; shapes in `shaders/conv2d-unrolled-broadcast.wgsl`. */
 export const conv2dUnrolledBroadcastKernel = defineKernel({
   name: 'conv2d-unrolled-broadcast',
-  wgsl: [broadcast, keepNan, convPixel, convUnrolled, convParams, source],
+  wgsl: [
+    broadcast,
+    keepNan,
+    convParams,
+    convBuffers,
+    convPixel,
+    pixelBlocks,
+    convUnrolled,
+    affineUnrolled,
+    source,
+  ],
   bindings,
   params,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },

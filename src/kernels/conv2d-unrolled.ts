@@ -1,8 +1,11 @@
 import source from '../../shaders/conv2d-unrolled.wgsl?raw';
+import affineUnrolled from '../../shaders/lib/affine-unrolled.wgsl?raw';
+import convBuffers from '../../shaders/lib/conv-buffers.wgsl?raw';
 import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import convUnrolled from '../../shaders/lib/conv-unrolled.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
+import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dKernel } from './conv2d.ts';
 
@@ -11,7 +14,7 @@ const { bindings, params, check } = conv2dKernel.declaration;
 /** f32 convolution without private arrays, with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/conv2d-unrolled.wgsl`. */
 export const conv2dUnrolledKernel = defineKernel({
   name: 'conv2d-unrolled',
-  wgsl: [keepNan, convPixel, convUnrolled, convParams, source],
+  wgsl: [keepNan, convParams, convBuffers, convPixel, pixelBlocks, convUnrolled, affineUnrolled, source],
   bindings,
   params,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },

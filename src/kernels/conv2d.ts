@@ -1,14 +1,30 @@
 import source from '../../shaders/conv2d.wgsl?raw';
+import affineTile from '../../shaders/lib/affine-tile.wgsl?raw';
+import convBuffers from '../../shaders/lib/conv-buffers.wgsl?raw';
 import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
+import convRegisters from '../../shaders/lib/conv-registers.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
+import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
+import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { u32s, WINDOW } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
 /** f32 convolution with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/conv2d.wgsl`. */
 export const conv2dKernel = defineKernel({
   name: 'conv2d',
-  wgsl: [keepNan, convPixel, convParams, source],
+  wgsl: [
+    keepNan,
+    convParams,
+    convBuffers,
+    convPixel,
+    pixelBlocks,
+    registerTile,
+    convRegisters,
+    affineTile,
+    source,
+  ],
   bindings: {
     input: { access: 'read', type: 'vec4f' },
     weights: { access: 'read', type: 'vec4f' },
@@ -17,24 +33,9 @@ export const conv2dKernel = defineKernel({
     output: { access: 'write', type: 'vec4f' },
   },
   params: {
-    inputHeight: 'u32',
-    inputWidth: 'u32',
-    inputVectors: 'u32',
-    outputHeight: 'u32',
-    outputWidth: 'u32',
-    outputVectors: 'u32',
-    kernelHeight: 'u32',
-    kernelWidth: 'u32',
-    strideHeight: 'u32',
-    strideWidth: 'u32',
-    dilationHeight: 'u32',
-    dilationWidth: 'u32',
-    padTop: 'u32',
-    padLeft: 'u32',
-    groupVectors: 'u32',
-    groupTiles: 'u32',
-    pixelCount: 'u32',
-    tileCount: 'u32',
+    ...u32s('inputHeight', 'inputWidth', 'inputVectors', 'outputHeight', 'outputWidth', 'outputVectors'),
+    ...WINDOW,
+    ...u32s('groupVectors', 'groupTiles', 'pixelCount', 'tileCount'),
     low: 'f32',
     high: 'f32',
   },

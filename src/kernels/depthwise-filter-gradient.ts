@@ -1,37 +1,20 @@
 import source from '../../shaders/depthwise-filter-gradient.wgsl?raw';
+import filterGradient from '../../shaders/lib/filter-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { checkWindowGradient } from '../gpu/window.ts';
+import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
+
+const { bindings, params, check } = conv2dFilterGradientKernel.declaration;
 
 /** Gradient of a depthwise convolution by its weights, in split sums; shapes in `shaders/depthwise-filter-gradient.wgsl`. */
 export const depthwiseFilterGradientKernel = defineKernel({
   name: 'depthwise-filter-gradient',
-  wgsl: [source],
-  bindings: {
-    input: { access: 'read', type: 'vec4f' },
-    gradient: { access: 'read', type: 'vec4f' },
-    partial: { access: 'write', type: 'vec4f' },
-  },
-  params: {
-    inputHeight: 'u32',
-    inputWidth: 'u32',
-    outputHeight: 'u32',
-    outputWidth: 'u32',
-    vectors: 'u32',
-    kernelHeight: 'u32',
-    kernelWidth: 'u32',
-    strideHeight: 'u32',
-    strideWidth: 'u32',
-    dilationHeight: 'u32',
-    dilationWidth: 'u32',
-    padTop: 'u32',
-    padLeft: 'u32',
-    pixelCount: 'u32',
-    chunk: 'u32',
-  },
+  wgsl: [filterGradient, source],
+  bindings,
+  params,
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
-  check: checkWindowGradient,
-  workgroups: ({ pixelCount, vectors, kernelHeight, kernelWidth, chunk }, { WORKGROUP_SIZE }) => {
-    const items = Math.ceil(vectors / 4) * kernelHeight * kernelWidth * 4;
+  check,
+  workgroups: ({ pixelCount, inputVectors, kernelHeight, kernelWidth, chunk }, { WORKGROUP_SIZE }) => {
+    const items = Math.ceil(inputVectors / 4) * kernelHeight * kernelWidth * 4;
     return Math.ceil((items * Math.ceil(pixelCount / chunk)) / WORKGROUP_SIZE);
   },
 });

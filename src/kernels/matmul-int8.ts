@@ -1,23 +1,32 @@
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import int8Buffers from '../../shaders/lib/int8-buffers.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
 import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
+import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
+import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import weightTile from '../../shaders/lib/weight-tile.wgsl?raw';
 import source from '../../shaders/matmul-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { conv2dInt8Kernel } from './conv2d-int8.ts';
 
 /** int8 matrix product with bias, clamp and requantization fused; shapes in `shaders/matmul-int8.wgsl`. */
 export const matmulInt8Kernel = defineKernel({
   name: 'matmul-int8',
-  wgsl: [exactFloat, requantize, narrowWeights, packedWeights, weightTile, epilogue, source],
-  bindings: {
-    input: { access: 'read', type: 'u32' },
-    weights: { access: 'read', type: 'u32' },
-    bias: { access: 'read', type: 'vec4i' },
-    multipliers: { access: 'read', type: 'vec2u' },
-    output: { access: 'write', type: 'u32' },
-  },
+  wgsl: [
+    exactFloat,
+    requantize,
+    narrowWeights,
+    packedWeights,
+    epilogue,
+    int8Buffers,
+    pixelBlocks,
+    registerTile,
+    weightTile,
+    source,
+  ],
+  bindings: conv2dInt8Kernel.declaration.bindings,
   params: {
     rowCount: 'u32',
     inputWords: 'u32',

@@ -1,30 +1,21 @@
+import int8Lanes from '../../shaders/lib/int8-lanes.wgsl?raw';
+import poolWindow from '../../shaders/lib/pool-window.wgsl?raw';
 import source from '../../shaders/max-pool2d-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { u32s, WINDOW } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
 /** Max pooling of packed NHWC 8-bit codes (4 channels a u32), exact; shapes in `shaders/max-pool2d-int8.wgsl`. */
 export const maxPool2dInt8Kernel = defineKernel({
   name: 'max-pool2d-int8',
-  wgsl: [source],
+  wgsl: [int8Lanes, poolWindow, source],
   bindings: {
     input: { access: 'read', type: 'u32' },
     output: { access: 'write', type: 'u32' },
   },
   params: {
-    batch: 'u32',
-    height: 'u32',
-    width: 'u32',
-    channelWords: 'u32',
-    outputHeight: 'u32',
-    outputWidth: 'u32',
-    kernelHeight: 'u32',
-    kernelWidth: 'u32',
-    strideHeight: 'u32',
-    strideWidth: 'u32',
-    dilationHeight: 'u32',
-    dilationWidth: 'u32',
-    padTop: 'u32',
-    padLeft: 'u32',
+    ...u32s('batch', 'height', 'width', 'channelWords', 'outputHeight', 'outputWidth'),
+    ...WINDOW,
   },
   overrides: {
     WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },

@@ -112,20 +112,17 @@ export function planConv(
 /** How `conv2d-input-gradient`, its like or `depthwise-input-gradient` computes a batch. */
 export function planInputGradient(conv: ConvGeometry, batch: number, lanes: Lanes): ConvPlan {
   const pixelCount = batch * conv.input.height * conv.input.width;
-  if (conv.depthwise) return depthwisePlan(depthwiseInputGradientKernel, conv, pixelCount);
+  const params = {
+    ...convParams(conv),
+    inputChannels: conv.input.channels,
+    outputVectors: vectorsOf(conv.shape),
+    pixelCount,
+  };
+  if (conv.depthwise) return { kernel: depthwiseInputGradientKernel, params, specialization: {} };
   const { kernel, specializations } = convChoices(lanes).inputGradient;
   const [large, small] = specializations;
   const filled = lanes === 0 ? pixelCount >= 16 * 32 : vectorsOf(conv.input) > 4;
-  return {
-    kernel,
-    params: {
-      ...convParams(conv),
-      inputChannels: conv.input.channels,
-      outputVectors: vectorsOf(conv.shape),
-      pixelCount,
-    },
-    specialization: filled ? large : small,
-  };
+  return { kernel, params, specialization: filled ? large : small };
 }
 
 /**
@@ -148,34 +145,19 @@ export function filterSplits(conv: ConvGeometry, batch: number) {
 /** How the parts of {@link filterSplits} are computed. */
 export function planFilterGradient(conv: ConvGeometry, batch: number, lanes: Lanes): ConvPlan {
   const { chunk } = filterSplits(conv, batch);
-  const pixelCount = outputPixels(conv, batch);
-  if (conv.depthwise) {
-    const plan = depthwisePlan(depthwiseFilterGradientKernel, conv, pixelCount);
-    return { ...plan, params: { ...plan.params, chunk } };
-  }
+  const params = {
+    ...convParams(conv),
+    inputVectors: vectorsOf(conv.input),
+    outputVectors: vectorsOf(conv.shape),
+    pixelCount: outputPixels(conv, batch),
+    chunk,
+  };
+  if (conv.depthwise) return { kernel: depthwiseFilterGradientKernel, params, specialization: {} };
   const { kernel, specializations } = convChoices(lanes).filterGradient;
   const [large, small] = specializations;
   const items = conv.kernel[0] * conv.kernel[1] * Math.ceil(vectorsOf(conv.input) / 2);
   const filled = lanes === 0 ? items > 16 : vectorsOf(conv.shape) > 4;
-  return {
-    kernel,
-    params: {
-      ...convParams(conv),
-      inputVectors: vectorsOf(conv.input),
-      outputVectors: vectorsOf(conv.shape),
-      pixelCount,
-      chunk,
-    },
-    specialization: filled ? large : small,
-  };
-}
-
-function depthwisePlan(kernel: unknown, conv: ConvGeometry, pixelCount: number): ConvPlan {
-  return {
-    kernel,
-    params: { ...convParams(conv), vectors: vectorsOf(conv.shape), pixelCount },
-    specialization: {},
-  };
+  return { kernel, params, specialization: filled ? large : small };
 }
 
 /** Pixels of a batch's output. */

@@ -22,7 +22,7 @@ interface Epilogue {
 /** The kernel's output without padding. */
 async function run(geometry: ConvGeometry, { scale, shift, low, high, pool }: Epilogue) {
   const { input, weights, layout, params } = depthwiseCase(geometry);
-  const { vectors, ...shapes } = params;
+  const { outputVectors: vectors, ...shapes } = params;
   const { batch, inChannels, outChannels } = geometry;
   const [height, width] = convOutput(geometry);
   const pixelCount = batch * (pool ? (height >> 1) * (width >> 1) * 4 : height * width);

@@ -25,7 +25,7 @@ describe('depthwise-filter-gradient', () => {
           gradient: g.padChannels(own.gradient, own.channels),
         },
         { partial: splits * own.layout.length * 4 },
-        { ...own.params, pixelCount: own.outputPixels, chunk },
+        { ...own.params, inputVectors: own.params.outputVectors, pixelCount: own.outputPixels, chunk },
       );
       const sums = Float32Array.from(sumSplits(new Float32Array(partial), splits));
       const got = untileWeights(sums, own.layout);

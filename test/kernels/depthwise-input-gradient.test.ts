@@ -21,8 +21,8 @@ describe('depthwise-input-gradient', () => {
           gradient: g.padChannels(own.gradient, own.channels),
           weights: tileWeights(own.weights, own.layout),
         },
-        { inputGradient: own.inputPixels * own.params.vectors * 16 },
-        { ...own.params, pixelCount: own.inputPixels },
+        { inputGradient: own.inputPixels * own.params.outputVectors * 16 },
+        { ...own.params, inputChannels: own.channels, pixelCount: own.inputPixels },
       );
       const got = g.stripChannels(new Float32Array(inputGradient), own.channels);
       const want = depthwiseInputGradient(own.gradient, own.weights, geometry);

@@ -22,7 +22,6 @@ export function depthwiseCase(geometry: ConvGeometry) {
   const { batch, height, width, inChannels: channels, outChannels, kernel } = geometry;
   const random = seeded(height * 31 + width);
   const [outHeight, outWidth] = convOutput(geometry);
-  const { outputVectors: vectors, ...shapes } = convParams(geometry);
   const layout: TileLayout = depthwiseLayout({
     outChannels,
     kernelHeight: kernel[0],
@@ -34,7 +33,7 @@ export function depthwiseCase(geometry: ConvGeometry) {
     gradient: random.floats(batch * outHeight * outWidth * outChannels),
     layout,
     channels,
-    params: { ...shapes, vectors },
+    params: convParams(geometry),
     inputPixels: batch * height * width,
     outputPixels: batch * outHeight * outWidth,
   };

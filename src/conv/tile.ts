@@ -72,13 +72,14 @@ export function chooseTile(
   const lanes = convLanes(runtime, shape, int8);
   // Fewer pixels would leave most of a workgroup's blocks of eight empty.
   if (plane && pixelCount >= 8 * 16 && fitsWinograd(runtime, shape, plane, int8)) {
-    return winogradTile(lanes, int8 && pixelCount >= 8 * 64 ? 16 : 8);
+    return winogradTile(lanes, 8);
   }
   const shared = fitting.find((vectors) => vectors >= 4 && vectors <= lanes);
-  const full = int8 ? 16 : 64;
   const tile = (variant: ConvVariant, tileVectors: number, pixels: number): ConvTile => {
     // Fewer pixels a thread once the batch can't fill the lanes, so that small layers still use every core.
     const tilePixels = pixelCount >= 8 * 16 ? pixels : 4;
+    // A subgroup's threads for the int8 kernels that take longest to compile: layers of any size then share them.
+    const full = !int8 ? 64 : variant === 'plain' ? 16 : 8;
     const specialization: Specialization = {
       TILE_PIXELS: `${tilePixels}u`,
       TILE_VECTORS: `${tileVectors}u`,

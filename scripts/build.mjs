@@ -6,6 +6,7 @@ import { builtinModules } from 'node:module';
 import { performance } from 'node:perf_hooks';
 import { build } from 'vite';
 import { outputs, packageJson, root } from './package.mjs';
+import { strippedWgsl } from './strip-wgsl.mjs';
 
 const started = performance.now();
 rmSync(`${root}/dist`, { recursive: true, force: true });
@@ -27,6 +28,7 @@ await build({
   configFile: false,
   logLevel: 'warn',
   publicDir: false,
+  plugins: [strippedWgsl()],
   build: {
     target: 'es2023',
     outDir: 'dist',

@@ -26,7 +26,7 @@ export {
 export type { DType, Tensor, TensorData } from './gpu/tensor.ts';
 export { uploadTexels } from './gpu/texels.ts';
 export type { Dim, Graph, GraphModel, Node, ShapeOptions, ValueInfo } from './graph/graph.ts';
-export { kernels } from './kernels/index.ts';
+export * as kernels from './kernels/index.ts';
 export type {
   Conv2dAttributes,
   ImageGraph,

@@ -29,6 +29,17 @@ export interface OverrideDeclaration {
 
 export type Bindings = Record<string, BindingDeclaration>;
 export type ParamTypes = Record<string, 'u32' | 'i32' | 'f32'>;
+/**
+ * Bindings or params that kernels share, with `own` in place of, or after, theirs. Marked pure where it is called: a
+ * spread would keep a declaration that nobody uses in a bundle.
+ */
+export function merged<const Shared extends object, const Own extends object>(
+  shared: Shared,
+  own: Own,
+): Omit<Shared, keyof Own> & Own {
+  return { ...shared, ...own };
+}
+
 type Overrides = Record<string, OverrideDeclaration>;
 type Constants = Record<string, readonly string[]>;
 

@@ -3,7 +3,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
 
 /** Gradient of average pooling by its input; shapes in `shaders/average-pool2d-gradient.wgsl`. */
-export const averagePool2dGradientKernel = defineKernel({
+export const averagePool2dGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'average-pool2d-gradient',
   wgsl: [source],
   bindings: {

@@ -3,7 +3,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { checkWindow } from '../gpu/window.ts';
 
 /** Average pooling of packed NHWC 8-bit codes, in integers, half to even or truncated; `shaders/average-pool2d-int8.wgsl`. */
-export const averagePool2dInt8Kernel = defineKernel({
+export const averagePool2dInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'average-pool2d-int8',
   wgsl: [source],
   bindings: {

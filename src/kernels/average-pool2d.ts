@@ -3,7 +3,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { checkWindow } from '../gpu/window.ts';
 
 /** Average pooling of f32 NHWC, channels padded to a multiple of 4; shapes in `shaders/average-pool2d.wgsl`. */
-export const averagePool2dKernel = defineKernel({
+export const averagePool2dKernel = /* @__PURE__ */ defineKernel({
   name: 'average-pool2d',
   wgsl: [source],
   bindings: {

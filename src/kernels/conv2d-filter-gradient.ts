@@ -2,33 +2,37 @@ import source from '../../shaders/conv2d-filter-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
 
+export const conv2dFilterGradientBindings = {
+  input: { access: 'read', type: 'vec4f' },
+  gradient: { access: 'read', type: 'vec4f' },
+  partial: { access: 'write', type: 'vec4f' },
+} as const;
+
+export const conv2dFilterGradientParams = {
+  inputHeight: 'u32',
+  inputWidth: 'u32',
+  inputVectors: 'u32',
+  outputHeight: 'u32',
+  outputWidth: 'u32',
+  outputVectors: 'u32',
+  kernelHeight: 'u32',
+  kernelWidth: 'u32',
+  strideHeight: 'u32',
+  strideWidth: 'u32',
+  dilationHeight: 'u32',
+  dilationWidth: 'u32',
+  padTop: 'u32',
+  padLeft: 'u32',
+  pixelCount: 'u32',
+  chunk: 'u32',
+} as const;
+
 /** Gradient of a convolution by its weights, in split sums; shapes in `shaders/conv2d-filter-gradient.wgsl`. */
-export const conv2dFilterGradientKernel = defineKernel({
+export const conv2dFilterGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-filter-gradient',
   wgsl: [source],
-  bindings: {
-    input: { access: 'read', type: 'vec4f' },
-    gradient: { access: 'read', type: 'vec4f' },
-    partial: { access: 'write', type: 'vec4f' },
-  },
-  params: {
-    inputHeight: 'u32',
-    inputWidth: 'u32',
-    inputVectors: 'u32',
-    outputHeight: 'u32',
-    outputWidth: 'u32',
-    outputVectors: 'u32',
-    kernelHeight: 'u32',
-    kernelWidth: 'u32',
-    strideHeight: 'u32',
-    strideWidth: 'u32',
-    dilationHeight: 'u32',
-    dilationWidth: 'u32',
-    padTop: 'u32',
-    padLeft: 'u32',
-    pixelCount: 'u32',
-    chunk: 'u32',
-  },
+  bindings: conv2dFilterGradientBindings,
+  params: conv2dFilterGradientParams,
   overrides: { WORKGROUP_SIZE: { default: 32, allowed: [8, 16, 32, 64, 128, 256] } },
   check: checkWindowGradient,
   workgroups: (

@@ -10,41 +10,45 @@ import weightTile from '../../shaders/lib/weight-tile.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { checkWindow } from '../gpu/window.ts';
 
+export const conv2dInt8Bindings = {
+  input: { access: 'read', type: 'u32' },
+  weights: { access: 'read', type: 'u32' },
+  bias: { access: 'read', type: 'vec4i' },
+  multipliers: { access: 'read', type: 'vec2u' },
+  output: { access: 'write', type: 'u32' },
+} as const;
+
+export const conv2dInt8Params = {
+  inputHeight: 'u32',
+  inputWidth: 'u32',
+  inputWords: 'u32',
+  outputHeight: 'u32',
+  outputWidth: 'u32',
+  outputWords: 'u32',
+  kernelHeight: 'u32',
+  kernelWidth: 'u32',
+  strideHeight: 'u32',
+  strideWidth: 'u32',
+  dilationHeight: 'u32',
+  dilationWidth: 'u32',
+  padTop: 'u32',
+  padLeft: 'u32',
+  groupWords: 'u32',
+  groupTiles: 'u32',
+  pixelCount: 'u32',
+  tileCount: 'u32',
+  padWord: 'u32',
+  zeroPoint: 'i32',
+  low: 'i32',
+  high: 'i32',
+} as const;
+
 /** int8 convolution with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/conv2d-int8.wgsl`. */
-export const conv2dInt8Kernel = defineKernel({
+export const conv2dInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-int8',
   wgsl: [exactFloat, requantize, narrow, packed, weightTile, epilogue, convPixel, convParams, source],
-  bindings: {
-    input: { access: 'read', type: 'u32' },
-    weights: { access: 'read', type: 'u32' },
-    bias: { access: 'read', type: 'vec4i' },
-    multipliers: { access: 'read', type: 'vec2u' },
-    output: { access: 'write', type: 'u32' },
-  },
-  params: {
-    inputHeight: 'u32',
-    inputWidth: 'u32',
-    inputWords: 'u32',
-    outputHeight: 'u32',
-    outputWidth: 'u32',
-    outputWords: 'u32',
-    kernelHeight: 'u32',
-    kernelWidth: 'u32',
-    strideHeight: 'u32',
-    strideWidth: 'u32',
-    dilationHeight: 'u32',
-    dilationWidth: 'u32',
-    padTop: 'u32',
-    padLeft: 'u32',
-    groupWords: 'u32',
-    groupTiles: 'u32',
-    pixelCount: 'u32',
-    tileCount: 'u32',
-    padWord: 'u32',
-    zeroPoint: 'i32',
-    low: 'i32',
-    high: 'i32',
-  },
+  bindings: conv2dInt8Bindings,
+  params: conv2dInt8Params,
   overrides: { WORKGROUP_SIZE: { default: 16, allowed: [8, 16, 32, 64] } },
   constants: {
     TILE_PIXELS: ['4u', '8u', '16u'],

@@ -4,19 +4,18 @@ import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import convUnrolled from '../../shaders/lib/conv-unrolled.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dKernel } from './conv2d.ts';
-
-const { bindings, params, check } = conv2dKernel.declaration;
+import { checkWindow } from '../gpu/window.ts';
+import { conv2dBindings, conv2dParams } from './conv2d.ts';
 
 /** f32 convolution without private arrays, with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/conv2d-unrolled.wgsl`. */
-export const conv2dUnrolledKernel = defineKernel({
+export const conv2dUnrolledKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-unrolled',
   wgsl: [keepNan, convPixel, convUnrolled, convParams, source],
-  bindings,
-  params,
+  bindings: conv2dBindings,
+  params: conv2dParams,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },
   constants: { POOL: ['0u', '1u'] },
-  check,
+  check: checkWindow,
   workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE }) =>
     Math.ceil(pixelCount / (4 * WORKGROUP_SIZE)) * tileCount,
 });

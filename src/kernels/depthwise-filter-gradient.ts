@@ -3,7 +3,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
 
 /** Gradient of a depthwise convolution by its weights, in split sums; shapes in `shaders/depthwise-filter-gradient.wgsl`. */
-export const depthwiseFilterGradientKernel = defineKernel({
+export const depthwiseFilterGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'depthwise-filter-gradient',
   wgsl: [source],
   bindings: {

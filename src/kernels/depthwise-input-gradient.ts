@@ -3,7 +3,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
 
 /** Gradient of a depthwise convolution by its input; shapes in `shaders/depthwise-input-gradient.wgsl`. */
-export const depthwiseInputGradientKernel = defineKernel({
+export const depthwiseInputGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'depthwise-input-gradient',
   wgsl: [source],
   bindings: {

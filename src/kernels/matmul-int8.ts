@@ -8,7 +8,7 @@ import source from '../../shaders/matmul-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** int8 matrix product with bias, clamp and requantization fused; shapes in `shaders/matmul-int8.wgsl`. */
-export const matmulInt8Kernel = defineKernel({
+export const matmulInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'matmul-int8',
   wgsl: [exactFloat, requantize, narrowWeights, packedWeights, weightTile, epilogue, source],
   bindings: {

@@ -3,7 +3,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
 
 /** Gradient of max pooling by its input; shapes in `shaders/max-pool2d-gradient.wgsl`. */
-export const maxPool2dGradientKernel = defineKernel({
+export const maxPool2dGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'max-pool2d-gradient',
   wgsl: [source],
   bindings: {

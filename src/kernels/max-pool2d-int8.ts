@@ -3,7 +3,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { checkWindow } from '../gpu/window.ts';
 
 /** Max pooling of packed NHWC 8-bit codes (4 channels a u32), exact; shapes in `shaders/max-pool2d-int8.wgsl`. */
-export const maxPool2dInt8Kernel = defineKernel({
+export const maxPool2dInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'max-pool2d-int8',
   wgsl: [source],
   bindings: {

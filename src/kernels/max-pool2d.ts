@@ -4,7 +4,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { checkWindow } from '../gpu/window.ts';
 
 /** Max pooling of f32 NHWC, channels padded to a multiple of 4; shapes in `shaders/max-pool2d.wgsl`. */
-export const maxPool2dKernel = defineKernel({
+export const maxPool2dKernel = /* @__PURE__ */ defineKernel({
   name: 'max-pool2d',
   wgsl: [keepNan, source],
   bindings: {

@@ -12,6 +12,7 @@ export { type TensorReport, tensorCores } from './conv/tensor-cores.ts';
 export type { TensorCores } from './conv/tensor-tile.ts';
 export { type Call, recordCalls, type Stamps } from './gpu/call.ts';
 export { DeviceLostError, LloydError } from './gpu/errors.ts';
+export type { GpuDType, GpuTensor } from './gpu/gpu-tensor.ts';
 export type { DeviceLoss } from './gpu/guard.ts';
 export {
   type BufferSlice,

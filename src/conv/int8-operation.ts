@@ -1,5 +1,6 @@
 import type { Call } from '../gpu/call.ts';
 import { check } from '../gpu/errors.ts';
+import { bufferOf, checkSlice } from '../gpu/gpu-tensor.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { type BufferSlice, type CompiledKernel, type Resource, TEXELS } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
@@ -139,15 +140,10 @@ export async function int8Operation(
         ...layouts,
         bind(buffers) {
           check(alive, `${name} must not have been destroyed`, 'one that was', 'prepare it again');
-          const { COPY_SRC, STORAGE } = GPUBufferUsage;
-          checkBuffer(
-            name,
-            'input',
-            layouts.input,
-            buffers?.input,
-            texels.includes('input') ? STORAGE | COPY_SRC : STORAGE,
-          );
-          checkBuffer(name, 'output', layouts.output, buffers?.output, STORAGE);
+          // What a texture is filled from is copied.
+          const usage = texels.includes('input') ? (['STORAGE', 'COPY_SRC'] as const) : undefined;
+          checkLaidOut(`${name}: input`, layouts.input, buffers?.input, usage);
+          checkLaidOut(`${name}: output`, layouts.output, buffers?.output);
           check(
             bufferOf(buffers.input) !== bufferOf(buffers.output),
             `${name}: input and output must be two buffers`,
@@ -182,34 +178,15 @@ export async function int8Operation(
   }
 }
 
-const bufferOf = (slice: BufferSlice) => ('buffer' in slice ? slice.buffer : slice);
-
-/** A buffer that was laid out for something else has another size, or else says nothing of itself. */
-function checkBuffer(
+/** Refuses what does not have the bytes of a layout. */
+function checkLaidOut(
   name: string,
-  role: string,
   { dtype, dims, rowBytes, byteLength }: Int8Layout,
   slice: BufferSlice | undefined,
-  usage: GPUBufferUsageFlags,
-): void {
-  const buffer = slice && bufferOf(slice);
-  check(
-    typeof buffer?.usage === 'number' && typeof buffer.size === 'number',
-    `${name}: ${role} must be a GPUBuffer, or a slice { buffer, offset, size } of one`,
-    slice,
-  );
-  const { offset = 0, size = buffer.size - offset } = 'buffer' in slice! ? slice : {};
-  check(
-    size === byteLength && offset + size <= buffer.size,
-    `${name}: ${role} must have ${byteLength} bytes: ${dtype}, ${dims.join(' x ')}, ${rowBytes} bytes a row of channels`,
-    `${size} of a buffer of ${buffer.size}`,
-    'bind a slice of a larger buffer; packInput and unpackOutput take codes without padding',
-  );
-  check(
-    (buffer.usage & usage) === usage,
-    `${name}: ${role} must have the usage ${usage === GPUBufferUsage.STORAGE ? 'STORAGE' : 'STORAGE | COPY_SRC'}`,
-    `usage ${buffer.usage}`,
-  );
+  usage?: readonly ('STORAGE' | 'COPY_SRC')[],
+): asserts slice is BufferSlice {
+  const layout = `${dtype}, ${dims.join(' x ')}, ${rowBytes} bytes a row of channels`;
+  checkSlice(name, slice, byteLength, layout, usage);
 }
 
 /** The call between rows of codes without padding and rows in a layout. */
@@ -225,8 +202,8 @@ async function resized(
   const channels = dims[dims.length - 1];
   const count = rowCount(dims);
   const dense = { ...layout, rowBytes: channels, byteLength: Math.ceil((count * channels) / 4) * 4 };
-  checkBuffer(name, 'codes', dense, codes, GPUBufferUsage.STORAGE);
-  checkBuffer(name, packs ? 'input' : 'output', layout, rows, GPUBufferUsage.STORAGE);
+  checkLaidOut(`${name}: codes`, dense, codes);
+  checkLaidOut(`${name}: ${packs ? 'input' : 'output'}`, layout, rows);
   const kernel = await resizeChannelsInt8Kernel.create(runtime.device);
   const [input, output] = packs ? [codes, rows] : [rows, codes];
   const [inputChannels, outputChannels] = packs ? [channels, rowBytes] : [rowBytes, channels];

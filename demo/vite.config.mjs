@@ -1,9 +1,13 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
+import { strippedWgsl } from '../scripts/strip-wgsl.mjs';
 import { demoData, pageWeight } from './data-plugin.mjs';
 import { packageLine } from './package-line.mjs';
 import { contentSecurityPolicy } from './policy.mjs';
-import { unseenComments } from './unseen-comments.mjs';
+
+// The page shows the WGSL of what a session runs, comments and all; of training and clustering it shows none.
+const UNSEEN =
+  /gradient|statistics|batch-norm-merge|sgd-step|cross-entropy|distillation|moving-average|fake-quantize|augment|kmeans/;
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 
@@ -26,8 +30,8 @@ export default defineConfig({
       { find: /^lloyd\/(\w+)$/, replacement: path('../src/$1/index.ts') },
     ],
   },
-  plugins: [packageLine(), unseenComments(), contentSecurityPolicy(), demoData(), pageWeight()],
-  worker: { format: 'es', plugins: () => [unseenComments()], rolldownOptions: { output } },
+  plugins: [packageLine(), strippedWgsl(UNSEEN), contentSecurityPolicy(), demoData(), pageWeight()],
+  worker: { format: 'es', plugins: () => [strippedWgsl(UNSEEN)], rolldownOptions: { output } },
   server: { fs: { allow: [path('..')] } },
   build: {
     target: 'es2023',

@@ -6,6 +6,7 @@ import { builtinModules } from 'node:module';
 import { performance } from 'node:perf_hooks';
 import { build } from 'vite';
 import { outputs, packageJson, root } from './package.mjs';
+import { strippedWgsl } from './strip-wgsl.mjs';
 
 const started = performance.now();
 rmSync(`${root}/dist`, { recursive: true, force: true });
@@ -22,11 +23,53 @@ const isExternal = (id) =>
   builtinModules.includes(id) ||
   packages.some((name) => id === name || id.startsWith(`${name}/`));
 
+/**
+ * `export * as kernels` stays a reference to the entry with an export a kernel: made into an object, it would bring every
+ * shader to whoever names one.
+ */
+const kernelsEntry = {
+  name: 'lloyd-kernels-entry',
+  enforce: 'pre',
+  resolveId: (id, importer) =>
+    id === './kernels/index.ts' && importer?.endsWith('/src/index.ts')
+      ? { id: './kernels.js', external: true }
+      : undefined,
+};
+
+/**
+ * A chunk a room, lowest first, as each takes what it imports along. A bundler that takes one function of a chunk keeps
+ * what it cannot see to be pure of the rest: the operators' tables are no part of clustering.
+ */
+const ROOMS =
+  'gpu runtime kernels reference conv quantize io graph tune model lower run train onnx tfjs'.split(' ');
+/** Modules of other chunks than their room's, so that the room imports nothing by name from outside. */
+const APART = {
+  // Imports the device of whoever runs it, and that the rest of gpu/.
+  'src/gpu/runtime.ts': 'runtime',
+  'src/gpu/default-device.ts': undefined,
+  // Archives need fflate, which a page without a bundler may not have.
+  'src/io/index.ts': undefined,
+  'src/io/npy.ts': undefined,
+  'src/io/pth.ts': undefined,
+  'src/io/zip.ts': undefined,
+};
+const roomOf = (id) => {
+  const path = id.slice(root.length + 1).split('?')[0];
+  if (path in APART) return APART[path];
+  return path.startsWith('shaders/') ? 'kernels' : /^src\/([\w-]+)\//.exec(path)?.[1];
+};
+const groups = ROOMS.map((name, i) => ({
+  name,
+  test: (id) => roomOf(id) === name,
+  priority: ROOMS.length - i,
+}));
+
 await build({
   root,
   configFile: false,
   logLevel: 'warn',
   publicDir: false,
+  plugins: [strippedWgsl(), kernelsEntry],
   build: {
     target: 'es2023',
     outDir: 'dist',
@@ -35,7 +78,11 @@ await build({
     lib: { entry: Object.fromEntries(outputs().map(({ name, source }) => [name, source])), formats: ['es'] },
     rolldownOptions: {
       external: isExternal,
-      output: { entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' },
+      output: {
+        entryFileNames: '[name].js',
+        chunkFileNames: 'chunks/[name]-[hash].js',
+        codeSplitting: { groups },
+      },
     },
   },
 });

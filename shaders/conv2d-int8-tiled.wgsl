@@ -68,11 +68,11 @@ struct Params {
   group_tiles: u32,
   pixel_count: u32,
   tile_count: u32,
-  splits: u32,
   pad_word: u32,
   zero_point: i32,
   low: i32,
   high: i32,
+  splits: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,10 +1,18 @@
-export { type Conv2dInt8Options, conv2dInt8, type Int8Options, matmulInt8 } from './conv/conv-int8.ts';
+export { conv2dInt8, matmulInt8 } from './conv/conv-int8.ts';
+export type { Int8Layout, Int8Operation } from './conv/int8-operation.ts';
 export type { KernelFamily, KernelPreference } from './conv/kernel-choice.ts';
+export {
+  type Conv2dInt8Options,
+  type Int8Options,
+  prepareConv2dInt8,
+  prepareMatmulInt8,
+} from './conv/prepare-int8.ts';
 export { type RequantizeRule, requantizeRules } from './conv/requantize.ts';
 export { type TensorReport, tensorCores } from './conv/tensor-cores.ts';
 export type { TensorCores } from './conv/tensor-tile.ts';
 export { type Call, recordCalls, type Stamps } from './gpu/call.ts';
 export { DeviceLostError, LloydError } from './gpu/errors.ts';
+export type { GpuDType, GpuTensor } from './gpu/gpu-tensor.ts';
 export type { DeviceLoss } from './gpu/guard.ts';
 export {
   type BufferSlice,
@@ -26,7 +34,7 @@ export {
 export type { DType, Tensor, TensorData } from './gpu/tensor.ts';
 export { uploadTexels } from './gpu/texels.ts';
 export type { Dim, Graph, GraphModel, Node, ShapeOptions, ValueInfo } from './graph/graph.ts';
-export { kernels } from './kernels/index.ts';
+export * as kernels from './kernels/index.ts';
 export type {
   Conv2dAttributes,
   ImageGraph,

@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { benchCases } from '../bench/cases/index.ts';
 import { caseOfStem } from '../bench/cases/stems.ts';
 import { defineKernel, type Kernel } from '../src/gpu/kernel.ts';
-import { kernels } from '../src/kernels/index.ts';
+import * as kernels from '../src/kernels/index.ts';
 import { useRuntime } from './support/runtime.ts';
 
 const gpu = useRuntime();

@@ -1,5 +1,5 @@
 // The smallest way in: your device, your buffers, your encoder. lloyd only records into your pass.
-import { kernels } from 'lloyd';
+import { dequantizeLinear, quantizeLinear } from 'lloyd/kernels';
 
 /** Quantizes floats to int8 codes and back, in one pass of the caller's encoder. */
 export async function roundTrip(
@@ -20,8 +20,8 @@ export async function roundTrip(
   device.queue.writeBuffer(scale, 0, Float32Array.of(step));
 
   // Compiled and bound once, encoded as often as you like.
-  const quantize = await kernels.quantizeLinear.create(device);
-  const dequantize = await kernels.dequantizeLinear.create(device);
+  const quantize = await quantizeLinear.create(device);
+  const dequantize = await dequantizeLinear.create(device);
   const params = { count, axisSize: 1, axisStride: count };
   const calls = [
     quantize.bind({ input, scale, zeroPoint, output: codes }, params),

@@ -29,6 +29,22 @@ export interface OverrideDeclaration {
 
 export type Bindings = Record<string, BindingDeclaration>;
 export type ParamTypes = Record<string, 'u32' | 'i32' | 'f32'>;
+/** Objects as one, later ones first. */
+type Merged<T extends readonly object[]> = T extends readonly [
+  infer First extends object,
+  ...infer Rest extends readonly object[],
+]
+  ? Omit<First, keyof Merged<Rest>> & Merged<Rest>
+  : unknown;
+
+/**
+ * Bindings or params that kernels share and their own, these in place of, or after, those. Marked pure where it is
+ * called: a spread would keep a declaration that nobody uses in a bundle.
+ */
+export function merged<const Parts extends readonly object[]>(...parts: Parts): Merged<Parts> {
+  return Object.assign({}, ...parts) as Merged<Parts>;
+}
+
 type Overrides = Record<string, OverrideDeclaration>;
 type Constants = Record<string, readonly string[]>;
 

@@ -18,7 +18,8 @@ const FROM_CODE: Record<string, DType> = {
   I64: 'int64',
   F64: 'float64',
 };
-const TO_CODE = Object.fromEntries(Object.entries(FROM_CODE).map(([code, dtype]) => [dtype, code]));
+const TO_CODE = /* @__PURE__ */ (() =>
+  Object.fromEntries(Object.entries(FROM_CODE).map(([code, dtype]) => [dtype, code])))();
 
 /** The format's own cap on its header, so that a hostile length cannot make a reader parse gigabytes of JSON. */
 const MAX_HEADER_BYTES = 100_000_000;

@@ -5,7 +5,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { REQUANTIZE_VALUES } from './requantize.ts';
 
 /** Adds two quantized tensors and requantizes; see shaders/add-int8.wgsl. */
-export const addInt8 = defineKernel({
+export const addInt8 = /* @__PURE__ */ defineKernel({
   name: 'add-int8',
   wgsl: [exactFloat, requantizeRules, source],
   bindings: {

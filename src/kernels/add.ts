@@ -3,7 +3,7 @@ import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Adds two f32 tensors and clamps; see shaders/add.wgsl. */
-export const add = defineKernel({
+export const add = /* @__PURE__ */ defineKernel({
   name: 'add',
   wgsl: [keepNan, source],
   bindings: {

@@ -2,7 +2,7 @@ import source from '../../shaders/augment-images.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Random crop with zero padding and flip of byte images, as floats; shapes in `shaders/augment-images.wgsl`. */
-export const augmentImagesKernel = defineKernel({
+export const augmentImagesKernel = /* @__PURE__ */ defineKernel({
   name: 'augment-images',
   wgsl: [source],
   bindings: {

@@ -1,20 +1,23 @@
 import source from '../../shaders/average-pool2d-int8.wgsl?raw';
 import int8Lanes from '../../shaders/lib/int8-lanes.wgsl?raw';
 import poolWindow from '../../shaders/lib/pool-window.wgsl?raw';
+import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { u32s } from '../gpu/params.ts';
-import { maxPool2dInt8Kernel } from './max-pool2d-int8.ts';
-
-const { bindings, params, overrides, check } = maxPool2dInt8Kernel.declaration;
+import { maxPool2dInt8Bindings, maxPool2dInt8Overrides, maxPool2dInt8Params, u32s } from '../gpu/params.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** Average pooling of packed NHWC 8-bit codes, in integers, half to even or truncated; `shaders/average-pool2d-int8.wgsl`. */
-export const averagePool2dInt8Kernel = defineKernel({
+export const averagePool2dInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'average-pool2d-int8',
   wgsl: [int8Lanes, poolWindow, source],
-  bindings,
-  params: { ...params, ...u32s('padBottom', 'padRight', 'includePad'), zeroPoint: 'i32' },
-  overrides: { ...overrides, ROUNDING: { default: 0, allowed: [0, 1] } },
-  check,
+  bindings: maxPool2dInt8Bindings,
+  params: /* @__PURE__ */ merged(
+    maxPool2dInt8Params,
+    /* @__PURE__ */ u32s('padBottom', 'padRight', 'includePad'),
+    { zeroPoint: 'i32' },
+  ),
+  overrides: /* @__PURE__ */ merged(maxPool2dInt8Overrides, { ROUNDING: { default: 0, allowed: [0, 1] } }),
+  check: checkWindow,
   workgroups: ({ batch, outputHeight, outputWidth, channelWords }, { WORKGROUP_SIZE }) =>
     Math.ceil((batch * outputHeight * outputWidth * channelWords) / WORKGROUP_SIZE),
 });

@@ -1,19 +1,21 @@
 import source from '../../shaders/average-pool2d.wgsl?raw';
 import poolWindow from '../../shaders/lib/pool-window.wgsl?raw';
+import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { u32s } from '../gpu/params.ts';
-import { maxPool2dKernel } from './max-pool2d.ts';
-
-const { bindings, params, overrides, check } = maxPool2dKernel.declaration;
+import { maxPool2dBindings, maxPool2dOverrides, maxPool2dParams, u32s } from '../gpu/params.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** Average pooling of f32 NHWC, channels padded to a multiple of 4; shapes in `shaders/average-pool2d.wgsl`. */
-export const averagePool2dKernel = defineKernel({
+export const averagePool2dKernel = /* @__PURE__ */ defineKernel({
   name: 'average-pool2d',
   wgsl: [poolWindow, source],
-  bindings,
-  params: { ...params, ...u32s('padBottom', 'padRight', 'includePad') },
-  overrides,
-  check,
+  bindings: maxPool2dBindings,
+  params: /* @__PURE__ */ merged(
+    maxPool2dParams,
+    /* @__PURE__ */ u32s('padBottom', 'padRight', 'includePad'),
+  ),
+  overrides: maxPool2dOverrides,
+  check: checkWindow,
   workgroups: ({ batch, outputHeight, outputWidth, channelVectors }, { WORKGROUP_SIZE }) =>
     Math.ceil((batch * outputHeight * outputWidth * channelVectors) / WORKGROUP_SIZE),
 });

@@ -2,7 +2,7 @@ import source from '../../shaders/batch-norm-gradient-sums.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Gradients of gamma and beta, in split sums; shapes in `shaders/batch-norm-gradient-sums.wgsl`. */
-export const batchNormGradientSumsKernel = defineKernel({
+export const batchNormGradientSumsKernel = /* @__PURE__ */ defineKernel({
   name: 'batch-norm-gradient-sums',
   wgsl: [source],
   bindings: {

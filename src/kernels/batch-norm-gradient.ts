@@ -2,7 +2,7 @@ import source from '../../shaders/batch-norm-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Gradient of batch norm and its clamp by their input; shapes in `shaders/batch-norm-gradient.wgsl`. */
-export const batchNormGradientKernel = defineKernel({
+export const batchNormGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'batch-norm-gradient',
   wgsl: [source],
   bindings: {

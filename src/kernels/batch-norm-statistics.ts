@@ -2,7 +2,7 @@ import source from '../../shaders/batch-norm-statistics.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Mean and squared deviations of each channel, in splits; shapes in `shaders/batch-norm-statistics.wgsl`. */
-export const batchNormStatisticsKernel = defineKernel({
+export const batchNormStatisticsKernel = /* @__PURE__ */ defineKernel({
   name: 'batch-norm-statistics',
   wgsl: [source],
   bindings: {

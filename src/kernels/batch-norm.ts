@@ -2,7 +2,7 @@ import source from '../../shaders/batch-norm.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Normalizes, scales, shifts and clamps each channel; shapes in `shaders/batch-norm.wgsl`. */
-export const batchNormKernel = defineKernel({
+export const batchNormKernel = /* @__PURE__ */ defineKernel({
   name: 'batch-norm',
   wgsl: [source],
   bindings: {

@@ -10,7 +10,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  * const choose = await kernels.chooseQparams.create(device, { SYMMETRIC: 0, QUANT_MIN: 0, QUANT_MAX: 255 });
  * choose.bind({ minimum, maximum, scale, zeroPoint }, { count: 64 }).encode(pass);
  */
-export const chooseQparamsKernel = defineKernel({
+export const chooseQparamsKernel = /* @__PURE__ */ defineKernel({
   name: 'choose-qparams',
   wgsl: [exactFloat, source],
   bindings: {

@@ -9,7 +9,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  * const params = { count: 4608, clusters: 16, groups: 1, groupStride: 4608 };
  * decode.bind({ codes, codebook, output }, params).encode(pass);
  */
-export const codebookDecode = defineKernel({
+export const codebookDecode = /* @__PURE__ */ defineKernel({
   name: 'codebook-decode',
   wgsl: [source],
   bindings: {

@@ -2,7 +2,7 @@ import source from '../../shaders/codebook-expand.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Packed codebook codes to f32; layout in `shaders/codebook-expand.wgsl`. */
-export const codebookExpandKernel = defineKernel({
+export const codebookExpandKernel = /* @__PURE__ */ defineKernel({
   name: 'codebook-expand',
   wgsl: [source],
   bindings: {

@@ -2,7 +2,7 @@ import source from '../../shaders/codebook-gather.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Looks entries up in codebooks laid end to end; shapes in `shaders/codebook-gather.wgsl`. */
-export const codebookGatherKernel = defineKernel({
+export const codebookGatherKernel = /* @__PURE__ */ defineKernel({
   name: 'codebook-gather',
   wgsl: [source],
   bindings: {

@@ -2,7 +2,7 @@ import source from '../../shaders/codebook-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Sums of each codebook entry's members, in splits; shapes in `shaders/codebook-gradient.wgsl`. */
-export const codebookGradientKernel = defineKernel({
+export const codebookGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'codebook-gradient',
   wgsl: [source],
   bindings: {

@@ -5,7 +5,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { REQUANTIZE_VALUES } from './requantize.ts';
 
 /** Puts one quantized tensor in its place in a concatenation; see shaders/concat-int8.wgsl. */
-export const concatInt8 = defineKernel({
+export const concatInt8 = /* @__PURE__ */ defineKernel({
   name: 'concat-int8',
   wgsl: [exactFloat, requantizeRules, source],
   bindings: {

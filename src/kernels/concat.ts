@@ -3,7 +3,7 @@ import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Copies one f32 tensor into its channels of a concatenation; see shaders/concat.wgsl. */
-export const concat = defineKernel({
+export const concat = /* @__PURE__ */ defineKernel({
   name: 'concat',
   wgsl: [keepNan, source],
   bindings: {

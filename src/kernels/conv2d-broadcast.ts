@@ -10,12 +10,11 @@ import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dKernel } from './conv2d.ts';
-
-const { bindings, params, check } = conv2dKernel.declaration;
+import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** f32 convolution whose subgroups load weights together, epilogue fused; shapes in `shaders/conv2d-broadcast.wgsl`. */
-export const conv2dBroadcastKernel = defineKernel({
+export const conv2dBroadcastKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-broadcast',
   wgsl: [
     broadcast,
@@ -30,8 +29,8 @@ export const conv2dBroadcastKernel = defineKernel({
     affineTile,
     source,
   ],
-  bindings,
-  params,
+  bindings: conv2dBindings,
+  params: conv2dParams,
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64] } },
   constants: {
     LANES: ['4u', '8u'],
@@ -40,7 +39,7 @@ export const conv2dBroadcastKernel = defineKernel({
     POOL: ['0u', '1u'],
   },
   requires: ['subgroups'],
-  check,
+  check: checkWindow,
   workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE, TILE_PIXELS = 4 }) =>
     Math.ceil(pixelCount / (TILE_PIXELS * WORKGROUP_SIZE)) * tileCount,
 });

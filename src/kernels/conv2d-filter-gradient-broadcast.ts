@@ -3,20 +3,19 @@ import broadcastQuads from '../../shaders/lib/broadcast-quads.wgsl?raw';
 import filterGradient from '../../shaders/lib/filter-gradient.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
-
-const { bindings, params, check } = conv2dFilterGradientKernel.declaration;
+import { conv2dFilterGradientBindings, conv2dFilterGradientParams } from '../gpu/params.ts';
+import { checkWindowGradient } from '../gpu/window.ts';
 
 /** Filter gradient whose subgroups load gradients together; shapes in `shaders/conv2d-filter-gradient-broadcast.wgsl`. */
-export const conv2dFilterGradientBroadcastKernel = defineKernel({
+export const conv2dFilterGradientBroadcastKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-filter-gradient-broadcast',
   wgsl: [broadcast, filterGradient, broadcastQuads, source],
-  bindings,
-  params,
+  bindings: conv2dFilterGradientBindings,
+  params: conv2dFilterGradientParams,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 32] } },
   constants: { LANES: ['4u', '8u'], TILE_VECTORS: ['4u', '8u'] },
   requires: ['subgroups'],
-  check,
+  check: checkWindowGradient,
   workgroups: (
     { kernelHeight, kernelWidth, inputVectors, outputVectors, pixelCount, chunk },
     { WORKGROUP_SIZE, TILE_VECTORS = 8 },

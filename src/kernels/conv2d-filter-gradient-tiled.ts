@@ -1,17 +1,15 @@
 import source from '../../shaders/conv2d-filter-gradient-tiled.wgsl?raw';
 import filterGradient from '../../shaders/lib/filter-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { conv2dFilterGradientBindings, conv2dFilterGradientParams } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
-import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
-
-const { bindings, params } = conv2dFilterGradientKernel.declaration;
 
 /** Gradient of a convolution by its weights, staged; shapes in `shaders/conv2d-filter-gradient-tiled.wgsl`. */
-export const conv2dFilterGradientTiledKernel = defineKernel({
+export const conv2dFilterGradientTiledKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-filter-gradient-tiled',
   wgsl: [filterGradient, source],
-  bindings,
-  params,
+  bindings: conv2dFilterGradientBindings,
+  params: conv2dFilterGradientParams,
   constants: {
     TILE_ROWS: ['8u', '16u', '32u'],
     TILE_COLUMNS: ['4u', '8u', '16u', '32u'],

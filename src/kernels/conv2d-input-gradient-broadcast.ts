@@ -7,12 +7,11 @@ import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInputGradientKernel } from './conv2d-input-gradient.ts';
-
-const { bindings, params, check } = conv2dInputGradientKernel.declaration;
+import { conv2dInputGradientBindings, conv2dInputGradientParams } from '../gpu/params.ts';
+import { checkWindowGradient } from '../gpu/window.ts';
 
 /** Input gradient whose subgroups load weights together; shapes in `shaders/conv2d-input-gradient-broadcast.wgsl`. */
-export const conv2dInputGradientBroadcastKernel = defineKernel({
+export const conv2dInputGradientBroadcastKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-input-gradient-broadcast',
   wgsl: [
     broadcast,
@@ -24,12 +23,12 @@ export const conv2dInputGradientBroadcastKernel = defineKernel({
     gatherGradient,
     source,
   ],
-  bindings,
-  params,
+  bindings: conv2dInputGradientBindings,
+  params: conv2dInputGradientParams,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 32] } },
   constants: { LANES: ['4u', '8u'], TILE_PIXELS: ['4u'], TILE_VECTORS: ['4u', '8u'] },
   requires: ['subgroups'],
-  check,
+  check: checkWindowGradient,
   workgroups: ({ pixelCount, inputChannels }, { WORKGROUP_SIZE, TILE_PIXELS = 4, TILE_VECTORS = 8 }) =>
     Math.ceil(pixelCount / (TILE_PIXELS * WORKGROUP_SIZE)) * Math.ceil(inputChannels / (4 * TILE_VECTORS)),
 });

@@ -5,23 +5,15 @@ import inputGradient from '../../shaders/lib/input-gradient.wgsl?raw';
 import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { u32s, WINDOW } from '../gpu/params.ts';
+import { conv2dInputGradientBindings, conv2dInputGradientParams } from '../gpu/params.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
 
 /** Gradient of a convolution by its input; shapes in `shaders/conv2d-input-gradient.wgsl`. */
-export const conv2dInputGradientKernel = defineKernel({
+export const conv2dInputGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-input-gradient',
   wgsl: [inputGradient, coveringWindow, pixelBlocks, registerTile, gatherGradient, source],
-  bindings: {
-    gradient: { access: 'read', type: 'vec4f' },
-    weights: { access: 'read', type: 'vec4f' },
-    inputGradient: { access: 'write', type: 'vec4f' },
-  },
-  params: {
-    ...u32s('inputHeight', 'inputWidth', 'inputChannels', 'outputHeight', 'outputWidth', 'outputVectors'),
-    ...WINDOW,
-    pixelCount: 'u32',
-  },
+  bindings: conv2dInputGradientBindings,
+  params: conv2dInputGradientParams,
   overrides: { WORKGROUP_SIZE: { default: 32, allowed: [8, 16, 32, 64, 128, 256] } },
   constants: { TILE_PIXELS: ['4u', '8u', '16u'] },
   check: checkWindowGradient,

@@ -12,13 +12,13 @@ import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
+import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInt8Kernel } from './conv2d-int8.ts';
-
-const { bindings, params, check } = conv2dInt8Kernel.declaration;
+import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** int8 convolution whose subgroups load weights together, epilogue fused; shapes in `shaders/conv2d-int8-broadcast.wgsl`. */
-export const conv2dInt8BroadcastKernel = defineKernel({
+export const conv2dInt8BroadcastKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-int8-broadcast',
   wgsl: [
     broadcast,
@@ -36,8 +36,8 @@ export const conv2dInt8BroadcastKernel = defineKernel({
     broadcastTile,
     source,
   ],
-  bindings: { ...bindings, input: { access: 'read', type: 'vec4u' } },
-  params,
+  bindings: /* @__PURE__ */ merged(conv2dInt8Bindings, { input: { access: 'read', type: 'vec4u' } }),
+  params: conv2dInt8Params,
   overrides: { WORKGROUP_SIZE: { default: 16, allowed: [8, 16, 32, 64] } },
   constants: {
     LANES: ['4u', '8u'],
@@ -49,7 +49,7 @@ export const conv2dInt8BroadcastKernel = defineKernel({
     REQUANTIZE: [],
   },
   requires: ['subgroups'],
-  check,
+  check: checkWindow,
   workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE, TILE_PIXELS = 8 }) =>
     Math.ceil(pixelCount / (TILE_PIXELS * WORKGROUP_SIZE)) * tileCount,
 });

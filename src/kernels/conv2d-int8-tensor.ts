@@ -5,21 +5,20 @@ import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import subgroupMatrix from '../../shaders/lib/subgroup-matrix.wgsl?raw';
+import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInt8Kernel } from './conv2d-int8.ts';
-
-const { bindings, params, check } = conv2dInt8Kernel.declaration;
+import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** int8 convolution and matrix product on tensor cores; shapes in `shaders/conv2d-int8-tensor.wgsl`. */
-export const conv2dInt8TensorKernel = defineKernel({
+export const conv2dInt8TensorKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-int8-tensor',
   wgsl: [subgroupMatrix, exactFloat, requantize, epilogue, convPixel, convParams, source],
-  bindings: {
-    ...bindings,
+  bindings: /* @__PURE__ */ merged(conv2dInt8Bindings, {
     input: { access: 'read', type: 'vec4u' },
     weights: { access: 'read', type: 'vec4u' },
-  },
-  params,
+  }),
+  params: conv2dInt8Params,
   constants: {
     MATRIX_M: ['8u', '16u', '32u'],
     MATRIX_N: ['8u', '16u', '32u'],
@@ -36,7 +35,7 @@ export const conv2dInt8TensorKernel = defineKernel({
     REQUANTIZE: [],
   },
   requires: ['subgroups', 'chromium-experimental-subgroup-matrix'],
-  check,
+  check: checkWindow,
   workgroups: ({ pixelCount, tileCount }, { SUBGROUPS_M = 2, MATRICES_M = 4, MATRIX_M = 16 }) =>
     Math.ceil(pixelCount / (SUBGROUPS_M * MATRICES_M * MATRIX_M)) * tileCount,
 });

@@ -5,18 +5,17 @@ import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
 import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
+import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInt8Kernel } from './conv2d-int8.ts';
-
-const { bindings, params, check } = conv2dInt8Kernel.declaration;
-const { padWord, zeroPoint, low, high, ...geometry } = params;
+import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** int8 convolution and matrix product for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-int8-tiled.wgsl`. */
-export const conv2dInt8TiledKernel = defineKernel({
+export const conv2dInt8TiledKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-int8-tiled',
   wgsl: [exactFloat, requantize, narrowWeights, packedWeights, epilogue, convPixel, source],
-  bindings,
-  params: { ...geometry, splits: 'u32', padWord, zeroPoint, low, high },
+  bindings: conv2dInt8Bindings,
+  params: /* @__PURE__ */ merged(conv2dInt8Params, { splits: 'u32' }),
   constants: {
     TILE_PIXELS: ['16u', '32u', '64u', '128u'],
     TILE_VECTORS: ['8u', '16u', '32u'],
@@ -31,7 +30,7 @@ export const conv2dInt8TiledKernel = defineKernel({
     WEIGHT_BITS: ['8u', '4u', '2u'],
     REQUANTIZE: [],
   },
-  check,
+  check: checkWindow,
   workgroups: ({ pixelCount, tileCount, splits }, { TILE_PIXELS = 64 }) =>
     Math.ceil(pixelCount / TILE_PIXELS) * tileCount * splits,
 });

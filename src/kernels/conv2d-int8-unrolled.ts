@@ -10,12 +10,11 @@ import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
 import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInt8Kernel } from './conv2d-int8.ts';
-
-const { bindings, params, check } = conv2dInt8Kernel.declaration;
+import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** int8 convolution without dot4I8Packed or private arrays, with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/conv2d-int8-unrolled.wgsl`. */
-export const conv2dInt8UnrolledKernel = defineKernel({
+export const conv2dInt8UnrolledKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-int8-unrolled',
   wgsl: [
     exactFloat,
@@ -30,8 +29,8 @@ export const conv2dInt8UnrolledKernel = defineKernel({
     convUnrolled,
     source,
   ],
-  bindings,
-  params,
+  bindings: conv2dInt8Bindings,
+  params: conv2dInt8Params,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },
   constants: {
     POOL: ['0u', '1u'],
@@ -39,7 +38,7 @@ export const conv2dInt8UnrolledKernel = defineKernel({
     WEIGHT_BITS: ['8u', '4u', '2u'],
     REQUANTIZE: [],
   },
-  check,
+  check: checkWindow,
   workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE }) =>
     Math.ceil(pixelCount / (4 * WORKGROUP_SIZE)) * tileCount,
 });

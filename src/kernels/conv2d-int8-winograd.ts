@@ -6,24 +6,23 @@ import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import texels from '../../shaders/lib/texels.wgsl?raw';
+import { merged } from '../gpu/declaration.ts';
 import { defineKernel, TEXELS } from '../gpu/kernel.ts';
-import { conv2dInt8Kernel } from './conv2d-int8.ts';
-
-const { bindings, params, check } = conv2dInt8Kernel.declaration;
+import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /**
  * int8 convolution by Winograd's F(2, 3) in exact integers, epilogue fused; geometries and shapes in
  * `shaders/conv2d-int8-winograd.wgsl`.
  */
-export const conv2dInt8WinogradKernel = defineKernel({
+export const conv2dInt8WinogradKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-int8-winograd',
   wgsl: [broadcast, exactFloat, requantize, narrowWeights, texels, epilogue, convParams, source],
-  bindings: {
-    ...bindings,
+  bindings: /* @__PURE__ */ merged(conv2dInt8Bindings, {
     input: { access: 'read', type: TEXELS },
     weights: { access: 'read', type: TEXELS },
-  },
-  params,
+  }),
+  params: conv2dInt8Params,
   overrides: { WORKGROUP_SIZE: { default: 16, allowed: [8, 16, 32, 64] } },
   constants: {
     LANES: ['4u', '8u'],
@@ -34,7 +33,7 @@ export const conv2dInt8WinogradKernel = defineKernel({
     REQUANTIZE: [],
   },
   requires: ['subgroups'],
-  check,
+  check: checkWindow,
   workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE }) =>
     Math.ceil(pixelCount / (8 * WORKGROUP_SIZE)) * tileCount,
 });

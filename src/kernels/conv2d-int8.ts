@@ -12,31 +12,29 @@ import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import weightTile from '../../shaders/lib/weight-tile.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { u32s, WINDOW } from '../gpu/params.ts';
+import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
-const products = [exactFloat, requantize, narrow, packed, epilogue];
-const frame = [convParams, int8Buffers, convPixel, pixelBlocks, registerTile, convRegisters];
-
 /** int8 convolution with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/conv2d-int8.wgsl`. */
-export const conv2dInt8Kernel = defineKernel({
+export const conv2dInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-int8',
-  wgsl: [...products, ...frame, weightTile, source],
-  bindings: {
-    input: { access: 'read', type: 'u32' },
-    weights: { access: 'read', type: 'u32' },
-    bias: { access: 'read', type: 'vec4i' },
-    multipliers: { access: 'read', type: 'vec2u' },
-    output: { access: 'write', type: 'u32' },
-  },
-  params: {
-    ...u32s('inputHeight', 'inputWidth', 'inputWords', 'outputHeight', 'outputWidth', 'outputWords'),
-    ...WINDOW,
-    ...u32s('groupWords', 'groupTiles', 'pixelCount', 'tileCount', 'padWord'),
-    zeroPoint: 'i32',
-    low: 'i32',
-    high: 'i32',
-  },
+  wgsl: [
+    exactFloat,
+    requantize,
+    narrow,
+    packed,
+    epilogue,
+    convParams,
+    int8Buffers,
+    convPixel,
+    pixelBlocks,
+    registerTile,
+    convRegisters,
+    weightTile,
+    source,
+  ],
+  bindings: conv2dInt8Bindings,
+  params: conv2dInt8Params,
   overrides: { WORKGROUP_SIZE: { default: 16, allowed: [8, 16, 32, 64] } },
   constants: {
     TILE_PIXELS: ['4u', '8u', '16u'],

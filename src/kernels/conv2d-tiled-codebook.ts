@@ -4,24 +4,22 @@ import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dKernel } from './conv2d.ts';
-
-const { bindings, params, check } = conv2dKernel.declaration;
-const { input, scale, shift, output } = bindings;
+import { conv2dParams } from '../gpu/params.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** f32 convolution for GPUs that expands codebook weights while it stages them; shapes in `shaders/conv2d-tiled-codebook.wgsl`. */
-export const conv2dTiledCodebookKernel = defineKernel({
+export const conv2dTiledCodebookKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-tiled-codebook',
   wgsl: [keepNan, convPixel, tiledFloat, convParams, source],
   bindings: {
-    input,
+    input: { access: 'read', type: 'vec4f' },
     codes: { access: 'read', type: 'u32' },
     codebook: { access: 'read', type: 'f32' },
-    scale,
-    shift,
-    output,
+    scale: { access: 'read', type: 'vec4f' },
+    shift: { access: 'read', type: 'vec4f' },
+    output: { access: 'write', type: 'vec4f' },
   },
-  params,
+  params: conv2dParams,
   constants: {
     TILE_PIXELS: ['16u', '32u', '64u', '128u'],
     TILE_VECTORS: ['8u', '16u', '32u'],
@@ -32,7 +30,7 @@ export const conv2dTiledCodebookKernel = defineKernel({
     POOL: ['0u', '1u'],
     CODE_BITS: ['8u', '4u', '2u', '1u'],
   },
-  check,
+  check: checkWindow,
   workgroups: ({ pixelCount, tileCount }, { TILE_PIXELS = 64 }) =>
     Math.ceil(pixelCount / TILE_PIXELS) * tileCount,
 });

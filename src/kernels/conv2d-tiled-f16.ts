@@ -4,17 +4,17 @@ import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import enableF16 from '../../shaders/lib/enable-f16.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
+import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dKernel } from './conv2d.ts';
-
-const { bindings, params, check } = conv2dKernel.declaration;
+import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** Convolution for GPUs with f16 products and f32 sums; shapes in `shaders/conv2d-tiled-f16.wgsl`. */
-export const conv2dTiledF16Kernel = defineKernel({
+export const conv2dTiledF16Kernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-tiled-f16',
   wgsl: [enableF16, keepNan, convPixel, tiledFloat, convParams, source],
-  bindings: { ...bindings, weights: { access: 'read', type: 'vec4h' } },
-  params,
+  bindings: /* @__PURE__ */ merged(conv2dBindings, { weights: { access: 'read', type: 'vec4h' } }),
+  params: conv2dParams,
   constants: {
     TILE_PIXELS: ['16u', '32u', '64u', '128u'],
     TILE_VECTORS: ['8u', '16u', '32u'],
@@ -25,7 +25,7 @@ export const conv2dTiledF16Kernel = defineKernel({
     POOL: ['0u', '1u'],
   },
   requires: ['shader-f16'],
-  check,
+  check: checkWindow,
   workgroups: ({ pixelCount, tileCount }, { TILE_PIXELS = 64 }) =>
     Math.ceil(pixelCount / TILE_PIXELS) * tileCount,
 });

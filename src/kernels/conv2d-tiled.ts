@@ -4,16 +4,15 @@ import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dKernel } from './conv2d.ts';
-
-const { bindings, params, check } = conv2dKernel.declaration;
+import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** f32 convolution for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-tiled.wgsl`. */
-export const conv2dTiledKernel = defineKernel({
+export const conv2dTiledKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-tiled',
   wgsl: [keepNan, convPixel, tiledFloat, convParams, source],
-  bindings,
-  params,
+  bindings: conv2dBindings,
+  params: conv2dParams,
   constants: {
     TILE_PIXELS: ['16u', '32u', '64u', '128u'],
     TILE_VECTORS: ['8u', '16u', '32u'],
@@ -23,7 +22,7 @@ export const conv2dTiledKernel = defineKernel({
     BUFFERS: ['1u', '2u'],
     POOL: ['0u', '1u'],
   },
-  check,
+  check: checkWindow,
   workgroups: ({ pixelCount, tileCount }, { TILE_PIXELS = 64 }) =>
     Math.ceil(pixelCount / TILE_PIXELS) * tileCount,
 });

@@ -8,12 +8,11 @@ import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dKernel } from './conv2d.ts';
-
-const { bindings, params, check } = conv2dKernel.declaration;
+import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** f32 convolution without private arrays whose subgroups load weights together; shapes in `shaders/conv2d-unrolled-broadcast.wgsl`. */
-export const conv2dUnrolledBroadcastKernel = defineKernel({
+export const conv2dUnrolledBroadcastKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-unrolled-broadcast',
   wgsl: [
     broadcast,
@@ -26,12 +25,12 @@ export const conv2dUnrolledBroadcastKernel = defineKernel({
     affineUnrolled,
     source,
   ],
-  bindings,
-  params,
+  bindings: conv2dBindings,
+  params: conv2dParams,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },
   constants: { POOL: ['0u', '1u'] },
   requires: ['subgroups'],
-  check,
+  check: checkWindow,
   workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE }) =>
     Math.ceil(pixelCount / (4 * WORKGROUP_SIZE)) * tileCount,
 });

@@ -7,19 +7,18 @@ import convUnrolled from '../../shaders/lib/conv-unrolled.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dKernel } from './conv2d.ts';
-
-const { bindings, params, check } = conv2dKernel.declaration;
+import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** f32 convolution without private arrays, with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/conv2d-unrolled.wgsl`. */
-export const conv2dUnrolledKernel = defineKernel({
+export const conv2dUnrolledKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-unrolled',
   wgsl: [keepNan, convParams, convBuffers, convPixel, pixelBlocks, convUnrolled, affineUnrolled, source],
-  bindings,
-  params,
+  bindings: conv2dBindings,
+  params: conv2dParams,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },
   constants: { POOL: ['0u', '1u'] },
-  check,
+  check: checkWindow,
   workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE }) =>
     Math.ceil(pixelCount / (4 * WORKGROUP_SIZE)) * tileCount,
 });

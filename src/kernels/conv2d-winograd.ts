@@ -2,19 +2,19 @@ import source from '../../shaders/conv2d-winograd.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import texels from '../../shaders/lib/texels.wgsl?raw';
+import { merged } from '../gpu/declaration.ts';
 import { defineKernel, TEXELS } from '../gpu/kernel.ts';
+import { conv2dBindings } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
-import { conv2dKernel } from './conv2d.ts';
 
 /** f32 convolution by Winograd's F(2, 3), epilogue fused; geometries and shapes in `shaders/conv2d-winograd.wgsl`. */
-export const conv2dWinogradKernel = defineKernel({
+export const conv2dWinogradKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-winograd',
   wgsl: [broadcast, keepNan, texels, source],
-  bindings: {
-    ...conv2dKernel.declaration.bindings,
+  bindings: /* @__PURE__ */ merged(conv2dBindings, {
     input: { access: 'read', type: TEXELS },
     weights: { access: 'read', type: TEXELS },
-  },
+  }),
   params: {
     inputHeight: 'u32',
     inputWidth: 'u32',

@@ -8,11 +8,11 @@ import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { u32s, WINDOW } from '../gpu/params.ts';
+import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
 /** f32 convolution with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/conv2d.wgsl`. */
-export const conv2dKernel = defineKernel({
+export const conv2dKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d',
   wgsl: [
     keepNan,
@@ -25,20 +25,8 @@ export const conv2dKernel = defineKernel({
     affineTile,
     source,
   ],
-  bindings: {
-    input: { access: 'read', type: 'vec4f' },
-    weights: { access: 'read', type: 'vec4f' },
-    scale: { access: 'read', type: 'vec4f' },
-    shift: { access: 'read', type: 'vec4f' },
-    output: { access: 'write', type: 'vec4f' },
-  },
-  params: {
-    ...u32s('inputHeight', 'inputWidth', 'inputVectors', 'outputHeight', 'outputWidth', 'outputVectors'),
-    ...WINDOW,
-    ...u32s('groupVectors', 'groupTiles', 'pixelCount', 'tileCount'),
-    low: 'f32',
-    high: 'f32',
-  },
+  bindings: conv2dBindings,
+  params: conv2dParams,
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64] } },
   constants: { TILE_PIXELS: ['4u', '8u', '16u'], TILE_VECTORS: ['1u', '2u', '4u'], POOL: ['0u', '1u'] },
   check: checkWindow,

@@ -3,7 +3,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { checkTransposedWindow, checkWindow } from '../gpu/window.ts';
 
 /** Convolution or transposed convolution of floats or integers, channels first; see shaders/convolution.wgsl. */
-export const convolution = defineKernel({
+export const convolution = /* @__PURE__ */ defineKernel({
   name: 'convolution',
   wgsl: [source],
   bindings: {

@@ -5,16 +5,15 @@ import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInt8Kernel } from './conv2d-int8.ts';
-
-const { bindings, params, check } = conv2dInt8Kernel.declaration;
+import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /** int8 convolution of each channel by its own filter, with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/depthwise-conv2d-int8.wgsl`. */
-export const depthwiseConv2dInt8Kernel = defineKernel({
+export const depthwiseConv2dInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'depthwise-conv2d-int8',
   wgsl: [exactFloat, requantize, epilogue, depthwise, convParams, source],
-  bindings,
-  params,
+  bindings: conv2dInt8Bindings,
+  params: conv2dInt8Params,
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
   constants: {
     POOL: ['0u', '1u'],
@@ -22,7 +21,7 @@ export const depthwiseConv2dInt8Kernel = defineKernel({
     OUTPUT: ['0u', '1u', '2u'],
     REQUANTIZE: [],
   },
-  check,
+  check: checkWindow,
   workgroups: ({ pixelCount, outputWidth, outputWords }, { WORKGROUP_SIZE, POOL = 0, OUTPUT = 0 }) => {
     const strips = POOL === 1 ? pixelCount / 4 : (pixelCount / outputWidth) * Math.ceil(outputWidth / 4);
     const vectors = OUTPUT === 0 ? outputWords : Math.ceil(outputWords / 4);

@@ -1,18 +1,17 @@
 import source from '../../shaders/depthwise-filter-gradient.wgsl?raw';
 import filterGradient from '../../shaders/lib/filter-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
-
-const { bindings, params, check } = conv2dFilterGradientKernel.declaration;
+import { conv2dFilterGradientBindings, conv2dFilterGradientParams } from '../gpu/params.ts';
+import { checkWindowGradient } from '../gpu/window.ts';
 
 /** Gradient of a depthwise convolution by its weights, in split sums; shapes in `shaders/depthwise-filter-gradient.wgsl`. */
-export const depthwiseFilterGradientKernel = defineKernel({
+export const depthwiseFilterGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'depthwise-filter-gradient',
   wgsl: [filterGradient, source],
-  bindings,
-  params,
+  bindings: conv2dFilterGradientBindings,
+  params: conv2dFilterGradientParams,
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
-  check,
+  check: checkWindowGradient,
   workgroups: ({ pixelCount, inputVectors, kernelHeight, kernelWidth, chunk }, { WORKGROUP_SIZE }) => {
     const items = Math.ceil(inputVectors / 4) * kernelHeight * kernelWidth * 4;
     return Math.ceil((items * Math.ceil(pixelCount / chunk)) / WORKGROUP_SIZE);

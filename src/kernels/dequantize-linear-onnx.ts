@@ -3,7 +3,7 @@ import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** ONNX DequantizeLinear, a word an element; see shaders/dequantize-linear-onnx.wgsl. */
-export const dequantizeLinearOnnx = defineKernel({
+export const dequantizeLinearOnnx = /* @__PURE__ */ defineKernel({
   name: 'dequantize-linear-onnx',
   wgsl: [exactFloat, source],
   bindings: {

@@ -9,7 +9,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  * const dequantize = await kernels.dequantizeLinear.create(device, { BITS: 4 });
  * dequantize.bind({ input, scale, zeroPoint, output }, { count, axisSize: 1, axisStride: count }).encode(pass);
  */
-export const dequantizeLinearKernel = defineKernel({
+export const dequantizeLinearKernel = /* @__PURE__ */ defineKernel({
   name: 'dequantize-linear',
   wgsl: [source],
   bindings: {

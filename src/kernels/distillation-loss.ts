@@ -2,7 +2,7 @@ import source from '../../shaders/distillation-loss.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** A teacher's logits mixed into a loss and its gradient; shapes in `shaders/distillation-loss.wgsl`. */
-export const distillationLossKernel = defineKernel({
+export const distillationLossKernel = /* @__PURE__ */ defineKernel({
   name: 'distillation-loss',
   wgsl: [source],
   bindings: {

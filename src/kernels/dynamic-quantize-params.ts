@@ -3,7 +3,7 @@ import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Scale and uint8 zero point of a tensor's range; see shaders/dynamic-quantize-params.wgsl. */
-export const dynamicQuantizeParams = defineKernel({
+export const dynamicQuantizeParams = /* @__PURE__ */ defineKernel({
   name: 'dynamic-quantize-params',
   wgsl: [exactFloat, source],
   bindings: {

@@ -11,7 +11,7 @@ export const INTEGER_OPERATIONS = {
 } as const;
 
 /** A function of integer tensors with broadcasting; see shaders/element-wise-integer.wgsl. */
-export const elementWiseInteger = defineKernel({
+export const elementWiseInteger = /* @__PURE__ */ defineKernel({
   name: 'element-wise-integer',
   wgsl: [source],
   bindings: {
@@ -23,7 +23,7 @@ export const elementWiseInteger = defineKernel({
   },
   params: { count: 'u32', rank: 'u32', bits: 'u32', isSigned: 'u32' },
   overrides: {
-    OP: { default: 0, allowed: Object.values(INTEGER_OPERATIONS) },
+    OP: { default: 0, allowed: /* @__PURE__ */ Object.values(INTEGER_OPERATIONS) },
     WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },
   },
   constants: { Integer: ['i32', 'u32'] },

@@ -15,7 +15,7 @@ export const FLOAT_OPERATIONS = {
 } as const;
 
 /** A function of f32 tensors with broadcasting; see shaders/element-wise.wgsl. */
-export const elementWise = defineKernel({
+export const elementWise = /* @__PURE__ */ defineKernel({
   name: 'element-wise',
   wgsl: [floatMath, source],
   bindings: {
@@ -27,7 +27,7 @@ export const elementWise = defineKernel({
   },
   params: { count: 'u32', rank: 'u32', p: 'f32', q: 'f32' },
   overrides: {
-    OP: { default: 0, allowed: Object.values(FLOAT_OPERATIONS) },
+    OP: { default: 0, allowed: /* @__PURE__ */ Object.values(FLOAT_OPERATIONS) },
     WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },
   },
   workgroups: ({ count }, { WORKGROUP_SIZE }) => Math.ceil(count / WORKGROUP_SIZE),

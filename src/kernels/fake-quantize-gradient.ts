@@ -2,7 +2,7 @@ import source from '../../shaders/fake-quantize-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** The straight-through estimator of fake-quantize; shapes in `shaders/fake-quantize-gradient.wgsl`. */
-export const fakeQuantizeGradientKernel = defineKernel({
+export const fakeQuantizeGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'fake-quantize-gradient',
   wgsl: [source],
   bindings: {

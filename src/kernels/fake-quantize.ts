@@ -2,7 +2,7 @@ import source from '../../shaders/fake-quantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Quantizes and dequantizes at once, per channel; shapes in `shaders/fake-quantize.wgsl`. */
-export const fakeQuantizeKernel = defineKernel({
+export const fakeQuantizeKernel = /* @__PURE__ */ defineKernel({
   name: 'fake-quantize',
   wgsl: [source],
   bindings: {

@@ -2,7 +2,7 @@ import source from '../../shaders/grid-sample.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Samples images and volumes by a grid; see shaders/grid-sample.wgsl. */
-export const gridSample = defineKernel({
+export const gridSample = /* @__PURE__ */ defineKernel({
   name: 'grid-sample',
   wgsl: [source],
   bindings: {

@@ -1,188 +1,95 @@
-import { add } from './add.ts';
-import { addInt8 } from './add-int8.ts';
-import { augmentImagesKernel } from './augment-images.ts';
-import { averagePool2dKernel } from './average-pool2d.ts';
-import { averagePool2dGradientKernel } from './average-pool2d-gradient.ts';
-import { averagePool2dInt8Kernel } from './average-pool2d-int8.ts';
-import { batchNormKernel } from './batch-norm.ts';
-import { batchNormGradientKernel } from './batch-norm-gradient.ts';
-import { batchNormGradientSumsKernel } from './batch-norm-gradient-sums.ts';
-import { batchNormMergeKernel } from './batch-norm-merge.ts';
-import { batchNormMergeWideKernel } from './batch-norm-merge-wide.ts';
-import { batchNormStatisticsKernel } from './batch-norm-statistics.ts';
-import { chooseQparamsKernel } from './choose-qparams.ts';
-import { codebookDecode } from './codebook-decode.ts';
-import { codebookExpandKernel } from './codebook-expand.ts';
-import { codebookGatherKernel } from './codebook-gather.ts';
-import { codebookGradientKernel } from './codebook-gradient.ts';
-import { concat } from './concat.ts';
-import { concatInt8 } from './concat-int8.ts';
-import { conv2dKernel } from './conv2d.ts';
-import { conv2dBroadcastKernel } from './conv2d-broadcast.ts';
-import { conv2dFilterGradientKernel } from './conv2d-filter-gradient.ts';
-import { conv2dFilterGradientBroadcastKernel } from './conv2d-filter-gradient-broadcast.ts';
-import { conv2dFilterGradientTiledKernel } from './conv2d-filter-gradient-tiled.ts';
-import { conv2dInputGradientKernel } from './conv2d-input-gradient.ts';
-import { conv2dInputGradientBroadcastKernel } from './conv2d-input-gradient-broadcast.ts';
-import { conv2dInt8Kernel } from './conv2d-int8.ts';
-import { conv2dInt8BroadcastKernel } from './conv2d-int8-broadcast.ts';
-import { conv2dInt8TensorKernel } from './conv2d-int8-tensor.ts';
-import { conv2dInt8TiledKernel } from './conv2d-int8-tiled.ts';
-import { conv2dInt8UnrolledKernel } from './conv2d-int8-unrolled.ts';
-import { conv2dInt8WinogradKernel } from './conv2d-int8-winograd.ts';
-import { conv2dTiledKernel } from './conv2d-tiled.ts';
-import { conv2dTiledCodebookKernel } from './conv2d-tiled-codebook.ts';
-import { conv2dTiledF16Kernel } from './conv2d-tiled-f16.ts';
-import { conv2dUnrolledKernel } from './conv2d-unrolled.ts';
-import { conv2dUnrolledBroadcastKernel } from './conv2d-unrolled-broadcast.ts';
-import { conv2dWinogradKernel } from './conv2d-winograd.ts';
-import { convolution } from './convolution.ts';
-import { depthwiseConv2dKernel } from './depthwise-conv2d.ts';
-import { depthwiseConv2dInt8Kernel } from './depthwise-conv2d-int8.ts';
-import { depthwiseFilterGradientKernel } from './depthwise-filter-gradient.ts';
-import { depthwiseInputGradientKernel } from './depthwise-input-gradient.ts';
-import { dequantizeLinearKernel } from './dequantize-linear.ts';
-import { dequantizeLinearOnnx } from './dequantize-linear-onnx.ts';
-import { distillationLossKernel } from './distillation-loss.ts';
-import { dynamicQuantizeParams } from './dynamic-quantize-params.ts';
-import { elementWise } from './element-wise.ts';
-import { elementWiseInteger } from './element-wise-integer.ts';
-import { fakeQuantizeKernel } from './fake-quantize.ts';
-import { fakeQuantizeGradientKernel } from './fake-quantize-gradient.ts';
-import { gridSample } from './grid-sample.ts';
-import { kmeansAccumulate } from './kmeans-accumulate.ts';
-import { kmeansAccumulateWide } from './kmeans-accumulate-wide.ts';
-import { kmeansAssign } from './kmeans-assign.ts';
-import { kmeansKeys } from './kmeans-keys.ts';
-import { kmeansTotals } from './kmeans-totals.ts';
-import { kmeansUpdate } from './kmeans-update.ts';
-import { loadImageKernel } from './load-image.ts';
-import { matmul } from './matmul.ts';
-import { matmulInt8Kernel } from './matmul-int8.ts';
-import { matvecInt8Kernel } from './matvec-int8.ts';
-import { maxPool2dKernel } from './max-pool2d.ts';
-import { maxPool2dGradientKernel } from './max-pool2d-gradient.ts';
-import { maxPool2dInt8Kernel } from './max-pool2d-int8.ts';
-import { movingAverageKernel } from './moving-average.ts';
-import { normalize } from './normalize.ts';
-import { observeHistogramKernel } from './observe-histogram.ts';
-import { observeRangeKernel } from './observe-range.ts';
-import { packCodesKernel } from './pack-codes.ts';
-import { pool } from './pool.ts';
-import { quantizeLinearKernel } from './quantize-linear.ts';
-import { quantizeLinearOnnx } from './quantize-linear-onnx.ts';
-import { recurrent } from './recurrent.ts';
-import { reduce } from './reduce.ts';
-import { reduceMinMaxKernel } from './reduce-min-max.ts';
-import { requantize } from './requantize.ts';
-import { resample } from './resample.ts';
-import { resizeChannelsKernel } from './resize-channels.ts';
-import { retileWeightsKernel } from './retile-weights.ts';
-import { scatter } from './scatter.ts';
-import { sgdStepKernel } from './sgd-step.ts';
-import { softmax } from './softmax.ts';
-import { softmaxCrossEntropyKernel } from './softmax-cross-entropy.ts';
-import { stepSizeGradientKernel } from './step-size-gradient.ts';
-import { stridedCopy } from './strided-copy.ts';
-import { sumSplitsKernel } from './sum-splits.ts';
-import { sumSplitsInt8Kernel } from './sum-splits-int8.ts';
-import { sumSplitsWideKernel } from './sum-splits-wide.ts';
-import { tileWeightsKernel } from './tile-weights.ts';
-import { topK } from './top-k.ts';
-import { unpackCodesKernel } from './unpack-codes.ts';
+// `lloyd/kernels`, level 1 of the public surface: an export a kernel, so that an app ships the ones it names.
 
-// Each kernel adds one import and one name, alphabetically; `kernels` is level 1 of the public surface.
-export const kernels = {
-  add,
-  addInt8,
-  augmentImages: augmentImagesKernel,
-  averagePool2d: averagePool2dKernel,
-  averagePool2dGradient: averagePool2dGradientKernel,
-  averagePool2dInt8: averagePool2dInt8Kernel,
-  batchNorm: batchNormKernel,
-  batchNormGradient: batchNormGradientKernel,
-  batchNormGradientSums: batchNormGradientSumsKernel,
-  batchNormMerge: batchNormMergeKernel,
-  batchNormMergeWide: batchNormMergeWideKernel,
-  batchNormStatistics: batchNormStatisticsKernel,
-  chooseQparams: chooseQparamsKernel,
-  codebookDecode,
-  codebookExpand: codebookExpandKernel,
-  codebookGather: codebookGatherKernel,
-  codebookGradient: codebookGradientKernel,
-  concat,
-  concatInt8,
-  convolution,
-  conv2d: conv2dKernel,
-  conv2dBroadcast: conv2dBroadcastKernel,
-  conv2dFilterGradient: conv2dFilterGradientKernel,
-  conv2dFilterGradientBroadcast: conv2dFilterGradientBroadcastKernel,
-  conv2dFilterGradientTiled: conv2dFilterGradientTiledKernel,
-  conv2dInputGradient: conv2dInputGradientKernel,
-  conv2dInputGradientBroadcast: conv2dInputGradientBroadcastKernel,
-  conv2dInt8: conv2dInt8Kernel,
-  conv2dInt8Broadcast: conv2dInt8BroadcastKernel,
-  conv2dInt8Tensor: conv2dInt8TensorKernel,
-  conv2dInt8Tiled: conv2dInt8TiledKernel,
-  conv2dInt8Unrolled: conv2dInt8UnrolledKernel,
-  conv2dInt8Winograd: conv2dInt8WinogradKernel,
-  conv2dTiled: conv2dTiledKernel,
-  conv2dTiledCodebook: conv2dTiledCodebookKernel,
-  conv2dTiledF16: conv2dTiledF16Kernel,
-  conv2dUnrolled: conv2dUnrolledKernel,
-  conv2dUnrolledBroadcast: conv2dUnrolledBroadcastKernel,
-  conv2dWinograd: conv2dWinogradKernel,
-  depthwiseConv2d: depthwiseConv2dKernel,
-  depthwiseConv2dInt8: depthwiseConv2dInt8Kernel,
-  depthwiseFilterGradient: depthwiseFilterGradientKernel,
-  depthwiseInputGradient: depthwiseInputGradientKernel,
-  dequantizeLinear: dequantizeLinearKernel,
-  dequantizeLinearOnnx,
-  distillationLoss: distillationLossKernel,
-  dynamicQuantizeParams,
-  elementWise,
-  elementWiseInteger,
-  fakeQuantize: fakeQuantizeKernel,
-  fakeQuantizeGradient: fakeQuantizeGradientKernel,
-  gridSample,
-  kmeansAccumulate,
-  kmeansAccumulateWide,
-  kmeansAssign,
-  kmeansKeys,
-  kmeansTotals,
-  kmeansUpdate,
-  loadImage: loadImageKernel,
-  matmul,
-  matmulInt8: matmulInt8Kernel,
-  matvecInt8: matvecInt8Kernel,
-  maxPool2d: maxPool2dKernel,
-  maxPool2dGradient: maxPool2dGradientKernel,
-  maxPool2dInt8: maxPool2dInt8Kernel,
-  movingAverage: movingAverageKernel,
-  normalize,
-  observeHistogram: observeHistogramKernel,
-  observeRange: observeRangeKernel,
-  packCodes: packCodesKernel,
-  pool,
-  quantizeLinear: quantizeLinearKernel,
-  quantizeLinearOnnx,
-  recurrent,
-  reduce,
-  reduceMinMax: reduceMinMaxKernel,
-  requantize,
-  resample,
-  resizeChannels: resizeChannelsKernel,
-  retileWeights: retileWeightsKernel,
-  scatter,
-  sgdStep: sgdStepKernel,
-  softmax,
-  softmaxCrossEntropy: softmaxCrossEntropyKernel,
-  stepSizeGradient: stepSizeGradientKernel,
-  stridedCopy,
-  sumSplits: sumSplitsKernel,
-  sumSplitsInt8: sumSplitsInt8Kernel,
-  sumSplitsWide: sumSplitsWideKernel,
-  tileWeights: tileWeightsKernel,
-  topK,
-  unpackCodes: unpackCodesKernel,
-};
+export { add } from './add.ts';
+export { addInt8 } from './add-int8.ts';
+export { augmentImagesKernel as augmentImages } from './augment-images.ts';
+export { averagePool2dKernel as averagePool2d } from './average-pool2d.ts';
+export { averagePool2dGradientKernel as averagePool2dGradient } from './average-pool2d-gradient.ts';
+export { averagePool2dInt8Kernel as averagePool2dInt8 } from './average-pool2d-int8.ts';
+export { batchNormKernel as batchNorm } from './batch-norm.ts';
+export { batchNormGradientKernel as batchNormGradient } from './batch-norm-gradient.ts';
+export { batchNormGradientSumsKernel as batchNormGradientSums } from './batch-norm-gradient-sums.ts';
+export { batchNormMergeKernel as batchNormMerge } from './batch-norm-merge.ts';
+export { batchNormMergeWideKernel as batchNormMergeWide } from './batch-norm-merge-wide.ts';
+export { batchNormStatisticsKernel as batchNormStatistics } from './batch-norm-statistics.ts';
+export { chooseQparamsKernel as chooseQparams } from './choose-qparams.ts';
+export { codebookDecode } from './codebook-decode.ts';
+export { codebookExpandKernel as codebookExpand } from './codebook-expand.ts';
+export { codebookGatherKernel as codebookGather } from './codebook-gather.ts';
+export { codebookGradientKernel as codebookGradient } from './codebook-gradient.ts';
+export { concat } from './concat.ts';
+export { concatInt8 } from './concat-int8.ts';
+export { conv2dKernel as conv2d } from './conv2d.ts';
+export { conv2dBroadcastKernel as conv2dBroadcast } from './conv2d-broadcast.ts';
+export { conv2dFilterGradientKernel as conv2dFilterGradient } from './conv2d-filter-gradient.ts';
+export { conv2dFilterGradientBroadcastKernel as conv2dFilterGradientBroadcast } from './conv2d-filter-gradient-broadcast.ts';
+export { conv2dFilterGradientTiledKernel as conv2dFilterGradientTiled } from './conv2d-filter-gradient-tiled.ts';
+export { conv2dInputGradientKernel as conv2dInputGradient } from './conv2d-input-gradient.ts';
+export { conv2dInputGradientBroadcastKernel as conv2dInputGradientBroadcast } from './conv2d-input-gradient-broadcast.ts';
+export { conv2dInt8Kernel as conv2dInt8 } from './conv2d-int8.ts';
+export { conv2dInt8BroadcastKernel as conv2dInt8Broadcast } from './conv2d-int8-broadcast.ts';
+export { conv2dInt8TensorKernel as conv2dInt8Tensor } from './conv2d-int8-tensor.ts';
+export { conv2dInt8TiledKernel as conv2dInt8Tiled } from './conv2d-int8-tiled.ts';
+export { conv2dInt8UnrolledKernel as conv2dInt8Unrolled } from './conv2d-int8-unrolled.ts';
+export { conv2dInt8WinogradKernel as conv2dInt8Winograd } from './conv2d-int8-winograd.ts';
+export { conv2dTiledKernel as conv2dTiled } from './conv2d-tiled.ts';
+export { conv2dTiledCodebookKernel as conv2dTiledCodebook } from './conv2d-tiled-codebook.ts';
+export { conv2dTiledF16Kernel as conv2dTiledF16 } from './conv2d-tiled-f16.ts';
+export { conv2dUnrolledKernel as conv2dUnrolled } from './conv2d-unrolled.ts';
+export { conv2dUnrolledBroadcastKernel as conv2dUnrolledBroadcast } from './conv2d-unrolled-broadcast.ts';
+export { conv2dWinogradKernel as conv2dWinograd } from './conv2d-winograd.ts';
+export { convolution } from './convolution.ts';
+export { depthwiseConv2dKernel as depthwiseConv2d } from './depthwise-conv2d.ts';
+export { depthwiseConv2dInt8Kernel as depthwiseConv2dInt8 } from './depthwise-conv2d-int8.ts';
+export { depthwiseFilterGradientKernel as depthwiseFilterGradient } from './depthwise-filter-gradient.ts';
+export { depthwiseInputGradientKernel as depthwiseInputGradient } from './depthwise-input-gradient.ts';
+export { dequantizeLinearKernel as dequantizeLinear } from './dequantize-linear.ts';
+export { dequantizeLinearOnnx } from './dequantize-linear-onnx.ts';
+export { distillationLossKernel as distillationLoss } from './distillation-loss.ts';
+export { dynamicQuantizeParams } from './dynamic-quantize-params.ts';
+export { elementWise } from './element-wise.ts';
+export { elementWiseInteger } from './element-wise-integer.ts';
+export { fakeQuantizeKernel as fakeQuantize } from './fake-quantize.ts';
+export { fakeQuantizeGradientKernel as fakeQuantizeGradient } from './fake-quantize-gradient.ts';
+export { gridSample } from './grid-sample.ts';
+export { kmeansAccumulate } from './kmeans-accumulate.ts';
+export { kmeansAccumulateWide } from './kmeans-accumulate-wide.ts';
+export { kmeansAssign } from './kmeans-assign.ts';
+export { kmeansKeys } from './kmeans-keys.ts';
+export { kmeansTotals } from './kmeans-totals.ts';
+export { kmeansUpdate } from './kmeans-update.ts';
+export { loadImageKernel as loadImage } from './load-image.ts';
+export { matmul } from './matmul.ts';
+export { matmulInt8Kernel as matmulInt8 } from './matmul-int8.ts';
+export { matvecInt8Kernel as matvecInt8 } from './matvec-int8.ts';
+export { maxPool2dKernel as maxPool2d } from './max-pool2d.ts';
+export { maxPool2dGradientKernel as maxPool2dGradient } from './max-pool2d-gradient.ts';
+export { maxPool2dInt8Kernel as maxPool2dInt8 } from './max-pool2d-int8.ts';
+export { movingAverageKernel as movingAverage } from './moving-average.ts';
+export { normalize } from './normalize.ts';
+export { observeHistogramKernel as observeHistogram } from './observe-histogram.ts';
+export { observeRangeKernel as observeRange } from './observe-range.ts';
+export { packCodesKernel as packCodes } from './pack-codes.ts';
+export { pool } from './pool.ts';
+export { quantizeLinearKernel as quantizeLinear } from './quantize-linear.ts';
+export { quantizeLinearOnnx } from './quantize-linear-onnx.ts';
+export { recurrent } from './recurrent.ts';
+export { reduce } from './reduce.ts';
+export { reduceMinMaxKernel as reduceMinMax } from './reduce-min-max.ts';
+export { requantize } from './requantize.ts';
+export { resample } from './resample.ts';
+export { resizeChannelsKernel as resizeChannels } from './resize-channels.ts';
+export { resizeChannelsInt8Kernel as resizeChannelsInt8 } from './resize-channels-int8.ts';
+export { retileWeightsKernel as retileWeights } from './retile-weights.ts';
+export { scatter } from './scatter.ts';
+export { sgdStepKernel as sgdStep } from './sgd-step.ts';
+export { softmax } from './softmax.ts';
+export { softmaxCrossEntropyKernel as softmaxCrossEntropy } from './softmax-cross-entropy.ts';
+export { stepSizeGradientKernel as stepSizeGradient } from './step-size-gradient.ts';
+export { stridedCopy } from './strided-copy.ts';
+export { sumSplitsKernel as sumSplits } from './sum-splits.ts';
+export { sumSplitsInt8Kernel as sumSplitsInt8 } from './sum-splits-int8.ts';
+export { sumSplitsWideKernel as sumSplitsWide } from './sum-splits-wide.ts';
+export { tileWeightsKernel as tileWeights } from './tile-weights.ts';
+export { topK } from './top-k.ts';
+export { unpackCodesKernel as unpackCodes } from './unpack-codes.ts';

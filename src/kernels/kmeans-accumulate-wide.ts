@@ -10,7 +10,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  * const params = { chunkCount: 12, clusters: 256, planes: 1, plane: 0 };
  * accumulate.bind({ keys, thresholds, scales, done, chunks, totals }, params).encode(pass);
  */
-export const kmeansAccumulateWide = defineKernel({
+export const kmeansAccumulateWide = /* @__PURE__ */ defineKernel({
   name: 'kmeans-accumulate-wide',
   wgsl: [keys, source],
   bindings: {

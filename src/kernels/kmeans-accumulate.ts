@@ -10,7 +10,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  * const params = { chunkCount: 12, clusters: 4, planes: 1, plane: 0 };
  * accumulate.bind({ keys, thresholds, scales, done, chunks, totals }, params).encode(pass);
  */
-export const kmeansAccumulate = defineKernel({
+export const kmeansAccumulate = /* @__PURE__ */ defineKernel({
   name: 'kmeans-accumulate',
   wgsl: [keys, source],
   bindings: {

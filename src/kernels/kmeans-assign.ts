@@ -8,7 +8,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  * const assign = await kmeansAssign.create(device);
  * assign.bind({ keys, thresholds, chunks, codes }, { chunkCount: 12, clusters: 16 }).encode(pass);
  */
-export const kmeansAssign = defineKernel({
+export const kmeansAssign = /* @__PURE__ */ defineKernel({
   name: 'kmeans-assign',
   wgsl: [source],
   bindings: {

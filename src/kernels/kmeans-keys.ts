@@ -9,7 +9,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  * const toKeys = await kmeansKeys.create(device);
  * toKeys.bind({ chunks, elements }, { chunkCount: 12 }).encode(pass);
  */
-export const kmeansKeys = defineKernel({
+export const kmeansKeys = /* @__PURE__ */ defineKernel({
   name: 'kmeans-keys',
   wgsl: [keys, source],
   bindings: {

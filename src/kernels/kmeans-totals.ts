@@ -10,7 +10,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  * const buffers = { thresholds, scales, done, spans, sorted, prefixes, totals: output };
  * totals.bind(buffers, { segments: 9, clusters: 16, planes: 2 }).encode(pass);
  */
-export const kmeansTotals = defineKernel({
+export const kmeansTotals = /* @__PURE__ */ defineKernel({
   name: 'kmeans-totals',
   wgsl: [keys, source],
   bindings: {

@@ -10,7 +10,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  * const buffers = { scales, totals, centroids, thresholds, done, iterations, remaining };
  * update.bind(buffers, { segments: 9, clusters: 16, planes: 2, tolerance: 0 }).encode(pass);
  */
-export const kmeansUpdate = defineKernel({
+export const kmeansUpdate = /* @__PURE__ */ defineKernel({
   name: 'kmeans-update',
   wgsl: [keys, source],
   bindings: {

@@ -2,7 +2,7 @@ import source from '../../shaders/load-image.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Interleaved pixels to padded NHWC activations, int8 or f32; formats in `shaders/load-image.wgsl`. */
-export const loadImageKernel = defineKernel({
+export const loadImageKernel = /* @__PURE__ */ defineKernel({
   name: 'load-image',
   wgsl: [source],
   bindings: { input: { access: 'read', type: 'u32' }, output: { access: 'write', type: 'u32' } },

@@ -9,10 +9,10 @@ import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import weightTile from '../../shaders/lib/weight-tile.wgsl?raw';
 import source from '../../shaders/matmul-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInt8Kernel } from './conv2d-int8.ts';
+import { conv2dInt8Bindings } from '../gpu/params.ts';
 
 /** int8 matrix product with bias, clamp and requantization fused; shapes in `shaders/matmul-int8.wgsl`. */
-export const matmulInt8Kernel = defineKernel({
+export const matmulInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'matmul-int8',
   wgsl: [
     exactFloat,
@@ -26,7 +26,7 @@ export const matmulInt8Kernel = defineKernel({
     weightTile,
     source,
   ],
-  bindings: conv2dInt8Kernel.declaration.bindings,
+  bindings: conv2dInt8Bindings,
   params: {
     rowCount: 'u32',
     inputWords: 'u32',

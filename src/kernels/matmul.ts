@@ -2,7 +2,7 @@ import source from '../../shaders/matmul.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Product of batched matrices; see shaders/matmul.wgsl. */
-export const matmul = defineKernel({
+export const matmul = /* @__PURE__ */ defineKernel({
   name: 'matmul',
   wgsl: [source],
   bindings: {

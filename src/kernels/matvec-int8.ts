@@ -5,13 +5,13 @@ import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import source from '../../shaders/matvec-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInt8Kernel } from './conv2d-int8.ts';
+import { conv2dInt8Bindings } from '../gpu/params.ts';
 
 /** int8 products of a few rows with a matrix, epilogue fused; shapes in `shaders/matvec-int8.wgsl`. */
-export const matvecInt8Kernel = defineKernel({
+export const matvecInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'matvec-int8',
   wgsl: [exactFloat, requantize, narrowWeights, packedWeights, epilogue, source],
-  bindings: conv2dInt8Kernel.declaration.bindings,
+  bindings: conv2dInt8Bindings,
   params: {
     inputWords: 'u32',
     outputWords: 'u32',

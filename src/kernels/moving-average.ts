@@ -2,7 +2,7 @@ import source from '../../shaders/moving-average.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Moves an average towards values by the schedule's rate; shapes in `shaders/moving-average.wgsl`. */
-export const movingAverageKernel = defineKernel({
+export const movingAverageKernel = /* @__PURE__ */ defineKernel({
   name: 'moving-average',
   wgsl: [source],
   bindings: {

@@ -4,7 +4,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 const FLAG = { default: 0, allowed: [0, 1] };
 
 /** Normalization by own or given statistics; see shaders/normalize.wgsl. */
-export const normalize = defineKernel({
+export const normalize = /* @__PURE__ */ defineKernel({
   name: 'normalize',
   wgsl: [source],
   bindings: {

@@ -9,7 +9,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  * const observe = await kernels.observeHistogram.create(device);
  * observe.bind({ input, minimum, maximum, counts }, { count, rowLength: 1, channels: 1, slices: 1 }).encode(pass);
  */
-export const observeHistogramKernel = defineKernel({
+export const observeHistogramKernel = /* @__PURE__ */ defineKernel({
   name: 'observe-histogram',
   wgsl: [source],
   bindings: {

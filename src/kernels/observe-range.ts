@@ -2,7 +2,7 @@ import source from '../../shaders/observe-range.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** A moving-average observer of one tensor's range and qparams; shapes in `shaders/observe-range.wgsl`. */
-export const observeRangeKernel = defineKernel({
+export const observeRangeKernel = /* @__PURE__ */ defineKernel({
   name: 'observe-range',
   wgsl: [source],
   bindings: {

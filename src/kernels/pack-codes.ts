@@ -7,7 +7,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  * @example
  * (await kernels.packCodes.create(device, { BITS: 3 })).bind({ input, output }, { count }).encode(pass);
  */
-export const packCodesKernel = defineKernel({
+export const packCodesKernel = /* @__PURE__ */ defineKernel({
   name: 'pack-codes',
   wgsl: [source],
   bindings: {

@@ -4,7 +4,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { checkWindow } from '../gpu/window.ts';
 
 /** Maximum or average of windows, channels first; see shaders/pool.wgsl. */
-export const pool = defineKernel({
+export const pool = /* @__PURE__ */ defineKernel({
   name: 'pool',
   wgsl: [elementNan, source],
   bindings: {

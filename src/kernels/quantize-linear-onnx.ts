@@ -4,7 +4,7 @@ import source from '../../shaders/quantize-linear-onnx.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** ONNX QuantizeLinear, a word an element; see shaders/quantize-linear-onnx.wgsl. */
-export const quantizeLinearOnnx = defineKernel({
+export const quantizeLinearOnnx = /* @__PURE__ */ defineKernel({
   name: 'quantize-linear-onnx',
   wgsl: [exactFloat, halfFloat, source],
   bindings: {

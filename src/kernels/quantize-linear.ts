@@ -10,7 +10,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  * const call = quantize.bind({ input, scale, zeroPoint, output }, { count: 512 * 2304, axisSize: 512, axisStride: 2304 });
  * call.encode(pass);
  */
-export const quantizeLinearKernel = defineKernel({
+export const quantizeLinearKernel = /* @__PURE__ */ defineKernel({
   name: 'quantize-linear',
   wgsl: [source],
   bindings: {

@@ -12,10 +12,10 @@ export const CELL_ACTIVATIONS = {
 } as const;
 
 const flag = { default: 0, allowed: [0, 1] };
-const allowed = Object.values(CELL_ACTIVATIONS);
+const allowed = /* @__PURE__ */ Object.values(CELL_ACTIVATIONS);
 
 /** A recurrent cell over whole sequences; see shaders/recurrent.wgsl. */
-export const recurrent = defineKernel({
+export const recurrent = /* @__PURE__ */ defineKernel({
   name: 'recurrent',
   wgsl: [floatMath, source],
   bindings: {
@@ -38,7 +38,7 @@ export const recurrent = defineKernel({
     ...{ clip: 'f32', fAlpha: 'f32', fBeta: 'f32', gAlpha: 'f32', gBeta: 'f32', hAlpha: 'f32', hBeta: 'f32' },
   },
   overrides: {
-    CELL: { default: 2, allowed: Object.values(CELLS) },
+    CELL: { default: 2, allowed: /* @__PURE__ */ Object.values(CELLS) },
     ...{ LINEAR: flag, COUPLED: flag, PEEPHOLES: flag, LENGTHS: flag, REVERSE: flag },
     ...{ F: { default: 3, allowed }, G: { default: 2, allowed }, H: { default: 2, allowed } },
     WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },

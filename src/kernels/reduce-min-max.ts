@@ -9,7 +9,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  * const reduce = await kernels.reduceMinMax.create(device);
  * reduce.bind({ input, minimum, maximum }, { count, axisSize: 64, axisStride: count / 64, slices: 1 }).encode(pass);
  */
-export const reduceMinMaxKernel = defineKernel({
+export const reduceMinMaxKernel = /* @__PURE__ */ defineKernel({
   name: 'reduce-min-max',
   wgsl: [source],
   bindings: {

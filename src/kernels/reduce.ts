@@ -8,7 +8,7 @@ export const REDUCTIONS = {
 } as const;
 
 /** Reduces any axes; see shaders/reduce.wgsl. */
-export const reduce = defineKernel({
+export const reduce = /* @__PURE__ */ defineKernel({
   name: 'reduce',
   wgsl: [elementNan, source],
   bindings: {
@@ -18,7 +18,7 @@ export const reduce = defineKernel({
   },
   params: { outputs: 'u32', reduced: 'u32', keptRank: 'u32', reducedRank: 'u32', identity: 'u32' },
   overrides: {
-    OP: { default: 0, allowed: Object.values(REDUCTIONS) },
+    OP: { default: 0, allowed: /* @__PURE__ */ Object.values(REDUCTIONS) },
     IS_FLOAT: { default: 1, allowed: [0, 1] },
     LAST: { default: 0, allowed: [0, 1] },
     LANES: { default: 1, allowed: [1, 64] },

@@ -7,7 +7,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 export const REQUANTIZE_VALUES = ['0u', '1u', '2u', '3u', '4u', '5u', '6u', '7u'] as const;
 
 /** Int32 accumulators to codes, one multiplier a channel; see shaders/requantize.wgsl. */
-export const requantize = defineKernel({
+export const requantize = /* @__PURE__ */ defineKernel({
   name: 'requantize',
   wgsl: [exactFloat, requantizeRules, source],
   bindings: {

@@ -2,7 +2,7 @@ import source from '../../shaders/resample.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Weighted averages along an axis; see shaders/resample.wgsl. */
-export const resample = defineKernel({
+export const resample = /* @__PURE__ */ defineKernel({
   name: 'resample',
   wgsl: [source],
   bindings: {

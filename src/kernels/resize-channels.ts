@@ -2,7 +2,7 @@ import source from '../../shaders/resize-channels.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Rows of channels padded with zeros, or cut; shapes in `shaders/resize-channels.wgsl`. */
-export const resizeChannelsKernel = defineKernel({
+export const resizeChannelsKernel = /* @__PURE__ */ defineKernel({
   name: 'resize-channels',
   wgsl: [source],
   bindings: {

@@ -2,7 +2,7 @@ import source from '../../shaders/retile-weights.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Moves trained weights to a workgroup-tiled convolution's tiles; shapes in `shaders/retile-weights.wgsl`. */
-export const retileWeightsKernel = defineKernel({
+export const retileWeightsKernel = /* @__PURE__ */ defineKernel({
   name: 'retile-weights',
   wgsl: [source],
   bindings: {

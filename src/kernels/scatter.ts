@@ -6,7 +6,7 @@ import { defineKernel } from '../gpu/kernel.ts';
 export const SCATTER_OPERATIONS = { none: 0, add: 1, mul: 2, max: 3, min: 4 } as const;
 
 /** Brings updates to computed places; see shaders/scatter.wgsl. */
-export const scatter = defineKernel({
+export const scatter = /* @__PURE__ */ defineKernel({
   name: 'scatter',
   wgsl: [elementNan, source],
   bindings: {
@@ -16,7 +16,7 @@ export const scatter = defineKernel({
   },
   params: { rows: 'u32', columns: 'u32', inners: 'u32', splits: 'u32' },
   overrides: {
-    OP: { default: 0, allowed: Object.values(SCATTER_OPERATIONS) },
+    OP: { default: 0, allowed: /* @__PURE__ */ Object.values(SCATTER_OPERATIONS) },
     EACH: { default: 0, allowed: [0, 1] },
     IS_FLOAT: { default: 1, allowed: [0, 1] },
     WORKGROUP_SIZE: { default: 64, allowed: [32, 64, 128, 256] },

@@ -2,7 +2,7 @@ import source from '../../shaders/sgd-step.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** One step of SGD with momentum or Nesterov's; shapes in `shaders/sgd-step.wgsl`. */
-export const sgdStepKernel = defineKernel({
+export const sgdStepKernel = /* @__PURE__ */ defineKernel({
   name: 'sgd-step',
   wgsl: [source],
   bindings: {

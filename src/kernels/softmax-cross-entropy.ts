@@ -2,7 +2,7 @@ import source from '../../shaders/softmax-cross-entropy.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Cross entropy of softmax with smoothed labels, and its gradient; shapes in `shaders/softmax-cross-entropy.wgsl`. */
-export const softmaxCrossEntropyKernel = defineKernel({
+export const softmaxCrossEntropyKernel = /* @__PURE__ */ defineKernel({
   name: 'softmax-cross-entropy',
   wgsl: [source],
   bindings: {

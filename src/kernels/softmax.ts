@@ -3,7 +3,7 @@ import source from '../../shaders/softmax.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Softmax or its logarithm along an axis; see shaders/softmax.wgsl. */
-export const softmax = defineKernel({
+export const softmax = /* @__PURE__ */ defineKernel({
   name: 'softmax',
   wgsl: [floatMath, source],
   bindings: {

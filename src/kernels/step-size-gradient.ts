@@ -2,7 +2,7 @@ import source from '../../shaders/step-size-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** The learned step size's gradient, in split sums a channel; shapes in `shaders/step-size-gradient.wgsl`. */
-export const stepSizeGradientKernel = defineKernel({
+export const stepSizeGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'step-size-gradient',
   wgsl: [source],
   bindings: {

@@ -2,7 +2,7 @@ import source from '../../shaders/strided-copy.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Moves words between strides, with padding and gathering; see shaders/strided-copy.wgsl. */
-export const stridedCopy = defineKernel({
+export const stridedCopy = /* @__PURE__ */ defineKernel({
   name: 'strided-copy',
   wgsl: [source],
   bindings: {

@@ -5,7 +5,7 @@ import source from '../../shaders/sum-splits-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Adds a split int8 convolution's partial sums and does its epilogue; shapes in `shaders/sum-splits-int8.wgsl`. */
-export const sumSplitsInt8Kernel = defineKernel({
+export const sumSplitsInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'sum-splits-int8',
   wgsl: [exactFloat, requantize, epilogue, source],
   bindings: {

@@ -1,14 +1,12 @@
 import source from '../../shaders/sum-splits-wide.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { sumSplitsKernel } from './sum-splits.ts';
-
-const { bindings, params } = sumSplitsKernel.declaration;
+import { sumSplitsBindings, sumSplitsParams } from './sum-splits.ts';
 
 /** Adds the partial sums of a split reduction, many of few elements; shapes in `shaders/sum-splits-wide.wgsl`. */
-export const sumSplitsWideKernel = defineKernel({
+export const sumSplitsWideKernel = /* @__PURE__ */ defineKernel({
   name: 'sum-splits-wide',
   wgsl: [source],
-  bindings,
-  params,
+  bindings: sumSplitsBindings,
+  params: sumSplitsParams,
   workgroups: ({ count }) => Math.ceil(count / 4),
 });

@@ -1,18 +1,22 @@
 import source from '../../shaders/sum-splits.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
+export const sumSplitsBindings = {
+  partial: { access: 'read', type: 'f32' },
+  output: { access: 'write', type: 'f32' },
+} as const;
+
+export const sumSplitsParams = {
+  count: 'u32',
+  splits: 'u32',
+} as const;
+
 /** Adds the partial sums of a split reduction in order; shapes in `shaders/sum-splits.wgsl`. */
-export const sumSplitsKernel = defineKernel({
+export const sumSplitsKernel = /* @__PURE__ */ defineKernel({
   name: 'sum-splits',
   wgsl: [source],
-  bindings: {
-    partial: { access: 'read', type: 'f32' },
-    output: { access: 'write', type: 'f32' },
-  },
-  params: {
-    count: 'u32',
-    splits: 'u32',
-  },
+  bindings: sumSplitsBindings,
+  params: sumSplitsParams,
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
   workgroups: ({ count }, { WORKGROUP_SIZE }) => Math.ceil(count / WORKGROUP_SIZE),
 });

@@ -2,7 +2,7 @@ import source from '../../shaders/tile-weights.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** Reorders a filter between HWIO and the convolution kernels' tiles; shapes in `shaders/tile-weights.wgsl`. */
-export const tileWeightsKernel = defineKernel({
+export const tileWeightsKernel = /* @__PURE__ */ defineKernel({
   name: 'tile-weights',
   wgsl: [source],
   bindings: {

@@ -3,7 +3,7 @@ import source from '../../shaders/top-k.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
 /** The largest or smallest elements of rows; see shaders/top-k.wgsl. */
-export const topK = defineKernel({
+export const topK = /* @__PURE__ */ defineKernel({
   name: 'top-k',
   wgsl: [elementNan, source],
   bindings: {

@@ -7,7 +7,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  * @example
  * (await kernels.unpackCodes.create(device, { BITS: 3 })).bind({ input, output }, { count }).encode(pass);
  */
-export const unpackCodesKernel = defineKernel({
+export const unpackCodesKernel = /* @__PURE__ */ defineKernel({
   name: 'unpack-codes',
   wgsl: [source],
   bindings: {

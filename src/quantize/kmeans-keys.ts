@@ -1,5 +1,6 @@
-const word = new Uint32Array(1);
-const float = new Float32Array(word.buffer);
+const bytes = /* @__PURE__ */ new ArrayBuffer(4);
+const word = /* @__PURE__ */ new Uint32Array(bytes);
+const float = /* @__PURE__ */ new Float32Array(bytes);
 
 /** Key of 0: see shaders/lib/float-keys.wgsl. */
 const ZERO_KEY = 2 ** 31;

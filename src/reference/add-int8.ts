@@ -96,8 +96,9 @@ export function addInt8Twin(
   }
 }
 
-const double = new Float64Array(1);
-const word = new BigUint64Array(double.buffer);
+const bytes = /* @__PURE__ */ new ArrayBuffer(8);
+const double = /* @__PURE__ */ new Float64Array(bytes);
+const word = /* @__PURE__ */ new BigUint64Array(bytes);
 
 /** f32(a * b + c) with one rounding, for an 8-bit a. */
 function fma(a: number, b: number, c: number): number {

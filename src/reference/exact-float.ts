@@ -3,8 +3,9 @@
  * to spare (53 >= 2 * 24 + 2), so one Math.fround after a double operation is the correctly rounded f32 result.
  */
 
-const real = new Float32Array(1);
-const word = new Uint32Array(real.buffer);
+const bytes = /* @__PURE__ */ new ArrayBuffer(4);
+const real = /* @__PURE__ */ new Float32Array(bytes);
+const word = /* @__PURE__ */ new Uint32Array(bytes);
 
 /** The float32 of these bits. */
 export function float(bits: number): number {

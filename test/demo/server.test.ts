@@ -1,6 +1,6 @@
 // The page's own servers: what they answer to requests that are none, and what they let the page do.
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { build, createServer, type ViteDevServer } from 'vite';
@@ -78,6 +78,7 @@ describe('npm run demo', () => {
 describe('npm run demo:build', () => {
   test('writes the policy into each page, before all it governs', async () => {
     const output = join(root, 'test/output');
+    await mkdir(output, { recursive: true });
     const outDir = await mkdtemp(join(output, 'policy-'));
     try {
       await build({ configFile, mode: 'production', logLevel: 'silent', build: { outDir } });

@@ -5,7 +5,7 @@ import { LloydError } from '../../src/gpu/errors.ts';
 import type { AdapterReport } from '../../src/gpu/runtime.ts';
 import { checkCoordinates, checkWindowGradient } from '../../src/gpu/window.ts';
 import { averagePool2dInt8Kernel } from '../../src/kernels/average-pool2d-int8.ts';
-import * as all from '../../src/kernels/index.ts';
+import * as kernels from '../../src/kernels/index.ts';
 import { maxPool2dKernel } from '../../src/kernels/max-pool2d.ts';
 import { inferShapes } from '../../src/model/graph.ts';
 import { runOperator } from '../../src/onnx/index.ts';
@@ -129,7 +129,7 @@ const run = (
 ) => dispatch(gpu.runtime, kernel as AnyKernel, inputs, outputs, params, specialization);
 
 test('every kernel that strides refuses windows that leave int32', () => {
-  const windows = Object.values(all.kernels).filter(({ declaration }) => 'strideWidth' in declaration.params);
+  const windows = Object.values(kernels).filter(({ declaration }) => 'strideWidth' in declaration.params);
   expect(windows.length).toBeGreaterThan(20);
   for (const { declaration } of windows) {
     const far = {

@@ -30,16 +30,16 @@ import type { Value } from './value.ts';
 import { viewOperators } from './view.ts';
 
 /** Operators on codes of quantized tensors. */
-export const codeOperators = {
+export const codeOperators = /* @__PURE__ */ (() => ({
   ...linearOperators,
   ...integerConvolutionOperators,
   ...integerProductOperators,
   ...quantizedOperators,
   ...betweenOperators,
-};
+}))();
 
 /** Every operator, by ONNX's name. */
-export const plannedOperators = {
+export const plannedOperators = /* @__PURE__ */ (() => ({
   ...codeOperators,
   ...pointwiseOperators,
   ...castOperators,
@@ -60,7 +60,7 @@ export const plannedOperators = {
   ...microsoftOperators,
   ...gridOperators,
   ...knownOperators,
-};
+}))();
 
 export type PlannedOperator = keyof typeof plannedOperators;
 /** The name by which {@link plannedOperators} has a node's operator: of two by one name the domain says which. */

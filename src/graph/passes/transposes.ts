@@ -23,7 +23,8 @@ const REDUCTIONS = [
   'ReduceL1',
   'ReduceL2',
 ];
-const ELEMENT_WISE = new Set([...Object.keys(pointwiseOperators), 'Cast', 'CastLike']);
+const ELEMENT_WISE = /* @__PURE__ */ (() =>
+  new Set([...Object.keys(pointwiseOperators), 'Cast', 'CastLike']))();
 
 /**
  * Moves transposes behind what treats all elements alike, or dimensions by number, so that those of a network that was

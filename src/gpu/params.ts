@@ -16,3 +16,16 @@ export const UNDILATED_WINDOW = { ...STRIDES, ...PADS } as const;
 
 /** The window of a convolution or a pool over an image, in the order of their structs. */
 export const WINDOW = { ...STRIDES, ...u32s('dilationHeight', 'dilationWidth'), ...PADS } as const;
+
+/**
+ * Params of type u32 along each axis of space, depth first: `kernelDepth`, `kernelHeight`, `kernelWidth`.
+ *
+ * @example
+ * const params = { ...u32s('count'), ...spatial('input', 'output', 'kernel') };
+ */
+export function spatial<const N extends string>(
+  ...names: readonly N[]
+): Readonly<Record<`${N}${'Depth' | 'Height' | 'Width'}`, 'u32'>> {
+  const axes = ['Depth', 'Height', 'Width'] as const;
+  return u32s(...names.flatMap((name) => axes.map((axis) => `${name}${axis}` as const)));
+}

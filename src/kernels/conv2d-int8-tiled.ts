@@ -1,10 +1,12 @@
 import source from '../../shaders/conv2d-int8-tiled.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import int8Buffers from '../../shaders/lib/int8-buffers.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
 import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
+import stagedTile from '../../shaders/lib/staged-tile.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInt8Kernel } from './conv2d-int8.ts';
 
@@ -14,7 +16,17 @@ const { padWord, zeroPoint, low, high, ...geometry } = params;
 /** int8 convolution and matrix product for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-int8-tiled.wgsl`. */
 export const conv2dInt8TiledKernel = defineKernel({
   name: 'conv2d-int8-tiled',
-  wgsl: [exactFloat, requantize, narrowWeights, packedWeights, epilogue, convPixel, source],
+  wgsl: [
+    exactFloat,
+    requantize,
+    narrowWeights,
+    packedWeights,
+    epilogue,
+    int8Buffers,
+    convPixel,
+    stagedTile,
+    source,
+  ],
   bindings,
   params: { ...geometry, splits: 'u32', padWord, zeroPoint, low, high },
   constants: {

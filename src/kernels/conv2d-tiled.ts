@@ -1,7 +1,9 @@
 import source from '../../shaders/conv2d-tiled.wgsl?raw';
+import convBuffers from '../../shaders/lib/conv-buffers.wgsl?raw';
 import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
+import stagedTile from '../../shaders/lib/staged-tile.wgsl?raw';
 import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dKernel } from './conv2d.ts';
@@ -11,7 +13,7 @@ const { bindings, params, check } = conv2dKernel.declaration;
 /** f32 convolution for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-tiled.wgsl`. */
 export const conv2dTiledKernel = defineKernel({
   name: 'conv2d-tiled',
-  wgsl: [keepNan, convPixel, tiledFloat, convParams, source],
+  wgsl: [keepNan, convParams, convBuffers, convPixel, stagedTile, tiledFloat, source],
   bindings,
   params,
   constants: {

@@ -1,5 +1,6 @@
 import source from '../../shaders/convolution.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { spatial, u32s } from '../gpu/params.ts';
 import { checkTransposedWindow, checkWindow } from '../gpu/window.ts';
 
 /** Convolution or transposed convolution of floats or integers, channels first; see shaders/convolution.wgsl. */
@@ -13,18 +14,8 @@ export const convolution = defineKernel({
     output: { access: 'write', type: 'f32' },
   },
   params: {
-    ...({
-      threads: 'u32',
-      channels: 'u32',
-      outputs: 'u32',
-      groupChannels: 'u32',
-      groupOutputs: 'u32',
-    } as const),
-    ...({ groupTiles: 'u32', inputDepth: 'u32', inputHeight: 'u32', inputWidth: 'u32' } as const),
-    ...({ outputDepth: 'u32', outputHeight: 'u32', outputWidth: 'u32', kernelDepth: 'u32' } as const),
-    ...({ kernelHeight: 'u32', kernelWidth: 'u32', strideDepth: 'u32', strideHeight: 'u32' } as const),
-    ...({ strideWidth: 'u32', dilationDepth: 'u32', dilationHeight: 'u32', dilationWidth: 'u32' } as const),
-    ...({ padDepth: 'u32', padHeight: 'u32', padWidth: 'u32' } as const),
+    ...u32s('threads', 'channels', 'outputs', 'groupChannels', 'groupOutputs', 'groupTiles'),
+    ...spatial('input', 'output', 'kernel', 'stride', 'dilation', 'pad'),
   },
   overrides: {
     TRANSPOSED: { default: 0, allowed: [0, 1] },

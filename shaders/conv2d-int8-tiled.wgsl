@@ -27,27 +27,14 @@
 // params.pad_word (the input's zero point); pixels past the last compute pixel 0 again and store nothing.
 // WORD_RUN promises that this many consecutive words belong to one tap: group_words must be a multiple of it.
 
-const TILE_PIXELS: u32 = 64u;
-const TILE_VECTORS: u32 = 16u;
 const TILE_WORDS: u32 = 16u;
-const THREAD_PIXELS: u32 = 8u;
-const THREAD_VECTORS: u32 = 2u;
+const TILE_ROWS: u32 = TILE_WORDS;
 const WORD_RUN: u32 = 1u;
-const BUFFERS: u32 = 1u;
 const POOL: u32 = 0u;
 const OUTPUT: u32 = 0u;
 const SPLIT: u32 = 0u;
-
-const ROW_THREADS: u32 = TILE_PIXELS / THREAD_PIXELS;
-const COLUMN_THREADS: u32 = TILE_VECTORS / THREAD_VECTORS;
-const THREADS: u32 = ROW_THREADS * COLUMN_THREADS;
-const QUADS: u32 = TILE_PIXELS / 4u;
-const THREAD_QUADS: u32 = THREAD_PIXELS / 4u;
-// One vector of padding spreads the staging threads' stores over the banks.
-const QUAD_STRIDE: u32 = QUADS + 1u;
-const STAGE_COLUMNS: u32 = THREADS / QUADS;
-const STAGE_WORDS: u32 = TILE_WORDS / STAGE_COLUMNS;
-const STAGE_VECTORS: u32 = TILE_WORDS * TILE_VECTORS / THREADS;
+alias Loaded = u32;
+alias Row = vec4u;
 
 struct Params {
   input_height: u32,
@@ -75,17 +62,6 @@ struct Params {
   splits: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<u32>;
-@group(0) @binding(2) var<storage, read> weights: array<u32>;
-@group(0) @binding(3) var<storage, read> bias: array<vec4i>;
-@group(0) @binding(4) var<storage, read> multipliers: array<vec2u>;
-@group(0) @binding(5) var<storage, read_write> output: array<u32>;
-
-// Word k of pixels 4q to 4q + 3, and of channel vector v.
-var<workgroup> tile_input: array<vec4u, BUFFERS * TILE_WORDS * QUAD_STRIDE>;
-var<workgroup> tile_weights: array<vec4u, BUFFERS * TILE_WORDS * TILE_VECTORS>;
-
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count: vec3u,
   @builtin(local_invocation_index) thread: u32) {
@@ -107,15 +83,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
 
   let stage_quad = thread / STAGE_COLUMNS;
   let stage_column = (thread % STAGE_COLUMNS) * STAGE_WORDS;
-  var pixels: array<Pixel, 4>;
-  for (var r = 0u; r < 4u; r++) {
-    pixels[r] = locate(block * TILE_PIXELS + stage_quad * 4u + r);
-  }
+  var pixels = staged_pixels(block, stage_quad);
   var next_input: array<vec4u, STAGE_WORDS>;
   var next_weights: array<vec4u, STAGE_VECTORS>;
   let row = thread / COLUMN_THREADS;
   let column = thread % COLUMN_THREADS;
-  var total: array<vec4i, THREAD_PIXELS * THREAD_VECTORS>;
+  var total: array<vec4i, SUMS>;
 
   // One turn more than there are steps: loading runs a step ahead of multiplying.
   for (var step = first; ; step++) {

@@ -20,6 +20,7 @@ const CHUNKED: u32 = 0u;
 const POOL: u32 = 0u;
 const CODE_BITS: u32 = 4u;
 
+@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
 @group(0) @binding(2) var<storage, read> codes: array<u32>;
 @group(0) @binding(3) var<storage, read> codebook: array<f32>;

@@ -17,6 +17,7 @@ alias Real = f16;
 const CHUNKED: u32 = 1u;
 const POOL: u32 = 0u;
 
+@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
 @group(0) @binding(2) var<storage, read> weights: array<vec4h>;
 @group(0) @binding(3) var<storage, read> scale: array<vec4f>;

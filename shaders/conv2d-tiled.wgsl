@@ -15,12 +15,6 @@ alias Real = f32;
 const CHUNKED: u32 = 0u;
 const POOL: u32 = 0u;
 
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
-@group(0) @binding(2) var<storage, read> weights: array<vec4f>;
-@group(0) @binding(3) var<storage, read> scale: array<vec4f>;
-@group(0) @binding(4) var<storage, read> shift: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> output: array<vec4f>;
-
 fn prepare_weights(thread: u32) {
 }
 

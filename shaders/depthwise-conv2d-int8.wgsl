@@ -18,14 +18,8 @@
 
 const OUTPUT: u32 = 0u;
 override WORKGROUP_SIZE: u32 = 64u;
+alias Loaded = u32;
 alias Cells = vec4i;
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<u32>;
-@group(0) @binding(2) var<storage, read> weights: array<u32>;
-@group(0) @binding(3) var<storage, read> bias: array<vec4i>;
-@group(0) @binding(4) var<storage, read> multipliers: array<vec2u>;
-@group(0) @binding(5) var<storage, read_write> output: array<u32>;
 
 fn find_row(strip: Strip, y: i32) -> Row {
   return row_of(strip, y, params.input_words);

@@ -15,13 +15,6 @@
 override WORKGROUP_SIZE: u32 = 64u;
 alias Cells = vec4f;
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;
-@group(0) @binding(2) var<storage, read> weights: array<vec4f>;
-@group(0) @binding(3) var<storage, read> scale: array<vec4f>;
-@group(0) @binding(4) var<storage, read> shift: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> output: array<vec4f>;
-
 fn find_row(strip: Strip, y: i32) -> Row {
   return row_of(strip, y, params.input_vectors);
 }

@@ -19,6 +19,7 @@ const TILE_VECTORS: u32 = 16u;
 const OUTPUT: u32 = 0u;
 const SPLIT: u32 = 0u;
 const WORKGROUP_SIZE: u32 = 256u;
+alias Loaded = u32;
 
 struct Params {
   input_words: u32,
@@ -30,13 +31,6 @@ struct Params {
   low: i32,
   high: i32,
 }
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> input: array<u32>;
-@group(0) @binding(2) var<storage, read> weights: array<u32>;
-@group(0) @binding(3) var<storage, read> bias: array<vec4i>;
-@group(0) @binding(4) var<storage, read> multipliers: array<vec2u>;
-@group(0) @binding(5) var<storage, read_write> output: array<u32>;
 
 var<workgroup> partial_sums: array<vec4i, WORKGROUP_SIZE>;
 

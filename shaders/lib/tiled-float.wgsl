@@ -1,13 +1,11 @@
 // The body of the float convolutions for GPUs: an implicit GEMM whose tiles are staged in workgroup memory, with the
-// affine epilogue, clamp and 2x2 max-pool of conv2d. Needs lib/conv-pixel.wgsl, lib/keep-nan.wgsl and of the kernel:
-// alias Real (f32 or f16), const CHUNKED, POOL, the bindings input, scale, shift (vec4f) and output, and
+// affine epilogue, clamp and 2x2 max-pool of conv2d. Needs lib/staged-tile.wgsl, lib/keep-nan.wgsl and of the kernel:
+// alias Real (f32 or f16), const CHUNKED, POOL, the bindings params, input, scale, shift (vec4f) and output, and
 //
 //   fn prepare_weights(thread: u32)                  called once by every thread, ends with a barrier if it needs one
 //   fn weight_vector(vector: u32) -> vec4<Real>      four output channels: [tile][ky][kx][channel][TILE_VECTORS]
 //
-// One workgroup computes TILE_PIXELS pixels x TILE_VECTORS x 4 channels, one thread THREAD_PIXELS x THREAD_VECTORS x 4
-// of them in registers, spread over the tile so that a warp reads one input vector (broadcast) and neighbouring weight
-// vectors. TILE_WORDS vectors of four input channels are staged a step, while the next step's are on their way.
+// TILE_WORDS vectors of four input channels are staged a step, while the next step's are on their way.
 //
 // Workgroup memory: BUFFERS * 4 * TILE_WORDS * (TILE_PIXELS + 4 + TILE_VECTORS * 4) Reals: 64 x 64 x 4 takes 8.4 KB in
 // f32, which every adapter has; 128 x 128 x 8 takes 33 KB.
@@ -17,33 +15,11 @@
 // tolerance, not bits. Vectors past the end of k and padding are staged as zeros; pixels past the last are pixel 0 and
 // are not stored. Scaling comes before pooling because a negative scale turns maxima into minima.
 
-const TILE_PIXELS: u32 = 64u;
-const TILE_VECTORS: u32 = 16u;
 const TILE_WORDS: u32 = 4u;
-const THREAD_PIXELS: u32 = 8u;
-const THREAD_VECTORS: u32 = 2u;
-const BUFFERS: u32 = 1u;
-
-const ROW_THREADS: u32 = TILE_PIXELS / THREAD_PIXELS;
-const COLUMN_THREADS: u32 = TILE_VECTORS / THREAD_VECTORS;
-const THREADS: u32 = ROW_THREADS * COLUMN_THREADS;
-const QUADS: u32 = TILE_PIXELS / 4u;
-const THREAD_QUADS: u32 = THREAD_PIXELS / 4u;
-// One vector of padding spreads the staging threads' stores over the banks.
-const QUAD_STRIDE: u32 = QUADS + 1u;
-const STAGE_COLUMNS: u32 = THREADS / QUADS;
-const STAGE_WORDS: u32 = TILE_WORDS / STAGE_COLUMNS;
 const TILE_ROWS: u32 = TILE_WORDS * 4u;
-const STAGE_VECTORS: u32 = TILE_ROWS * TILE_VECTORS / THREADS;
-const SUMS: u32 = THREAD_PIXELS * THREAD_VECTORS;
 
 alias Real4 = vec4<Real>;
-
-@group(0) @binding(0) var<uniform> params: Params;
-
-// Input channel k of pixels 4q to 4q + 3, and of channel vector v.
-var<workgroup> tile_input: array<Real4, BUFFERS * TILE_ROWS * QUAD_STRIDE>;
-var<workgroup> tile_weights: array<Real4, BUFFERS * TILE_ROWS * TILE_VECTORS>;
+alias Row = Real4;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count: vec3u,
@@ -62,10 +38,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
 
   let stage_quad = thread / STAGE_COLUMNS;
   let stage_column = (thread % STAGE_COLUMNS) * STAGE_WORDS;
-  var pixels: array<Pixel, 4>;
-  for (var r = 0u; r < 4u; r++) {
-    pixels[r] = locate(block * TILE_PIXELS + stage_quad * 4u + r);
-  }
+  var pixels = staged_pixels(block, stage_quad);
   var next_input: array<mat4x4<Real>, STAGE_WORDS>;
   var next_weights: array<Real4, STAGE_VECTORS>;
   let row = thread / COLUMN_THREADS;

@@ -181,3 +181,16 @@ export const averagePool2dGradientParams = /* @__PURE__ */ merged(
   /* @__PURE__ */ u32s('batch', 'height', 'width', 'channelVectors', 'outputHeight', 'outputWidth'),
   UNDILATED_WINDOW,
 );
+
+/**
+ * Params of type u32 along each axis of space, depth first: `kernelDepth`, `kernelHeight`, `kernelWidth`.
+ *
+ * @example
+ * const params = merged(u32s('count'), spatial('input', 'output', 'kernel'));
+ */
+export function spatial<const N extends string>(
+  ...names: readonly N[]
+): Readonly<Record<`${N}${'Depth' | 'Height' | 'Width'}`, 'u32'>> {
+  const axes = ['Depth', 'Height', 'Width'] as const;
+  return u32s(...names.flatMap((name) => axes.map((axis) => `${name}${axis}` as const)));
+}

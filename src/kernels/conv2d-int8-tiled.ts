@@ -1,10 +1,12 @@
 import source from '../../shaders/conv2d-int8-tiled.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import int8Buffers from '../../shaders/lib/int8-buffers.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
 import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
+import stagedTile from '../../shaders/lib/staged-tile.wgsl?raw';
 import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
@@ -13,7 +15,17 @@ import { checkWindow } from '../gpu/window.ts';
 /** int8 convolution and matrix product for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-int8-tiled.wgsl`. */
 export const conv2dInt8TiledKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-int8-tiled',
-  wgsl: [exactFloat, requantize, narrowWeights, packedWeights, epilogue, convPixel, source],
+  wgsl: [
+    exactFloat,
+    requantize,
+    narrowWeights,
+    packedWeights,
+    epilogue,
+    int8Buffers,
+    convPixel,
+    stagedTile,
+    source,
+  ],
   bindings: conv2dInt8Bindings,
   params: /* @__PURE__ */ merged(conv2dInt8Params, { splits: 'u32' }),
   constants: {

@@ -2,6 +2,7 @@ import source from '../../shaders/conv2d-tiled-codebook.wgsl?raw';
 import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
+import stagedTile from '../../shaders/lib/staged-tile.wgsl?raw';
 import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dParams } from '../gpu/params.ts';
@@ -10,7 +11,7 @@ import { checkWindow } from '../gpu/window.ts';
 /** f32 convolution for GPUs that expands codebook weights while it stages them; shapes in `shaders/conv2d-tiled-codebook.wgsl`. */
 export const conv2dTiledCodebookKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-tiled-codebook',
-  wgsl: [keepNan, convPixel, tiledFloat, convParams, source],
+  wgsl: [keepNan, convParams, convPixel, stagedTile, tiledFloat, source],
   bindings: {
     input: { access: 'read', type: 'vec4f' },
     codes: { access: 'read', type: 'u32' },

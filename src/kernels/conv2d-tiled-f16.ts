@@ -3,6 +3,7 @@ import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import enableF16 from '../../shaders/lib/enable-f16.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
+import stagedTile from '../../shaders/lib/staged-tile.wgsl?raw';
 import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
 import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
@@ -12,7 +13,7 @@ import { checkWindow } from '../gpu/window.ts';
 /** Convolution for GPUs with f16 products and f32 sums; shapes in `shaders/conv2d-tiled-f16.wgsl`. */
 export const conv2dTiledF16Kernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-tiled-f16',
-  wgsl: [enableF16, keepNan, convPixel, tiledFloat, convParams, source],
+  wgsl: [enableF16, keepNan, convParams, convPixel, stagedTile, tiledFloat, source],
   bindings: /* @__PURE__ */ merged(conv2dBindings, { weights: { access: 'read', type: 'vec4h' } }),
   params: conv2dParams,
   constants: {

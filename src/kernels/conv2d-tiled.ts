@@ -1,7 +1,9 @@
 import source from '../../shaders/conv2d-tiled.wgsl?raw';
+import convBuffers from '../../shaders/lib/conv-buffers.wgsl?raw';
 import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import convPixel from '../../shaders/lib/conv-pixel.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
+import stagedTile from '../../shaders/lib/staged-tile.wgsl?raw';
 import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
@@ -10,7 +12,7 @@ import { checkWindow } from '../gpu/window.ts';
 /** f32 convolution for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-tiled.wgsl`. */
 export const conv2dTiledKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-tiled',
-  wgsl: [keepNan, convPixel, tiledFloat, convParams, source],
+  wgsl: [keepNan, convParams, convBuffers, convPixel, stagedTile, tiledFloat, source],
   bindings: conv2dBindings,
   params: conv2dParams,
   constants: {

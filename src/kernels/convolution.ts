@@ -1,5 +1,7 @@
 import source from '../../shaders/convolution.wgsl?raw';
+import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
+import { spatial, u32s } from '../gpu/params.ts';
 import { checkTransposedWindow, checkWindow } from '../gpu/window.ts';
 
 /** Convolution or transposed convolution of floats or integers, channels first; see shaders/convolution.wgsl. */
@@ -12,20 +14,10 @@ export const convolution = /* @__PURE__ */ defineKernel({
     bias: { access: 'read', type: 'f32' },
     output: { access: 'write', type: 'f32' },
   },
-  params: {
-    ...({
-      threads: 'u32',
-      channels: 'u32',
-      outputs: 'u32',
-      groupChannels: 'u32',
-      groupOutputs: 'u32',
-    } as const),
-    ...({ groupTiles: 'u32', inputDepth: 'u32', inputHeight: 'u32', inputWidth: 'u32' } as const),
-    ...({ outputDepth: 'u32', outputHeight: 'u32', outputWidth: 'u32', kernelDepth: 'u32' } as const),
-    ...({ kernelHeight: 'u32', kernelWidth: 'u32', strideDepth: 'u32', strideHeight: 'u32' } as const),
-    ...({ strideWidth: 'u32', dilationDepth: 'u32', dilationHeight: 'u32', dilationWidth: 'u32' } as const),
-    ...({ padDepth: 'u32', padHeight: 'u32', padWidth: 'u32' } as const),
-  },
+  params: /* @__PURE__ */ merged(
+    /* @__PURE__ */ u32s('threads', 'channels', 'outputs', 'groupChannels', 'groupOutputs', 'groupTiles'),
+    /* @__PURE__ */ spatial('input', 'output', 'kernel', 'stride', 'dilation', 'pad'),
+  ),
   overrides: {
     TRANSPOSED: { default: 0, allowed: [0, 1] },
     HAS_BIAS: { default: 1, allowed: [0, 1] },

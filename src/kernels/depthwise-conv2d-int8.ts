@@ -2,6 +2,7 @@ import source from '../../shaders/depthwise-conv2d-int8.wgsl?raw';
 import convParams from '../../shaders/lib/conv-int8-params.wgsl?raw';
 import depthwise from '../../shaders/lib/depthwise.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import int8Buffers from '../../shaders/lib/int8-buffers.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
@@ -11,7 +12,7 @@ import { checkWindow } from '../gpu/window.ts';
 /** int8 convolution of each channel by its own filter, with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/depthwise-conv2d-int8.wgsl`. */
 export const depthwiseConv2dInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'depthwise-conv2d-int8',
-  wgsl: [exactFloat, requantize, epilogue, depthwise, convParams, source],
+  wgsl: [exactFloat, requantize, epilogue, convParams, int8Buffers, depthwise, source],
   bindings: conv2dInt8Bindings,
   params: conv2dInt8Params,
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },

@@ -1,4 +1,5 @@
 import source from '../../shaders/depthwise-conv2d.wgsl?raw';
+import convBuffers from '../../shaders/lib/conv-buffers.wgsl?raw';
 import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import depthwise from '../../shaders/lib/depthwise.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
@@ -9,7 +10,7 @@ import { checkWindow } from '../gpu/window.ts';
 /** f32 convolution of each channel by its own filter, with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/depthwise-conv2d.wgsl`. */
 export const depthwiseConv2dKernel = /* @__PURE__ */ defineKernel({
   name: 'depthwise-conv2d',
-  wgsl: [keepNan, depthwise, convParams, source],
+  wgsl: [keepNan, convParams, convBuffers, depthwise, source],
   bindings: conv2dBindings,
   params: conv2dParams,
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },

@@ -1,4 +1,5 @@
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
+import int8Buffers from '../../shaders/lib/int8-buffers.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
 import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
@@ -10,7 +11,7 @@ import { conv2dInt8Bindings } from '../gpu/params.ts';
 /** int8 products of a few rows with a matrix, epilogue fused; shapes in `shaders/matvec-int8.wgsl`. */
 export const matvecInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'matvec-int8',
-  wgsl: [exactFloat, requantize, narrowWeights, packedWeights, epilogue, source],
+  wgsl: [exactFloat, requantize, narrowWeights, packedWeights, epilogue, int8Buffers, source],
   bindings: conv2dInt8Bindings,
   params: {
     inputWords: 'u32',

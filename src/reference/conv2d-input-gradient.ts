@@ -1,4 +1,5 @@
-import { type ConvGeometry, convOutput } from './conv2d-int8.ts';
+import { forEachTap } from './conv-windows.ts';
+import type { ConvGeometry } from './conv2d-int8.ts';
 
 /**
  * Visits every product of a convolution with one group: indices of its input (NHWC), weight (OIHW) and output (NHWC).
@@ -10,26 +11,15 @@ export function forEachProduct(
   geometry: ConvGeometry,
   visit: (input: number, weight: number, output: number) => void,
 ): void {
-  const { batch, height, width, inChannels, outChannels, kernel, strides, dilations, pads } = geometry;
-  const [outHeight, outWidth] = convOutput(geometry);
-  for (let p = 0; p < batch * outHeight * outWidth; p++) {
-    const n = Math.floor(p / (outHeight * outWidth));
-    const oy = Math.floor(p / outWidth) % outHeight;
-    for (let ky = 0; ky < kernel[0]; ky++) {
-      const y = oy * strides[0] + ky * dilations[0] - pads[0];
-      if (y < 0 || y >= height) continue;
-      for (let kx = 0; kx < kernel[1]; kx++) {
-        const x = (p % outWidth) * strides[1] + kx * dilations[1] - pads[1];
-        if (x < 0 || x >= width) continue;
-        for (let c = 0; c < inChannels; c++) {
-          for (let o = 0; o < outChannels; o++) {
-            const weight = ((o * inChannels + c) * kernel[0] + ky) * kernel[1] + kx;
-            visit(((n * height + y) * width + x) * inChannels + c, weight, p * outChannels + o);
-          }
-        }
+  const { inChannels, outChannels, kernel } = geometry;
+  const taps = kernel[0] * kernel[1];
+  forEachTap(geometry, (pixel, tap, window) => {
+    for (let c = 0; c < inChannels; c++) {
+      for (let o = 0; o < outChannels; o++) {
+        visit(pixel * inChannels + c, (o * inChannels + c) * taps + tap, window * outChannels + o);
       }
     }
-  }
+  });
 }
 
 /**

@@ -54,6 +54,7 @@ export type Resource<D extends BindingDeclaration = BindingDeclaration> = typeof
   ? BufferSlice | GPUTexture
   : BufferSlice;
 
+/** What {@link defineKernel} takes: a kernel's WGSL, and all that its shader says of itself once more, as types. */
 export interface KernelDeclaration<B extends Bindings, P extends ParamTypes> {
   /** The stem shared by shaders/, src/kernels/, src/reference/, test/kernels/ and bench/. */
   name: string;

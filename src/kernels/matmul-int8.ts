@@ -7,7 +7,17 @@ import weightTile from '../../shaders/lib/weight-tile.wgsl?raw';
 import source from '../../shaders/matmul-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** int8 matrix product with bias, clamp and requantization fused; shapes in `shaders/matmul-int8.wgsl`. */
+/**
+ * int8 matrix product with bias, clamp and requantization fused; shapes in `shaders/matmul-int8.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.matmulInt8.create(device, {
+ *   TILE_PIXELS: '4u', WORKGROUP_SIZE: 8, OUTPUT: '1u',
+ * }); // 17 x 68 by 68 x 36, to int32
+ * kernel.bind({ input, weights, bias, multipliers, output }, {
+ *   rowCount: 17, inputWords: 17, outputWords: 36, tileCount: 3, zeroPoint: 0, low: -128, high: 127,
+ * }).encode(pass);
+ */
 export const matmulInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'matmul-int8',
   wgsl: [exactFloat, requantize, narrowWeights, packedWeights, weightTile, epilogue, source],

@@ -28,7 +28,12 @@ export interface OperatorOptions {
 /** One of {@link operators}. */
 export type OperatorName = PlannedOperator;
 
-/** Operators that {@link runOperator} knows. */
+/**
+ * Operators that {@link runOperator} knows.
+ *
+ * @example
+ * operators.includes('QLinearConv'); // true
+ */
 export const operators = Object.keys(plannedOperators) as readonly OperatorName[];
 
 /**

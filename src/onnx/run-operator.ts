@@ -5,7 +5,7 @@ import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import {
   type CodeOperator,
-  type PlannedOperator,
+  type OperatorName,
   plannedOperators,
   planOperator,
 } from '../graph/ops/operators.ts';
@@ -24,9 +24,6 @@ export interface OperatorOptions {
   /** How many outputs the node has, where that's a choice: Split's parts, MaxPool's indices, Dropout's mask. */
   outputs?: number;
 }
-
-/** One of {@link operators}. */
-export type OperatorName = PlannedOperator;
 
 /**
  * Operators that {@link runOperator} knows.

@@ -3,7 +3,8 @@ import { strToU8, zipSync } from 'fflate';
 import { Global, PersistentId, pickle, Reduce } from './pickle-writer.ts';
 
 /** The bytes that a typed array looks at. */
-export const bytesOf = (data: ArrayBufferView) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+export const bytesOf = (data: ArrayBufferView) =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 /** A storage that a checkpoint's tensors lie in. */
 export const storage = (type: string, key: string, count: number, legacy = false) =>

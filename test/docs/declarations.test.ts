@@ -50,7 +50,7 @@ const COMPILERS = [
 describe.skipIf(!tools)('the declarations', () => {
   let consumer: Consumer;
   beforeAll(async () => {
-    consumer = await installPacked(['@bufbuild/protobuf', '@webgpu/types', '@tensorflow']);
+    consumer = await installPacked(['@webgpu/types', '@tensorflow']);
   });
   afterAll(() => consumer?.remove());
 

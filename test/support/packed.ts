@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { createReadStream, existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createGunzip } from 'node:zlib';
@@ -21,7 +21,7 @@ export interface Consumer {
 /**
  * Packs what is built and installs it, without the registry, in a new folder.
  *
- * @param packages of the clone's node_modules, those that the package's user would have beside it
+ * @param packages of the clone's node_modules that its user has beside it; its own dependencies come along
  */
 export async function installPacked(packages: readonly string[]): Promise<Consumer> {
   const folder = await mkdtemp(join(tmpdir(), 'lloyd-consumer-'));
@@ -37,7 +37,10 @@ export async function installPacked(packages: readonly string[]): Promise<Consum
   const modules = join(folder, 'node_modules');
   await mkdir(modules);
   await rename(join(folder, 'package'), join(modules, 'lloyd'));
-  for (const name of packages) {
+  const { dependencies = {}, optionalDependencies = {} } = JSON.parse(
+    await readFile(join(modules, 'lloyd/package.json'), 'utf8'),
+  );
+  for (const name of [...Object.keys({ ...dependencies, ...optionalDependencies }), ...packages]) {
     await mkdir(join(modules, name, '..'), { recursive: true });
     await symlink(join(root, 'node_modules', name), join(modules, name), 'dir');
   }

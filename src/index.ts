@@ -1,5 +1,12 @@
-export { type Conv2dInt8Options, conv2dInt8, type Int8Options, matmulInt8 } from './conv/conv-int8.ts';
+export { conv2dInt8, matmulInt8 } from './conv/conv-int8.ts';
+export type { Int8Layout, Int8Operation } from './conv/int8-operation.ts';
 export type { KernelFamily, KernelPreference } from './conv/kernel-choice.ts';
+export {
+  type Conv2dInt8Options,
+  type Int8Options,
+  prepareConv2dInt8,
+  prepareMatmulInt8,
+} from './conv/prepare-int8.ts';
 export { type RequantizeRule, requantizeRules } from './conv/requantize.ts';
 export { type TensorReport, tensorCores } from './conv/tensor-cores.ts';
 export type { TensorCores } from './conv/tensor-tile.ts';
@@ -14,6 +21,7 @@ export type {
 } from './gpu/declaration.ts';
 export type { DeviceRequest } from './gpu/device.ts';
 export { DeviceLostError, LloydError } from './gpu/errors.ts';
+export type { GpuDType, GpuTensor } from './gpu/gpu-tensor.ts';
 export type { DeviceLoss } from './gpu/guard.ts';
 export {
   type BufferSlice,

@@ -1,6 +1,8 @@
 import { resizeChannelsKernel } from '../../src/kernels/resize-channels.ts';
+import { resizeChannelsInt8Kernel } from '../../src/kernels/resize-channels-int8.ts';
 import { tileWeightsKernel } from '../../src/kernels/tile-weights.ts';
 import { resizeChannels } from '../../src/reference/resize-channels.ts';
+import { resizeChannelsInt8 } from '../../src/reference/resize-channels-int8.ts';
 import { tileWeights } from '../../src/reference/tile-weights.ts';
 import { seeded } from '../random.ts';
 import type { BenchCase, Size } from '../types.ts';
@@ -16,7 +18,7 @@ const SIZES: Record<Size, { rows: number; channels: number }> = {
 
 const floats = (seed: number, count: number) => repeated((n) => seeded(seed).floats(n), count);
 
-/** What stands between TensorFlow's layouts and ours when its tensors go through our convolutions. */
+/** What stands between others' layouts and ours when their tensors go through our convolutions. */
 export function layoutCases(size: Size): BenchCase[] {
   const { rows, channels } = SIZES[size];
   const shape = { taps: 9, inputChannels: channels, outputChannels: channels };
@@ -29,6 +31,16 @@ export function layoutCases(size: Size): BenchCase[] {
         params: { rows, inputChannels: 3, outputChannels: 4 },
         of: 'output',
         near: () => resizeChannels(input, 3, 4),
+      };
+    }),
+    kernelCase(`resize-channels-int8(rows=${rows},C=3)`, 'int8', 1, () => {
+      const input = repeated(seeded(82).int8s, rows * 3);
+      return {
+        kernel: resizeChannelsInt8Kernel,
+        buffers: { input, output: rows * 4 },
+        params: { rows, inputChannels: 3, outputChannels: 4 },
+        of: 'output',
+        exact: () => resizeChannelsInt8(input, 3, 4),
       };
     }),
     kernelCase(`tile-weights(C=${channels},O=${channels},K=3)`, 'fp32', 1, () => {

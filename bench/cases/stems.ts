@@ -81,6 +81,7 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   requantize: 'requantize',
   resample: 'resample',
   'resize-channels': 'resize-channels',
+  'resize-channels-int8': 'resize-channels-int8',
   'retile-weights': 'conv2d-input-gradient',
   scatter: 'scatter',
   'sgd-step': 'sgd-step',

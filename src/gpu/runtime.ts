@@ -242,6 +242,17 @@ export function checkRuntime(runtime: unknown): asserts runtime is Runtime {
   );
 }
 
+/**
+ * The runtime that an operation was given, or one on the device that it was given.
+ *
+ * @throws LloydError for anything else
+ */
+export async function runtimeOn(target: Runtime | GPUDevice): Promise<Runtime> {
+  if (isDevice(target)) return createRuntime({ device: target });
+  checkRuntime(target);
+  return target;
+}
+
 /** The error that a promise was rejected with, or null. */
 const outcome = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(

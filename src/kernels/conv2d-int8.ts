@@ -19,28 +19,12 @@ export const conv2dInt8Bindings = {
 } as const;
 
 export const conv2dInt8Params = {
-  inputHeight: 'u32',
-  inputWidth: 'u32',
-  inputWords: 'u32',
-  outputHeight: 'u32',
-  outputWidth: 'u32',
-  outputWords: 'u32',
-  kernelHeight: 'u32',
-  kernelWidth: 'u32',
-  strideHeight: 'u32',
-  strideWidth: 'u32',
-  dilationHeight: 'u32',
-  dilationWidth: 'u32',
-  padTop: 'u32',
-  padLeft: 'u32',
-  groupWords: 'u32',
-  groupTiles: 'u32',
-  pixelCount: 'u32',
-  tileCount: 'u32',
-  padWord: 'u32',
-  zeroPoint: 'i32',
-  low: 'i32',
-  high: 'i32',
+  ...({ inputHeight: 'u32', inputWidth: 'u32', inputWords: 'u32' } as const),
+  ...({ outputHeight: 'u32', outputWidth: 'u32', outputWords: 'u32' } as const),
+  ...({ kernelHeight: 'u32', kernelWidth: 'u32', strideHeight: 'u32', strideWidth: 'u32' } as const),
+  ...({ dilationHeight: 'u32', dilationWidth: 'u32', padTop: 'u32', padLeft: 'u32' } as const),
+  ...({ groupWords: 'u32', groupTiles: 'u32', pixelCount: 'u32', tileCount: 'u32' } as const),
+  ...({ padWord: 'u32', zeroPoint: 'i32', low: 'i32', high: 'i32' } as const),
 } as const;
 
 /**

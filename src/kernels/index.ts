@@ -78,6 +78,7 @@ export { reduceMinMaxKernel as reduceMinMax } from './reduce-min-max.ts';
 export { requantize } from './requantize.ts';
 export { resample } from './resample.ts';
 export { resizeChannelsKernel as resizeChannels } from './resize-channels.ts';
+export { resizeChannelsInt8Kernel as resizeChannelsInt8 } from './resize-channels-int8.ts';
 export { retileWeightsKernel as retileWeights } from './retile-weights.ts';
 export { scatter } from './scatter.ts';
 export { sgdStepKernel as sgdStep } from './sgd-step.ts';

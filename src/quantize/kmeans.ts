@@ -1,4 +1,12 @@
 import { check } from '../gpu/errors.ts';
+import {
+  checkGpuTensor,
+  type GpuTensor,
+  gpuBytes,
+  isGpuTensor,
+  readGpuTensor,
+  scopeThatLeaves,
+} from '../gpu/gpu-tensor.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import { codebookDecode } from '../kernels/codebook-decode.ts';
 import { initialCentroids, type KmeansInit } from './kmeans-init.ts';
@@ -25,12 +33,15 @@ import { createPause, type Pause } from './pause.ts';
 
 export type { KmeansGranularity, KmeansInit, KmeansOptions, KmeansTuning, KmeansWeights };
 
-/** Codes, and the codebooks that give them a value. */
-export interface KmeansResult {
+/**
+ * Codes, and the codebooks that give them a value. Of weights on the GPU the codes lie there, one a byte, in a buffer that
+ * is the caller's to destroy.
+ */
+export interface KmeansResult<Codes = Uint8Array> {
   /** groups x clusters, ascending within each group; unused entries repeat the last used where values are too few. */
   codebook: Float32Array;
   /** One code an element, in the input's order. */
-  codes: Uint8Array;
+  codes: Codes;
   /** Sum of squared differences between the weights and their centroids, added up in float64 in the input's order. */
   inertia: number;
   /** Lloyd iterations of the group that took most. */
@@ -53,7 +64,9 @@ export interface KmeansResult {
  * Source: S. P. Lloyd, Least squares quantization in PCM (1982); for `'optimal'` X. Wu, Optimal quantization by
  * matrix searching (1991); for `'kmeans++'` D. Arthur & S. Vassilvitskii (2007).
  *
- * @param weights n float32 values in any order, or a float32 or float16 tensor
+ * Weights on the GPU are read back once, as starts and sums want to know them, and their codes are left there.
+ *
+ * @param weights n float32 values in any order, or a float32 or float16 tensor, or a float32 one on the GPU
  * @returns codes (n), codebook (groups x clusters) and how well they fit
  * @throws LloydError for no weights, a NaN or infinite one (with its index), bits or clusters out of range, an unknown
  *   init, or a shape that does not fit; the reason of `signal`, once it has fired
@@ -65,10 +78,40 @@ export async function kmeans(
   runtime: Runtime,
   weights: KmeansWeights,
   options: KmeansOptions,
-): Promise<KmeansResult> {
+): Promise<KmeansResult>;
+export async function kmeans(
+  runtime: Runtime,
+  weights: GpuTensor,
+  options: KmeansOptions,
+): Promise<KmeansResult<GPUBuffer>>;
+export async function kmeans(
+  runtime: Runtime,
+  weights: KmeansWeights | GpuTensor,
+  options: KmeansOptions,
+): Promise<KmeansResult | KmeansResult<GPUBuffer>> {
   const { shape, ...rest } = options ?? {};
+  if (isGpuTensor(weights)) return onGpu(runtime, weights, options);
   const [result] = await kmeansBatch(runtime, [{ weights, shape }], rest);
   return result;
+}
+
+/** Clusters what lies on the GPU, and leaves the codes there. */
+async function onGpu(
+  runtime: Runtime,
+  weights: GpuTensor,
+  options: KmeansOptions,
+): Promise<KmeansResult<GPUBuffer>> {
+  checkRuntime(runtime);
+  const count = checkGpuTensor('weights', weights, 'float32');
+  return scopeThatLeaves(runtime, async ({ leave }) => {
+    const values = new Float32Array(await readGpuTensor(runtime, weights));
+    const { codes, ...rest } = await kmeans(runtime, values, { shape: weights.dims, ...options });
+    const words = new Uint8Array(gpuBytes('uint8', count));
+    words.set(codes);
+    const buffer = leave(words.length, 'codes');
+    runtime.write(buffer, words);
+    return { ...rest, codes: buffer };
+  });
 }
 
 /**

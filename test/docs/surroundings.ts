@@ -134,6 +134,8 @@ export function surroundings(runtime: lloyd.Runtime) {
   /** Where a name stands for something else, by the export whose example it is. */
   const own: Record<string, Record<string, Thing>> = {
     conv2dInt8: { input: () => int8s([1, 5, 5, 4]), weight: () => int8s([8, 4, 3, 3]) },
+    prepareConv2dInt8: { weight: () => int8s([8, 16, 3, 3]), input: () => buffer(32 * 32 * 16) },
+    prepareMatmulInt8: { a: () => buffer(64 * 8), output: () => buffer(64 * 5 * 4) },
     recordCalls: {
       calls: async () => {
         const kernel = await lloyd.kernels.packCodes.create(device, { BITS: 4 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { conv2dInt8 } from '../../src/conv/conv-int8.ts';
+import { prepareMatmulInt8 } from '../../src/conv/prepare-int8.ts';
 import { DeviceLostError, LloydError } from '../../src/gpu/errors.ts';
 import { createRuntime, type Runtime } from '../../src/gpu/runtime.ts';
 import type { GraphModel } from '../../src/graph/graph.ts';
@@ -33,7 +34,13 @@ const codes = (dims: number[]) => ({
   dims,
   data: random.int8s(dims.reduce((a, b) => a * b)),
 });
-const [image, filter] = [codes([1, 6, 5, 7]), codes([5, 7, 3, 3])];
+const [image, filter, matrix] = [codes([1, 6, 5, 7]), codes([5, 7, 3, 3]), codes([6, 9])];
+/** Codes to whole words. */
+const padded = (given: Int8Array) => {
+  const words = new Int8Array(Math.ceil(given.length / 4) * 4);
+  words.set(given);
+  return words;
+};
 /** Two inputs, two outputs, rows of any number. */
 const pair: GraphModel = {
   graph: {
@@ -78,6 +85,36 @@ const operations: Record<string, (runtime: Runtime) => Promise<unknown>> = {
       zeroPoint: Int32Array.of(0),
     } as never),
   conv2dInt8: (runtime) => conv2dInt8(runtime, image, filter),
+  'conv2dInt8, on the GPU': (runtime) =>
+    runtime.scope(async ({ upload, keep }) => {
+      const onGpu = { dtype: 'int8', dims: image.dims, buffer: upload(padded(image.data)) } as const;
+      const { buffer } = await conv2dInt8(runtime, onGpu, filter);
+      return new Int32Array(await runtime.read(keep(buffer as GPUBuffer)));
+    }),
+  'linearQuantize, on the GPU': (runtime) =>
+    runtime.scope(async ({ upload, keep }) => {
+      const onGpu = { dtype: 'float32', dims: [7, 100], buffer: upload(weights) } as const;
+      const { codes: left, scale } = await linearQuantize(runtime, onGpu, { bits: 4, axis: 0 });
+      return [new Int8Array(await runtime.read(keep(left))), scale];
+    }),
+  'kmeans, on the GPU': (runtime) =>
+    runtime.scope(async ({ upload, keep }) => {
+      const onGpu = { dtype: 'float32', dims: [700], buffer: upload(weights) } as const;
+      const { codes: left, codebook } = await kmeans(runtime, onGpu, { bits: 2, init: 'quantile' });
+      return [new Uint8Array(await runtime.read(keep(left))), codebook];
+    }),
+  prepareMatmulInt8: (runtime) =>
+    runtime.scope(async ({ upload, empty, keep }) => {
+      const product = keep(await prepareMatmulInt8(runtime, matrix, { rows: 5 }));
+      const output = empty(product.output.byteLength);
+      const given = {
+        codes: upload(padded(image.data.subarray(0, 30))),
+        input: empty(product.input.byteLength),
+      };
+      const packed = keep(await product.packInput(given));
+      runtime.submit([packed, ...product.bind({ input: given.input, output }).map(keep)]);
+      return new Int32Array(await runtime.read(output));
+    }),
   runOperator: (runtime) =>
     runOperator(runtime, 'DynamicQuantizeLinear', [{ dtype: 'float32', dims: [700], data: weights }]),
   'quantizeModel, k-means': (runtime) => quantizeModel(runtime, network, { method: 'kmeans', bits: 2 }),

@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
-import { type Int8Options, matmulInt8 } from '../../src/conv/conv-int8.ts';
+import { matmulInt8 } from '../../src/conv/conv-int8.ts';
+import type { Int8Options } from '../../src/conv/prepare-int8.ts';
 import type { Runtime } from '../../src/gpu/runtime.ts';
 import { matmulAccumulators } from '../../src/reference/matmul-int8.ts';
 import { requantizeReference } from '../../src/reference/requantize.ts';

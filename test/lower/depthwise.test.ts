@@ -1,6 +1,7 @@
 // Depthwise layers, and batch norms that follow no convolution, run by kernels of their own at every precision.
 import { describe, expect, test } from 'vitest';
-import { type Conv2dInt8Options, conv2dInt8 } from '../../src/conv/conv-int8.ts';
+import { conv2dInt8 } from '../../src/conv/conv-int8.ts';
+import type { Conv2dInt8Options } from '../../src/conv/prepare-int8.ts';
 import { denseGroups } from '../../src/conv/weight-layout.ts';
 import { decodeCodebook } from '../../src/lower/layer-codes.ts';
 import type { ImageModel, ImageNode } from '../../src/model/graph.ts';

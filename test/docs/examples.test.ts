@@ -103,7 +103,9 @@ describe('examples', () => {
         const own: Record<string, unknown> = { pass, encoder };
         for (const each of used) {
           if (each in globalThis && each !== 'fetch') continue;
-          const value = own[each] ?? (await around.find(entry, name, each));
+          const isBound = kernel && new RegExp(`: ${each}\\b`).test(code);
+          const value =
+            own[each] ?? (await around.find(entry, name, each)) ?? (isBound ? around.buffer() : undefined);
           if (value !== undefined || each === 'logits') scope[each] = value;
         }
         const names = Object.keys(scope).filter((each) => each !== '$said');

@@ -123,6 +123,8 @@ export function surroundings(runtime: lloyd.Runtime) {
     input: () => buffer(),
     output: () => buffer(),
     count: () => 4096,
+    width: () => 32,
+    height: () => 32,
     a: () => int8s([3, 8]),
     b: () => int8s([8, 5]),
     shared,
@@ -257,6 +259,8 @@ export function surroundings(runtime: lloyd.Runtime) {
       if (name in everywhere) return everywhere[name]();
       return Object.values(modules).find((module) => name in module)?.[name];
     },
+    /** Zeros, for a binding by whatever name an example has for it. */
+    buffer,
     /** Undoes what examples have left. */
     settle() {
       for (const work of undo.splice(0)) work();

@@ -91,11 +91,19 @@ export function bind(
     throw error;
   }
   const [x, y, z] = workgroups;
+  let staged = copies.length === 0;
   return {
     kernel: name,
     workgroups,
     encode(pass) {
       if (x * y * z === 0) return;
+      check(
+        staged,
+        `${name}: its texture must be filled before each pass`,
+        'encode alone',
+        'use recordCalls, or call.stage.record',
+      );
+      staged = copies.length === 0;
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(x, y, z);
@@ -105,6 +113,7 @@ export function bind(
         bytes: copies.reduce((sum, { to }) => sum + texelBytes(to), 0),
         record(encoder: GPUCommandEncoder) {
           for (const { from, to } of copies) copyToTexels(encoder, from, to);
+          staged = true;
         },
       },
     }),

@@ -2,7 +2,11 @@
 export interface Call {
   readonly kernel: string;
   readonly workgroups: readonly [number, number, number];
-  /** Records pipeline, bind group and dispatch into the caller's pass: no submit, no wait, no allocation. */
+  /**
+   * Records pipeline, bind group and dispatch into the caller's pass: no submit, no wait, no allocation.
+   *
+   * @throws LloydError where there is a `stage` that was not recorded since the last time.
+   */
   encode(pass: GPUComputePassEncoder): void;
   /**
    * Only where a buffer was given for a texture binding: records the copy from the one to the other, which has to come

@@ -63,6 +63,23 @@ describe('a texture binding', () => {
     });
   });
 
+  test('that was not filled is refused, and nothing is computed of what it held before', async () => {
+    const { device } = gpu.runtime;
+    await gpu.runtime.scope(async ({ upload, empty, keep }) => {
+      const kernel = await copyTexels.create(device);
+      const call = keep(kernel.bind({ input: upload(words(64)), output: empty(256) }, { count: 16 }));
+      const encoder = device.createCommandEncoder();
+      const pass = encoder.beginComputePass();
+      expect(() => call.encode(pass)).toThrow(/copy-texels: its texture must be filled before each pass/);
+      pass.end();
+      recordCalls(encoder, [call]);
+      const later = encoder.beginComputePass();
+      expect(() => call.encode(later)).toThrow(/use recordCalls/);
+      later.end();
+      device.queue.submit([encoder.finish()]);
+    });
+  });
+
   test('takes a texture that is written once, and stages nothing', async () => {
     const { device } = gpu.runtime;
     const count = 4096 + 3;

@@ -47,6 +47,7 @@ export function kernelPage({ name, kernel, sentence, examples }: KernelSource): 
   ];
   return [
     `---\ntitle: ${stem}\n---`,
+    `# ${stem}`,
     `${prose(contract)}`,
     `{@link "lloyd/kernels".${name} | ${name}}: ${sentence.replace(/\n/g, ' ')}`,
     '## Buffers',

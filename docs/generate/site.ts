@@ -65,7 +65,7 @@ export async function buildSite(root: string, tools: string, out: string): Promi
       basePath: root,
       out,
       readme: join(root, 'README.md'),
-      projectDocuments: [kernelsDocument, ...DOCUMENTS.map((name) => join(root, name))],
+      projectDocuments: [...DOCUMENTS.map((name) => join(root, name)), kernelsDocument],
       skipErrorChecking: true,
       disableSources: true,
       excludePrivate: true,

@@ -12,12 +12,64 @@ export interface ConformanceReport {
 }
 
 /**
- * The README's table: a line an operator and rule, which names the adapters that gave the same bits. Adapters whose
+ * The README's table: a line an operator, with all its rules and adapters together.
+ *
+ * @throws what {@link conformanceTable} throws
+ */
+export function conformanceTotals(reports: readonly ConformanceReport[]): string[] {
+  const { lines, summary } = compared(reports);
+  const operators = [...new Set(lines.map(({ operator }) => operator))];
+  return [
+    ...markdownTable(
+      columns('operator, rules, outputs, mismatches, adapters with the same bits'),
+      operators.map((operator) => {
+        const own = lines.filter((line) => line.operator === operator);
+        const rules = new Set(own.map(({ rule }) => rule));
+        const sum = (key: 'outputs' | 'mismatches') =>
+          own.reduce((total, line) => total + line[key] * line.adapters.length, 0);
+        // A hash of its own is a line of its own.
+        const agree = own.length === rules.size ? own[0].adapters.join(', ') : 'none';
+        return [
+          `\`${operator}\``,
+          String(rules.size),
+          thousands(sum('outputs')),
+          thousands(sum('mismatches')),
+          agree,
+        ];
+      }),
+    ),
+    '',
+    summary,
+  ];
+}
+
+/**
+ * The table of docs/conformance.md: a line an operator and rule, which names the adapters that gave the same bits. Adapters whose
  * hashes differ get lines of their own.
  *
  * @throws Error for a quick run, or reports of different cases.
  */
 export function conformanceTable(reports: readonly ConformanceReport[]): string[] {
+  const { lines, summary } = compared(reports);
+  return [
+    ...markdownTable(
+      columns('operator, rule, outputs, mismatches, hash, adapters'),
+      lines.map(({ operator, rule, outputs, mismatches, hash, adapters }) => [
+        `\`${operator}\``,
+        rule === 'exact' ? '-' : `\`${rule}\``,
+        thousands(outputs),
+        thousands(mismatches),
+        `\`${hash}\``,
+        adapters.join(', '),
+      ]),
+    ),
+    '',
+    summary,
+  ];
+}
+
+/** Every operator by every rule, with the adapters that gave the same bits, in the order of the reports; and all of it in a sentence. */
+function compared(reports: readonly ConformanceReport[]) {
   const lines = new Map<string, ConformanceRow & { adapters: string[] }>();
   const counts = new Map<string, number>();
   for (const { adapter, quick, rows } of reports) {
@@ -46,19 +98,6 @@ export function conformanceTable(reports: readonly ConformanceReport[]): string[
   const runs = reports.map(
     ({ adapter, commit, date }) => `${adapter.name}, commit ${commit.slice(0, 12)}, ${date.slice(0, 10)}`,
   );
-  return [
-    ...markdownTable(
-      columns('operator, rule, outputs, mismatches, hash, adapters'),
-      sorted.map(({ operator, rule, outputs, mismatches, hash, adapters }) => [
-        `\`${operator}\``,
-        rule === 'exact' ? '-' : `\`${rule}\``,
-        thousands(outputs),
-        thousands(mismatches),
-        `\`${hash}\``,
-        adapters.join(', '),
-      ]),
-    ),
-    '',
-    `${thousands(wrong)} of ${thousands(total)} outputs differ from their CPU twins. ${runs.join('; ')}.`,
-  ];
+  const summary = `${thousands(wrong)} of ${thousands(total)} outputs differ from their CPU twins. ${runs.join('; ')}.`;
+  return { lines: sorted, summary };
 }

@@ -69,10 +69,23 @@ function benchTable(peers: readonly Implementation[], rows: readonly Row[]): str
   );
 }
 
+/** Whether an adapter's name is that of a renderer which runs on the processor. */
+const isSoftware = (adapter: string) => /llvmpipe|lavapipe|swiftshader/i.test(adapter);
+
+/** What kind of adapter figures are of, where that is no graphics card; empty of a card. */
+export const softwareNote = (adapter: string) =>
+  isSoftware(adapter)
+    ? ` ${adapter.split(':')[0]} is a software adapter: these are a processor's speeds.`
+    : '';
+
+/** Said under a table of speeds for as long as it is true. */
+export const cardNote = (adapters: readonly string[]) =>
+  adapters.every(isSoftware) ? ['', 'No graphics card has been measured yet for this table.'] : [];
+
 function provenance({ adapter, platform, commit, date }: Results): string {
   return (
-    `${adapter}, ${platform}, commit ${commit}, ${date.slice(0, 10)}. \`x\` columns: how many times as fast as that peer ` +
-    'in the same process, on the same adapter (wasm and CPU: on the same processor) and the same bytes.'
+    `${adapter}, ${platform}, commit ${commit}, ${date.slice(0, 10)}.${softwareNote(adapter)} \`x\` columns: how many times as fast ` +
+    'as that peer in the same process, on the same adapter (wasm and CPU: on the same processor) and the same bytes.'
   );
 }
 

@@ -1,4 +1,4 @@
-// npm run readme: fills README.md's generated sections, docs/accuracy.svg and docs/speed.svg from bench/results/*.json,
+// npm run readme: fills the generated sections of README.md and docs/conformance.md, docs/accuracy.svg and docs/speed.svg from bench/results/*.json,
 // so that no figure in the README is typed by hand. With --check it writes nothing and fails where something is stale.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,8 +10,8 @@ const load = async (path) =>
 const { accuracyPlot } = await load('src/cli/accuracy-plot.ts');
 const { columns, decibels, markdownTable, mebibytes, percent, thousands } = await load('src/cli/table.ts');
 
-const { benchPlot, benchTables } = await load('bench/readme.ts');
-const { conformanceTable } = await load('bench/readme-conformance.ts');
+const { benchPlot, benchTables, cardNote } = await load('bench/readme.ts');
+const { conformanceTable, conformanceTotals } = await load('bench/readme-conformance.ts');
 const { networksTable } = await load('bench/networks/table.ts');
 
 const check = process.argv.includes('--check');
@@ -38,23 +38,22 @@ if (conformance.length === 0)
   );
 let readme = readFileSync(join(root, 'README.md'), 'utf8');
 readme = fill(readme, 'compare', compareTable(report, rows));
-readme = fill(
-  readme,
-  'bench',
-  speeds.flatMap((each, i) => [...(i ? [''] : []), ...benchTables(each)]),
-);
-readme = fill(readme, 'conformance', conformanceTable(conformance));
+readme = fill(readme, 'bench', [
+  ...speeds.flatMap((each, i) => [...(i ? [''] : []), ...benchTables(each)]),
+  ...cardNote(speeds.map(({ adapter }) => adapter)),
+]);
+readme = fill(readme, 'conformance', conformanceTotals(conformance));
 const networks = results
   .filter(({ name, content }) => name.startsWith('networks-') && !content.interrupted)
   .map(({ content }) => content);
 if (networks.length === 0) stop('no results of npm run networks', 'npm run networks');
-readme = fill(
-  readme,
-  'networks',
-  networks.flatMap((each, i) => [...(i ? [''] : []), ...networksTable(each)]),
-);
+readme = fill(readme, 'networks', [
+  ...networks.flatMap((each, i) => [...(i ? [''] : []), ...networksTable(each)]),
+  ...cardNote(networks.map(({ adapter }) => adapter)),
+]);
 const outputs = {
   'README.md': readme,
+  'docs/conformance.md': fill(read('docs/conformance.md'), 'conformance', conformanceTable(conformance)),
   'docs/accuracy.svg': accuracyPlot('A VGG on CIFAR-10: accuracy over size', rows),
   'docs/speed.svg': speedPlot,
 };
@@ -96,7 +95,7 @@ function largest(prefix, rank) {
   return found.reduce((most, each) => (rank(each) > rank(most) ? each : most));
 }
 
-function compareTable({ images, adapter, date }, own) {
+function compareTable({ images, adapter, commit, date }, own) {
   const table = markdownTable(
     columns('precision, accuracy %, 95 % interval, agrees with fp32 %, logit SQNR dB, size MiB, file MiB'),
     own.map((row) => [
@@ -109,17 +108,17 @@ function compareTable({ images, adapter, date }, own) {
       mebibytes(row.fileBytes),
     ]),
   );
-  const where = adapter.software ?? adapter.name;
+  const where = adapter.software ? `${adapter.software} (a software adapter)` : adapter.name;
   return [
     ...table,
     '',
-    `${thousands(images)} test images, ${where}, ${date.slice(0, 10)}; \`npm start -- --images all\` repeats it.`,
+    `${thousands(images)} test images, ${where}, commit ${commit}, ${date.slice(0, 10)}; \`npm start -- --images ${images}\` repeats it.`,
   ];
 }
 
 /** Replaces what stands between `<!-- table:NAME -->` and `<!-- /table:NAME -->`. */
 function fill(text, name, lines) {
   const pattern = new RegExp(`(<!-- table:${name} -->)[\\s\\S]*?(<!-- /table:${name} -->)`);
-  if (!pattern.test(text)) throw new Error(`README.md has no section table:${name}`);
+  if (!pattern.test(text)) throw new Error(`there is no section table:${name}`);
   return text.replace(pattern, (_, open, close) => [open, ...lines, close].join('\n'));
 }

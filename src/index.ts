@@ -11,6 +11,15 @@ export { type RequantizeRule, requantizeRules } from './conv/requantize.ts';
 export { type TensorReport, tensorCores } from './conv/tensor-cores.ts';
 export type { TensorCores } from './conv/tensor-tile.ts';
 export { type Call, recordCalls, type Stamps } from './gpu/call.ts';
+export type {
+  BindingDeclaration,
+  Bindings,
+  ElementType,
+  OverrideDeclaration,
+  ParamTypes,
+  ParamValues,
+} from './gpu/declaration.ts';
+export type { DeviceRequest } from './gpu/device.ts';
 export { DeviceLostError, LloydError } from './gpu/errors.ts';
 export type { GpuDType, GpuTensor } from './gpu/gpu-tensor.ts';
 export type { DeviceLoss } from './gpu/guard.ts';
@@ -23,6 +32,7 @@ export {
   type Resource,
   type Specialization,
 } from './gpu/kernel.ts';
+export type { MatrixShape } from './gpu/runtime.ts';
 export {
   type AdapterReport,
   createRuntime,
@@ -33,7 +43,10 @@ export {
 } from './gpu/runtime.ts';
 export type { DType, Tensor, TensorData } from './gpu/tensor.ts';
 export { uploadTexels } from './gpu/texels.ts';
+// What the types above are made of.
+export type { Port } from './graph/concrete.ts';
 export type { Dim, Graph, GraphModel, Node, ShapeOptions, ValueInfo } from './graph/graph.ts';
+export type { OnnxDType } from './graph/ops/value.ts';
 export * as kernels from './kernels/index.ts';
 export type {
   Conv2dAttributes,
@@ -42,6 +55,7 @@ export type {
   ImageNode,
   ImageShape,
   Model,
+  NodeBase,
   PoolAttributes,
 } from './model/graph.ts';
 export { inferShapes, isImageModel } from './model/graph.ts';
@@ -68,6 +82,9 @@ export {
   kmeansBatch,
   kmeansDequantize,
 } from './quantize/kmeans.ts';
+export type { KmeansTuning } from './quantize/kmeans-lloyd.ts';
+export type { KmeansWeights } from './quantize/kmeans-options.ts';
+export type { KmeansGranularity } from './quantize/kmeans-segments.ts';
 export {
   fakeQuantize,
   type LinearQuantized,
@@ -77,6 +94,7 @@ export {
 } from './quantize/linear.ts';
 export { pack, unpack } from './quantize/pack.ts';
 export type { CodeOptions, Scheme } from './quantize/qparams.ts';
+export type { Calibration } from './run/calibrate.ts';
 export {
   type CompareOptions,
   type CompareRow,
@@ -88,7 +106,9 @@ export {
   labSizeBytes,
 } from './run/compare.ts';
 export type { PlanEntry } from './run/executor.ts';
+export type { External } from './run/external.ts';
 export { modelFileBytes, readModelFile, writeModelFile } from './run/file.ts';
+export type { Images } from './run/image-values.ts';
 export { agreement, logitSqnrDb, topOne, wilson } from './run/metrics.ts';
 export { type QuantizeModelOptions, quantizeModel } from './run/precision.ts';
 export { type CompileOptions, compile, type RunOptions, type Session } from './run/session.ts';

@@ -1,5 +1,5 @@
 import { executeTwin } from '../../src/graph/ops/execute-twin.ts';
-import type { PlannedOperator } from '../../src/graph/ops/operators.ts';
+import type { OperatorName } from '../../src/graph/ops/operators.ts';
 import { planOperator } from '../../src/graph/ops/operators.ts';
 import type { Operand, Plan } from '../../src/graph/ops/plan.ts';
 import type { Attributes, OnnxTensor } from '../../src/graph/ops/tensors.ts';
@@ -15,7 +15,7 @@ interface PlannedCase {
   kernel: string;
   shape: string;
   batch: number;
-  operator: PlannedOperator;
+  operator: OperatorName;
   inputs(): (OnnxTensor | null)[];
   attributes?: Attributes;
   /** The binding that is the first output, if not `output`. */

@@ -1,4 +1,5 @@
 import { columns, decibels, markdownTable, mebibytes, thousands } from '../../src/cli/table.ts';
+import { softwareNote } from '../readme.ts';
 import { formatNumber } from '../report.ts';
 import type { NetworkRow } from './measure.ts';
 
@@ -41,7 +42,7 @@ export function networksTable(report: NetworksReport): string[] {
   return [
     ...markdownTable(columns(COLUMNS), lines),
     '',
-    `${adapter}, ${platform}, commit ${commit}, ${date.slice(0, 10)}; \`npm run networks\` repeats it. ` +
+    `${adapter}, ${platform}, commit ${commit}, ${date.slice(0, 10)}; \`npm run networks\` repeats it.${softwareNote(adapter)} ` +
       `Float error: the largest difference from tfjs or ONNX Runtime on the CPU, by the largest value of that output, on ${samples} samples; in parentheses how far that library's own answer moves with the last bits of its input, where it does. ` +
       `SQNR: of outputs beside our floats, before a softmax; int8 is calibrated on ${calibration} other samples, k-means has a codebook a channel. ` +
       'MiB: of the written file. ms: the median of one sample a run, everybody in turn; `-` where a peer cannot run it.',

@@ -5,7 +5,12 @@ import type { RequantizeRule } from '../reference/requantize.ts';
 
 export type { RequantizeRule };
 
-/** The rules in the order in which reports list them. */
+/**
+ * The rules in the order in which reports list them.
+ *
+ * @example
+ * requantizeRules[0]; // 'ort-f32': what is done unless `requantize` names another
+ */
 export const requantizeRules: readonly RequantizeRule[] = [
   'ort-f32',
   'onnx-ref',

@@ -16,18 +16,22 @@ export type ElementType =
 /** What a binding of four u32 a texel is declared as; it takes a buffer all the same ({@link Call.stage}). */
 export const TEXELS = 'texture_2d<u32>';
 
+/** How a shader sees one of its buffers. */
 export interface BindingDeclaration {
   access: 'read' | 'write';
-  type: ElementType | `atomic<${'u32' | 'i32'}>` | typeof TEXELS;
+  type: ElementType | `atomic<${'u32' | 'i32'}>` | 'texture_2d<u32>';
 }
 
+/** An `override` of a shader. */
 export interface OverrideDeclaration {
   default: number;
   /** Values the kernel was designed and tested for; anything else is refused. */
   allowed?: readonly number[];
 }
 
+/** A kernel's bindings by name, in `@binding` order. */
 export type Bindings = Record<string, BindingDeclaration>;
+/** The fields of a shader's `Params` struct by name, in order. */
 export type ParamTypes = Record<string, 'u32' | 'i32' | 'f32'>;
 /** Objects as one, later ones first. */
 type Merged<T extends readonly object[]> = T extends readonly [
@@ -45,9 +49,6 @@ export function merged<const Parts extends readonly object[]>(...parts: Parts): 
   return Object.assign({}, ...parts) as Merged<Parts>;
 }
 
-type Overrides = Record<string, OverrideDeclaration>;
-type Constants = Record<string, readonly string[]>;
-
 /** What a call's parameters look like to TypeScript: one number a field of the WGSL `Params` struct. */
 export type ParamValues<P extends ParamTypes> = { [K in keyof P]: number };
 /** Values for `override`s, and right-hand sides for top-level `alias`/`const` declarations. */
@@ -55,10 +56,11 @@ export type Specialization = Record<string, number | string>;
 /** A storage binding: a whole buffer, or a 256-byte-aligned slice of one. */
 export type BufferSlice = GPUBuffer | { buffer: GPUBuffer; offset?: number; size?: number };
 /** What a binding takes: a buffer or a slice of one; a texture binding also a texture made by `uploadTexels`. */
-export type Resource<D extends BindingDeclaration = BindingDeclaration> = typeof TEXELS extends D['type']
+export type Resource<D extends BindingDeclaration = BindingDeclaration> = 'texture_2d<u32>' extends D['type']
   ? BufferSlice | GPUTexture
   : BufferSlice;
 
+/** What {@link defineKernel} takes: a kernel's WGSL, and all that its shader says of itself once more, as types. */
 export interface KernelDeclaration<B extends Bindings, P extends ParamTypes> {
   /** The stem shared by shaders/, src/kernels/, src/reference/, test/kernels/ and bench/. */
   name: string;
@@ -68,9 +70,9 @@ export interface KernelDeclaration<B extends Bindings, P extends ParamTypes> {
   bindings: B;
   /** Fields of the `Params` struct, in order; every one is four bytes. */
   params: P;
-  overrides?: Overrides;
+  overrides?: Record<string, OverrideDeclaration>;
   /** Top-level `alias`/`const` names whose right-hand side may be replaced, with the values allowed. */
-  constants?: Constants;
+  constants?: Record<string, readonly string[]>;
   /** Features that the module enables. */
   requires?: readonly string[];
   /** Refuses parameters that the shader would be wrong for, each of which is in its type's range. */

@@ -4,7 +4,7 @@ import type { AcquiredDevice, DeviceRequest } from './device.ts';
 import { check, isDevice, type LloydError } from './errors.ts';
 import { type DeviceGuard, type DeviceLoss, guardOf, scopeError } from './guard.ts';
 
-/** Which kernel family an adapter gets before any tuning: see shaders/README.md. */
+/** Which kernel family an adapter gets before any tuning. */
 export type Profile = 'cpu' | 'gpu';
 
 /** What is known of the adapter, for reports and for choosing kernels. */

@@ -39,7 +39,7 @@ export function originOf(views: ReadonlyMap<string, string>, name: string): stri
   return own;
 }
 
-/** How {@link concreteGraph} reads a graph. */
+/** How a graph is made concrete. */
 export interface ConcreteOptions {
   shapes?: ShapeOptions;
   /** What the first dimension of an input is where it is a symbol without a value. */

@@ -1,6 +1,11 @@
 import { check } from '../gpu/errors.ts';
 
-/** The ten classes; a label is an index into them. */
+/**
+ * The ten classes; a label is an index into them.
+ *
+ * @example
+ * CIFAR10_CLASSES[3]; // 'cat'
+ */
 export const CIFAR10_CLASSES = [
   'airplane',
   'automobile',
@@ -14,7 +19,12 @@ export const CIFAR10_CLASSES = [
   'truck',
 ] as const;
 
-/** The published md5 of each file of the binary version, in hexadecimal. */
+/**
+ * The published md5 of each file of the binary version, in hexadecimal.
+ *
+ * @example
+ * CIFAR10_MD5.test_batch; // '803d5f7f4d78ea53de84dbe85f74fb6d'
+ */
 export const CIFAR10_MD5 = {
   data_batch_1: '5dd7e06a14cb22eb9f671a540d1b7c25',
   data_batch_2: '5ea93a67294ea407fff1d09f752e9692',
@@ -29,9 +39,19 @@ export type Cifar10Batch = keyof typeof CIFAR10_MD5;
 
 /** Pixels of one colour plane: 32 x 32. */
 const PLANE = 1024;
-/** Bytes of an image, without its label. */
+/**
+ * Bytes of an image, without its label.
+ *
+ * @example
+ * CIFAR10_IMAGE_BYTES; // 3072
+ */
 export const CIFAR10_IMAGE_BYTES = 3 * PLANE;
-/** Bytes of a record: the label, then the red, green and blue planes. */
+/**
+ * Bytes of a record: the label, then the red, green and blue planes.
+ *
+ * @example
+ * CIFAR10_RECORD_BYTES; // 3073
+ */
 export const CIFAR10_RECORD_BYTES = 1 + CIFAR10_IMAGE_BYTES;
 
 /** Images with their labels. */

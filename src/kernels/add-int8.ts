@@ -4,7 +4,17 @@ import requantizeRules from '../../shaders/lib/requantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { REQUANTIZE_VALUES } from './requantize.ts';
 
-/** Adds two quantized tensors and requantizes; see shaders/add-int8.wgsl. */
+/**
+ * Adds two quantized tensors and requantizes; see shaders/add-int8.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.addInt8.create(device); // 600 codes of scales 0.35 and 0.85 to one of 0.6
+ * kernel.bind({ a, b, output }, {
+ *   count: 600, aCount: 600, bCount: 600, aFlip: 128, bFlip: 128, aShift: 128, bShift: 128, aZero: 131,
+ *   bZero: 121, zeroPoint: -5, low: -128, high: 127, aWord: 1051372203, aMore: 0, bWord: 1062557014, bMore: 0,
+ *   yWord: 3190467232, yMore: 0,
+ * }).encode(pass);
+ */
 export const addInt8 = /* @__PURE__ */ defineKernel({
   name: 'add-int8',
   wgsl: [exactFloat, requantizeRules, source],

@@ -2,7 +2,13 @@ import source from '../../shaders/add.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Adds two f32 tensors and clamps; see shaders/add.wgsl. */
+/**
+ * Adds two f32 tensors and clamps; see shaders/add.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.add.create(device); // 600 floats, and a ReLU
+ * kernel.bind({ a, b, output }, { count: 150, low: 0, high: 3.4e38 }).encode(pass);
+ */
 export const add = /* @__PURE__ */ defineKernel({
   name: 'add',
   wgsl: [keepNan, source],

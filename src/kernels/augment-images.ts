@@ -1,7 +1,13 @@
 import source from '../../shaders/augment-images.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Random crop with zero padding and flip of byte images, as floats; shapes in `shaders/augment-images.wgsl`. */
+/**
+ * Random crop with zero padding and flip of byte images, as floats; shapes in `shaders/augment-images.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.augmentImages.create(device); // five 32 x 32 images of three channels
+ * kernel.bind({ input, placements, output }, { batch: 5, height: 32, width: 32, channels: 3 }).encode(pass);
+ */
 export const augmentImagesKernel = /* @__PURE__ */ defineKernel({
   name: 'augment-images',
   wgsl: [source],

@@ -5,7 +5,17 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { maxPool2dBindings, maxPool2dOverrides, maxPool2dParams, u32s } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
-/** Average pooling of f32 NHWC, channels padded to a multiple of 4; shapes in `shaders/average-pool2d.wgsl`. */
+/**
+ * Average pooling of f32 NHWC, channels padded to a multiple of 4; shapes in `shaders/average-pool2d.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.averagePool2d.create(device); // 2x2 over a 2 x 2 image of 512 channels
+ * kernel.bind({ input, output }, {
+ *   batch: 1, height: 2, width: 2, channelVectors: 128, outputHeight: 1, outputWidth: 1, kernelHeight: 2,
+ *   kernelWidth: 2, strideHeight: 2, strideWidth: 2, dilationHeight: 1, dilationWidth: 1, padTop: 0, padLeft: 0,
+ *   padBottom: 0, padRight: 0, includePad: 0,
+ * }).encode(pass);
+ */
 export const averagePool2dKernel = /* @__PURE__ */ defineKernel({
   name: 'average-pool2d',
   wgsl: [poolWindow, source],

@@ -1,7 +1,16 @@
 import source from '../../shaders/batch-norm-gradient-sums.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Gradients of gamma and beta, in split sums; shapes in `shaders/batch-norm-gradient-sums.wgsl`. */
+/**
+ * Gradients of gamma and beta, in split sums; shapes in `shaders/batch-norm-gradient-sums.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.batchNormGradientSums.create(device);
+ * // 72 pixels of eight channels in splits of 16, behind a ReLU
+ * kernel.bind({ input, gradient, statistics, affine, partial }, {
+ *   pixelCount: 72, vectors: 2, chunk: 16, low: 0, high: 3.4e38,
+ * }).encode(pass);
+ */
 export const batchNormGradientSumsKernel = /* @__PURE__ */ defineKernel({
   name: 'batch-norm-gradient-sums',
   wgsl: [source],

@@ -1,7 +1,15 @@
 import source from '../../shaders/batch-norm-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Gradient of batch norm and its clamp by their input; shapes in `shaders/batch-norm-gradient.wgsl`. */
+/**
+ * Gradient of batch norm and its clamp by their input; shapes in `shaders/batch-norm-gradient.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.batchNormGradient.create(device); // 72 pixels of eight channels, behind a ReLU
+ * kernel.bind({ input, gradient, statistics, affine, sums, output }, {
+ *   pixelCount: 72, vectors: 2, low: 0, high: 3.4e38, frozen: 0,
+ * }).encode(pass);
+ */
 export const batchNormGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'batch-norm-gradient',
   wgsl: [source],

@@ -15,7 +15,16 @@ export const batchNormMergeParams = {
   momentum: 'f32',
 } as const;
 
-/** Joins the splits of batch-norm-statistics and moves the running statistics; shapes in `shaders/batch-norm-merge.wgsl`. */
+/**
+ * Joins the splits of batch-norm-statistics and moves the running statistics; shapes in
+ * `shaders/batch-norm-merge.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.batchNormMerge.create(device); // 72 pixels of eight channels in splits of 16
+ * kernel.bind({ partial, statistics, running }, {
+ *   pixelCount: 72, vectors: 2, chunk: 16, epsilon: 1e-5, momentum: 0.1,
+ * }).encode(pass);
+ */
 export const batchNormMergeKernel = /* @__PURE__ */ defineKernel({
   name: 'batch-norm-merge',
   wgsl: [source],

@@ -1,7 +1,13 @@
 import source from '../../shaders/batch-norm-statistics.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Mean and squared deviations of each channel, in splits; shapes in `shaders/batch-norm-statistics.wgsl`. */
+/**
+ * Mean and squared deviations of each channel, in splits; shapes in `shaders/batch-norm-statistics.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.batchNormStatistics.create(device); // 72 pixels of eight channels in splits of 16
+ * kernel.bind({ input, partial }, { pixelCount: 72, vectors: 2, chunk: 16 }).encode(pass);
+ */
 export const batchNormStatisticsKernel = /* @__PURE__ */ defineKernel({
   name: 'batch-norm-statistics',
   wgsl: [source],

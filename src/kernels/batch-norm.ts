@@ -1,7 +1,15 @@
 import source from '../../shaders/batch-norm.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Normalizes, scales, shifts and clamps each channel; shapes in `shaders/batch-norm.wgsl`. */
+/**
+ * Normalizes, scales, shifts and clamps each channel; shapes in `shaders/batch-norm.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.batchNorm.create(device); // 72 pixels of eight channels, and a ReLU
+ * kernel.bind({ input, statistics, affine, output }, {
+ *   pixelCount: 72, vectors: 2, low: 0, high: 3.4e38,
+ * }).encode(pass);
+ */
 export const batchNormKernel = /* @__PURE__ */ defineKernel({
   name: 'batch-norm',
   wgsl: [source],

@@ -1,7 +1,13 @@
 import source from '../../shaders/codebook-expand.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Packed codebook codes to f32; layout in `shaders/codebook-expand.wgsl`. */
+/**
+ * Packed codebook codes to f32; layout in `shaders/codebook-expand.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.codebookExpand.create(device); // 3,456 weights of four bits
+ * kernel.bind({ codes, codebook, output }, { vectorCount: 864 }).encode(pass);
+ */
 export const codebookExpandKernel = /* @__PURE__ */ defineKernel({
   name: 'codebook-expand',
   wgsl: [source],

@@ -1,7 +1,13 @@
 import source from '../../shaders/codebook-gather.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Looks entries up in codebooks laid end to end; shapes in `shaders/codebook-gather.wgsl`. */
+/**
+ * Looks entries up in codebooks laid end to end; shapes in `shaders/codebook-gather.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.codebookGather.create(device); // 432 weights
+ * kernel.bind({ entries, codebook, output }, { count: 432 }).encode(pass);
+ */
 export const codebookGatherKernel = /* @__PURE__ */ defineKernel({
   name: 'codebook-gather',
   wgsl: [source],

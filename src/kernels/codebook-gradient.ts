@@ -1,7 +1,13 @@
 import source from '../../shaders/codebook-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Sums of each codebook entry's members, in splits; shapes in `shaders/codebook-gradient.wgsl`. */
+/**
+ * Sums of each codebook entry's members, in splits; shapes in `shaders/codebook-gradient.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.codebookGradient.create(device); // the members of 16 centroids, each in one sum
+ * kernel.bind({ members, offsets, values, partial }, { segments: 16, splits: 1, mean: 0 }).encode(pass);
+ */
 export const codebookGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'codebook-gradient',
   wgsl: [source],

@@ -4,7 +4,17 @@ import requantizeRules from '../../shaders/lib/requantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { REQUANTIZE_VALUES } from './requantize.ts';
 
-/** Puts one quantized tensor in its place in a concatenation; see shaders/concat-int8.wgsl. */
+/**
+ * Puts one quantized tensor in its place in a concatenation; see shaders/concat-int8.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.concatInt8.create(device); // 50 rows: 12 codes go to the front of rows of 24
+ * kernel.bind({ input, output }, {
+ *   rows: 50, inputStride: 12, outputWords: 6, flip: 128, zero: 131, zeroPoint: -5, low: -128, high: 127,
+ *   scaleWord: 1017370378, yScaleWord: 1031127695, multiplier: 1051372203, multiplierMore: 0, start: 0,
+ *   length: 12, words: 3,
+ * }).encode(pass);
+ */
 export const concatInt8 = /* @__PURE__ */ defineKernel({
   name: 'concat-int8',
   wgsl: [exactFloat, requantizeRules, source],

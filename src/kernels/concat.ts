@@ -2,7 +2,16 @@ import source from '../../shaders/concat.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Copies one f32 tensor into its channels of a concatenation; see shaders/concat.wgsl. */
+/**
+ * Copies one f32 tensor into its channels of a concatenation; see shaders/concat.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.concat.create(device);
+ * // 50 pixels: 11 channels, of 12 with their padding, go to the front of 18
+ * kernel.bind({ input, output }, {
+ *   pixels: 50, channels: 11, width: 11, start: 0, inputStride: 12, outputStride: 18, low: -3.4e38, high: 3.4e38,
+ * }).encode(pass);
+ */
 export const concat = /* @__PURE__ */ defineKernel({
   name: 'concat',
   wgsl: [keepNan, source],

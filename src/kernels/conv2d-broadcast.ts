@@ -13,7 +13,20 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
-/** f32 convolution whose subgroups load weights together, epilogue fused; shapes in `shaders/conv2d-broadcast.wgsl`. */
+/**
+ * f32 convolution whose subgroups load weights together, epilogue fused; shapes in
+ * `shaders/conv2d-broadcast.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.conv2dBroadcast.create(device);
+ * // 3x3 over a 32 x 32 image, four channels to 64, and a ReLU6
+ * kernel.bind({ input, weights, scale, shift, output }, {
+ *   inputHeight: 32, inputWidth: 32, outputHeight: 32, outputWidth: 32, kernelHeight: 3, kernelWidth: 3,
+ *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1,
+ *   pixelCount: 1024, inputVectors: 1, outputVectors: 16, groupVectors: 1, groupTiles: 2, tileCount: 2, low: 0,
+ *   high: 6,
+ * }).encode(pass);
+ */
 export const conv2dBroadcastKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-broadcast',
   wgsl: [

@@ -10,7 +10,18 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInputGradientBindings, conv2dInputGradientParams } from '../gpu/params.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
 
-/** Input gradient whose subgroups load weights together; shapes in `shaders/conv2d-input-gradient-broadcast.wgsl`. */
+/**
+ * Input gradient whose subgroups load weights together; shapes in `shaders/conv2d-input-gradient-broadcast.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.conv2dInputGradientBroadcast.create(device, { TILE_VECTORS: '4u' });
+ * // 3x3 over two 5 x 5 images, eight channels to 20
+ * kernel.bind({ gradient, weights, inputGradient }, {
+ *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
+ *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1,
+ *   inputChannels: 8, outputVectors: 5, pixelCount: 50,
+ * }).encode(pass);
+ */
 export const conv2dInputGradientBroadcastKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-input-gradient-broadcast',
   wgsl: [

@@ -8,7 +8,17 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInputGradientBindings, conv2dInputGradientParams } from '../gpu/params.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
 
-/** Gradient of a convolution by its input; shapes in `shaders/conv2d-input-gradient.wgsl`. */
+/**
+ * Gradient of a convolution by its input; shapes in `shaders/conv2d-input-gradient.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.conv2dInputGradient.create(device); // 3x3 over two 5 x 5 images, eight channels to 20
+ * kernel.bind({ gradient, weights, inputGradient }, {
+ *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
+ *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1,
+ *   inputChannels: 8, outputVectors: 5, pixelCount: 50,
+ * }).encode(pass);
+ */
 export const conv2dInputGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-input-gradient',
   wgsl: [inputGradient, coveringWindow, pixelBlocks, registerTile, gatherGradient, source],

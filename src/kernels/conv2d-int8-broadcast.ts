@@ -17,25 +17,26 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
-/** int8 convolution whose subgroups load weights together, epilogue fused; shapes in `shaders/conv2d-int8-broadcast.wgsl`. */
+/**
+ * int8 convolution whose subgroups load weights together, epilogue fused; shapes in
+ * `shaders/conv2d-int8-broadcast.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.conv2dInt8Broadcast.create(device, { TILE_PIXELS: '4u' });
+ * // 3x3 over an 8 x 8 image, 256 channels to 512
+ * kernel.bind({ input, weights, bias, multipliers, output }, {
+ *   inputHeight: 8, inputWidth: 8, outputHeight: 8, outputWidth: 8, kernelHeight: 3, kernelWidth: 3,
+ *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 64,
+ *   inputWords: 64, outputWords: 128, groupWords: 64, groupTiles: 16, tileCount: 16, padWord: 0x80808080,
+ *   zeroPoint: -128, low: -128, high: 127,
+ * }).encode(pass);
+ */
 export const conv2dInt8BroadcastKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-int8-broadcast',
-  wgsl: [
-    broadcast,
-    exactFloat,
-    requantize,
-    narrowWeights,
-    packedWeights,
-    epilogue,
-    convParams,
-    int8Buffers,
-    convPixel,
-    pixelBlocks,
-    registerTile,
-    convRegisters,
-    broadcastTile,
-    source,
-  ],
+  wgsl: /* @__PURE__ */ [
+    [broadcast, exactFloat, requantize, narrowWeights, packedWeights, epilogue, convParams],
+    [int8Buffers, convPixel, pixelBlocks, registerTile, convRegisters, broadcastTile, source],
+  ].flat(),
   bindings: /* @__PURE__ */ merged(conv2dInt8Bindings, { input: { access: 'read', type: 'vec4u' } }),
   params: conv2dInt8Params,
   overrides: { WORKGROUP_SIZE: { default: 16, allowed: [8, 16, 32, 64] } },

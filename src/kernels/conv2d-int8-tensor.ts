@@ -10,7 +10,19 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
-/** int8 convolution and matrix product on tensor cores; shapes in `shaders/conv2d-int8-tensor.wgsl`. */
+/**
+ * int8 convolution and matrix product on tensor cores; shapes in `shaders/conv2d-int8-tensor.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.conv2dInt8Tensor.create(device);
+ * // 3x3 over two 5 x 5 images, 64 channels to 128, and a ReLU
+ * kernel.bind({ input, weights, bias, multipliers, output }, {
+ *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
+ *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 50,
+ *   inputWords: 16, outputWords: 32, groupWords: 16, groupTiles: 1, tileCount: 1, padWord: 0x80808080,
+ *   zeroPoint: -5, low: -5, high: 127,
+ * }).encode(pass);
+ */
 export const conv2dInt8TensorKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-int8-tensor',
   wgsl: [subgroupMatrix, exactFloat, requantize, epilogue, convPixel, convParams, source],

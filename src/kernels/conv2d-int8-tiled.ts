@@ -12,20 +12,27 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
-/** int8 convolution and matrix product for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-int8-tiled.wgsl`. */
+/**
+ * int8 convolution and matrix product for GPUs, staged in workgroup memory; shapes in
+ * `shaders/conv2d-int8-tiled.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.conv2dInt8Tiled.create(device, {
+ *   TILE_PIXELS: '16u', THREAD_PIXELS: '4u', THREAD_VECTORS: '1u',
+ * }); // 3x3 over two 5 x 5 images, 12 channels to 20, and a ReLU
+ * kernel.bind({ input, weights, bias, multipliers, output }, {
+ *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
+ *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 50,
+ *   inputWords: 3, outputWords: 5, groupWords: 3, groupTiles: 1, tileCount: 1, padWord: 0x80808080,
+ *   zeroPoint: -5, low: -5, high: 127, splits: 1,
+ * }).encode(pass);
+ */
 export const conv2dInt8TiledKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-int8-tiled',
-  wgsl: [
-    exactFloat,
-    requantize,
-    narrowWeights,
-    packedWeights,
-    epilogue,
-    int8Buffers,
-    convPixel,
-    stagedTile,
-    source,
-  ],
+  wgsl: /* @__PURE__ */ [
+    [exactFloat, requantize, narrowWeights, packedWeights],
+    [epilogue, int8Buffers, convPixel, stagedTile, source],
+  ].flat(),
   bindings: conv2dInt8Bindings,
   params: /* @__PURE__ */ merged(conv2dInt8Params, { splits: 'u32' }),
   constants: {

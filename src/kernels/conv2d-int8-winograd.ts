@@ -14,6 +14,17 @@ import { checkWindow } from '../gpu/window.ts';
 /**
  * int8 convolution by Winograd's F(2, 3) in exact integers, epilogue fused; geometries and shapes in
  * `shaders/conv2d-int8-winograd.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.conv2dInt8Winograd.create(device, { WORKGROUP_SIZE: 8 });
+ * // 3x3 over a 16 x 16 image, 128 channels to 256
+ * const buffers = { input, weights, bias, multipliers, output }; // copied into textures on the way
+ * recordCalls(encoder, [kernel.bind(buffers, {
+ *   inputHeight: 16, inputWidth: 16, outputHeight: 16, outputWidth: 16, kernelHeight: 3, kernelWidth: 3,
+ *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 256,
+ *   inputWords: 32, outputWords: 64, groupWords: 32, groupTiles: 8, tileCount: 8, padWord: 0x80808080,
+ *   zeroPoint: -128, low: -128, high: 127,
+ * })]);
  */
 export const conv2dInt8WinogradKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-int8-winograd',

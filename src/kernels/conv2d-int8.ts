@@ -15,24 +15,25 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
-/** int8 convolution with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/conv2d-int8.wgsl`. */
+/**
+ * int8 convolution with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/conv2d-int8.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.conv2dInt8.create(device, { TILE_PIXELS: '4u', WORKGROUP_SIZE: 8 });
+ * // 3x3 over two 5 x 5 images, 12 channels to 20, and a ReLU
+ * kernel.bind({ input, weights, bias, multipliers, output }, {
+ *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
+ *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 50,
+ *   inputWords: 3, outputWords: 5, groupWords: 3, groupTiles: 2, tileCount: 2, padWord: 0x80808080,
+ *   zeroPoint: -5, low: -5, high: 127,
+ * }).encode(pass);
+ */
 export const conv2dInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-int8',
-  wgsl: [
-    exactFloat,
-    requantize,
-    narrow,
-    packed,
-    epilogue,
-    convParams,
-    int8Buffers,
-    convPixel,
-    pixelBlocks,
-    registerTile,
-    convRegisters,
-    weightTile,
-    source,
-  ],
+  wgsl: /* @__PURE__ */ [
+    [exactFloat, requantize, narrow, packed, epilogue, convParams],
+    [int8Buffers, convPixel, pixelBlocks, registerTile, convRegisters, weightTile, source],
+  ].flat(),
   bindings: conv2dInt8Bindings,
   params: conv2dInt8Params,
   overrides: { WORKGROUP_SIZE: { default: 16, allowed: [8, 16, 32, 64] } },

@@ -10,7 +10,19 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
-/** Convolution for GPUs with f16 products and f32 sums; shapes in `shaders/conv2d-tiled-f16.wgsl`. */
+/**
+ * Convolution for GPUs with f16 products and f32 sums; shapes in `shaders/conv2d-tiled-f16.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.conv2dTiledF16.create(device, {
+ *   TILE_VECTORS: '8u', THREAD_VECTORS: '1u', BUFFERS: '2u',
+ * }); // 3x3 over two 5 x 5 images, 12 channels to 20, and a ReLU6
+ * kernel.bind({ input, weights, scale, shift, output }, {
+ *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
+ *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 50,
+ *   inputVectors: 3, outputVectors: 5, groupVectors: 3, groupTiles: 1, tileCount: 1, low: 0, high: 6,
+ * }).encode(pass);
+ */
 export const conv2dTiledF16Kernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-tiled-f16',
   wgsl: [enableF16, keepNan, convParams, convPixel, stagedTile, tiledFloat, source],

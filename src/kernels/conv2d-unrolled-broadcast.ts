@@ -11,7 +11,19 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
-/** f32 convolution without private arrays whose subgroups load weights together; shapes in `shaders/conv2d-unrolled-broadcast.wgsl`. */
+/**
+ * f32 convolution without private arrays whose subgroups load weights together; shapes in
+ * `shaders/conv2d-unrolled-broadcast.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.conv2dUnrolledBroadcast.create(device);
+ * // 3x3 over two 5 x 5 images, 12 channels to 20, and a ReLU6
+ * kernel.bind({ input, weights, scale, shift, output }, {
+ *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
+ *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 50,
+ *   inputVectors: 3, outputVectors: 5, groupVectors: 3, groupTiles: 2, tileCount: 2, low: 0, high: 6,
+ * }).encode(pass);
+ */
 export const conv2dUnrolledBroadcastKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-unrolled-broadcast',
   wgsl: [

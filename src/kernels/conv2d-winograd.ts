@@ -7,7 +7,18 @@ import { defineKernel, TEXELS } from '../gpu/kernel.ts';
 import { conv2dBindings } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
-/** f32 convolution by Winograd's F(2, 3), epilogue fused; geometries and shapes in `shaders/conv2d-winograd.wgsl`. */
+/**
+ * f32 convolution by Winograd's F(2, 3), epilogue fused; geometries and shapes in `shaders/conv2d-winograd.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.conv2dWinograd.create(device); // 3x3 over a 16 x 16 image, 32 channels to 64
+ * const buffers = { input, weights, scale, shift, output }; // copied into textures on the way
+ * recordCalls(encoder, [kernel.bind(buffers, {
+ *   inputHeight: 16, inputWidth: 16, inputVectors: 8, outputHeight: 16, outputWidth: 16, outputVectors: 16,
+ *   kernelHeight: 3, dilationHeight: 1, padTop: 1, padLeft: 1, groupVectors: 8, groupTiles: 2, tileCount: 2,
+ *   imageCount: 1, pool: 0, low: 0, high: 6,
+ * })]);
+ */
 export const conv2dWinogradKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-winograd',
   wgsl: [broadcast, keepNan, texels, source],

@@ -4,7 +4,18 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { spatial, u32s } from '../gpu/params.ts';
 import { checkTransposedWindow, checkWindow } from '../gpu/window.ts';
 
-/** Convolution or transposed convolution of floats or integers, channels first; see shaders/convolution.wgsl. */
+/**
+ * Convolution or transposed convolution of floats or integers, channels first; see shaders/convolution.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.convolution.create(device); // 3x3 over a 6 x 6 image of five channels
+ * kernel.bind({ input, weights, bias, output }, {
+ *   threads: 72, channels: 5, outputs: 5, groupChannels: 5, groupOutputs: 5, groupTiles: 2, inputDepth: 1,
+ *   inputHeight: 6, inputWidth: 6, outputDepth: 1, outputHeight: 6, outputWidth: 6, kernelDepth: 1,
+ *   kernelHeight: 3, kernelWidth: 3, strideDepth: 1, strideHeight: 1, strideWidth: 1, dilationDepth: 1,
+ *   dilationHeight: 1, dilationWidth: 1, padDepth: 0, padHeight: 1, padWidth: 1,
+ * }).encode(pass);
+ */
 export const convolution = /* @__PURE__ */ defineKernel({
   name: 'convolution',
   wgsl: [source],

@@ -9,7 +9,19 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
-/** int8 convolution of each channel by its own filter, with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/depthwise-conv2d-int8.wgsl`. */
+/**
+ * int8 convolution of each channel by its own filter, with bias, clamp, 2x2 max-pool and requantization fused;
+ * shapes in `shaders/depthwise-conv2d-int8.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.depthwiseConv2dInt8.create(device); // 3x3 over two 5 x 5 images of 20 channels
+ * kernel.bind({ input, weights, bias, multipliers, output }, {
+ *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
+ *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 50,
+ *   inputWords: 5, outputWords: 5, groupWords: 1, padWord: 0, groupTiles: 2, tileCount: 2, zeroPoint: 0,
+ *   low: -128, high: 127,
+ * }).encode(pass);
+ */
 export const depthwiseConv2dInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'depthwise-conv2d-int8',
   wgsl: [exactFloat, requantize, epilogue, convParams, int8Buffers, depthwise, source],

@@ -7,7 +7,19 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
-/** f32 convolution of each channel by its own filter, with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/depthwise-conv2d.wgsl`. */
+/**
+ * f32 convolution of each channel by its own filter, with affine epilogue, clamp and 2x2 max-pool fused; shapes
+ * in `shaders/depthwise-conv2d.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.depthwiseConv2d.create(device);
+ * // 3x3 over two 5 x 5 images of 20 channels, and a ReLU6
+ * kernel.bind({ input, weights, scale, shift, output }, {
+ *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
+ *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 50,
+ *   inputVectors: 5, outputVectors: 5, groupVectors: 1, groupTiles: 2, tileCount: 2, low: 0, high: 6,
+ * }).encode(pass);
+ */
 export const depthwiseConv2dKernel = /* @__PURE__ */ defineKernel({
   name: 'depthwise-conv2d',
   wgsl: [keepNan, convParams, convBuffers, depthwise, source],

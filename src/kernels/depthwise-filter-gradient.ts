@@ -4,7 +4,19 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dFilterGradientBindings, conv2dFilterGradientParams } from '../gpu/params.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
 
-/** Gradient of a depthwise convolution by its weights, in split sums; shapes in `shaders/depthwise-filter-gradient.wgsl`. */
+/**
+ * Gradient of a depthwise convolution by its weights, in split sums; shapes in
+ * `shaders/depthwise-filter-gradient.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.depthwiseFilterGradient.create(device);
+ * // 3x3 over two 5 x 5 images of 20 channels, all pixels in one split
+ * kernel.bind({ input, gradient, partial }, {
+ *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, inputVectors: 5, outputVectors: 5,
+ *   kernelHeight: 3, kernelWidth: 3, strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1,
+ *   padTop: 1, padLeft: 1, pixelCount: 50, chunk: 256,
+ * }).encode(pass);
+ */
 export const depthwiseFilterGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'depthwise-filter-gradient',
   wgsl: [filterGradient, source],

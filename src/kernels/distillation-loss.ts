@@ -1,7 +1,15 @@
 import source from '../../shaders/distillation-loss.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** A teacher's logits mixed into a loss and its gradient; shapes in `shaders/distillation-loss.wgsl`. */
+/**
+ * A teacher's logits mixed into a loss and its gradient; shapes in `shaders/distillation-loss.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.distillationLoss.create(device); // five rows of ten classes, padded to twelve
+ * kernel.bind({ logits, teacher, gradient, results }, {
+ *   batch: 5, classes: 10, stride: 12, share: 1, temperature: 4,
+ * }).encode(pass);
+ */
 export const distillationLossKernel = /* @__PURE__ */ defineKernel({
   name: 'distillation-loss',
   wgsl: [source],

@@ -2,7 +2,13 @@ import source from '../../shaders/dynamic-quantize-params.wgsl?raw';
 import exactFloat from '../../shaders/lib/exact-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Scale and uint8 zero point of a tensor's range; see shaders/dynamic-quantize-params.wgsl. */
+/**
+ * Scale and uint8 zero point of a tensor's range; see shaders/dynamic-quantize-params.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.dynamicQuantizeParams.create(device); // of 480 floats
+ * kernel.bind({ input, scale, zeroPoint }, { count: 480 }).encode(pass);
+ */
 export const dynamicQuantizeParams = /* @__PURE__ */ defineKernel({
   name: 'dynamic-quantize-params',
   wgsl: [exactFloat, source],

@@ -10,7 +10,14 @@ export const INTEGER_OPERATIONS = {
   ...{ toBool: 66, toFloat: 69 },
 } as const;
 
-/** A function of integer tensors with broadcasting; see shaders/element-wise-integer.wgsl. */
+/**
+ * A function of integer tensors with broadcasting; see shaders/element-wise-integer.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.elementWiseInteger.create(device, { OP: 41 });
+ * // 99 int32 and one that is added to each
+ * kernel.bind({ a, b, c, axes, output }, { count: 99, rank: 1, bits: 32, isSigned: 1 }).encode(pass);
+ */
 export const elementWiseInteger = /* @__PURE__ */ defineKernel({
   name: 'element-wise-integer',
   wgsl: [source],

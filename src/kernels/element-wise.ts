@@ -14,7 +14,13 @@ export const FLOAT_OPERATIONS = {
   ...{ isNaN: 65, toBool: 66, toInt: 67, toUint: 68, isInf: 70 },
 } as const;
 
-/** A function of f32 tensors with broadcasting; see shaders/element-wise.wgsl. */
+/**
+ * A function of f32 tensors with broadcasting; see shaders/element-wise.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.elementWise.create(device, { OP: 42 }); // b, 2 x 3, is added to a, 50 x 2 x 3
+ * kernel.bind({ a, b, c, axes, output }, { count: 300, rank: 3, p: 0, q: 0 }).encode(pass);
+ */
 export const elementWise = /* @__PURE__ */ defineKernel({
   name: 'element-wise',
   wgsl: [floatMath, source],

@@ -1,7 +1,15 @@
 import source from '../../shaders/fake-quantize-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** The straight-through estimator of fake-quantize; shapes in `shaders/fake-quantize-gradient.wgsl`. */
+/**
+ * The straight-through estimator of fake-quantize; shapes in `shaders/fake-quantize-gradient.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.fakeQuantizeGradient.create(device); // 432 weights of twelve channels, at four bits
+ * kernel.bind({ input, gradient, qparams, output }, {
+ *   count: 432, block: 36, lanes: 1, quantMin: -8, quantMax: 7,
+ * }).encode(pass);
+ */
 export const fakeQuantizeGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'fake-quantize-gradient',
   wgsl: [source],

@@ -1,7 +1,15 @@
 import source from '../../shaders/fake-quantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Quantizes and dequantizes at once, per channel; shapes in `shaders/fake-quantize.wgsl`. */
+/**
+ * Quantizes and dequantizes at once, per channel; shapes in `shaders/fake-quantize.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.fakeQuantize.create(device); // 432 weights of twelve channels, at four bits
+ * kernel.bind({ input, qparams, output }, {
+ *   count: 432, block: 36, lanes: 1, quantMin: -8, quantMax: 7,
+ * }).encode(pass);
+ */
 export const fakeQuantizeKernel = /* @__PURE__ */ defineKernel({
   name: 'fake-quantize',
   wgsl: [source],

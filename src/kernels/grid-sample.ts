@@ -1,7 +1,15 @@
 import source from '../../shaders/grid-sample.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Samples images and volumes by a grid; see shaders/grid-sample.wgsl. */
+/**
+ * Samples images and volumes by a grid; see shaders/grid-sample.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.gridSample.create(device); // 25 places of two 5 x 5 images of six channels, bilinear
+ * kernel.bind({ input, grid, output }, {
+ *   count: 300, channels: 6, depth: 1, height: 5, width: 5, places: 25,
+ * }).encode(pass);
+ */
 export const gridSample = /* @__PURE__ */ defineKernel({
   name: 'grid-sample',
   wgsl: [source],

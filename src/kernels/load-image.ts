@@ -1,7 +1,13 @@
 import source from '../../shaders/load-image.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Interleaved pixels to padded NHWC activations, int8 or f32; formats in `shaders/load-image.wgsl`. */
+/**
+ * Interleaved pixels to padded NHWC activations, int8 or f32; formats in `shaders/load-image.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.loadImage.create(device); // 50 pixels of twelve channels, bytes to int8
+ * kernel.bind({ input, output }, { pixelCount: 50, channels: 12, vectors: 3 }).encode(pass);
+ */
 export const loadImageKernel = /* @__PURE__ */ defineKernel({
   name: 'load-image',
   wgsl: [source],

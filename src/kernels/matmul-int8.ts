@@ -11,7 +11,17 @@ import source from '../../shaders/matmul-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInt8Bindings } from '../gpu/params.ts';
 
-/** int8 matrix product with bias, clamp and requantization fused; shapes in `shaders/matmul-int8.wgsl`. */
+/**
+ * int8 matrix product with bias, clamp and requantization fused; shapes in `shaders/matmul-int8.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.matmulInt8.create(device, {
+ *   TILE_PIXELS: '4u', WORKGROUP_SIZE: 8, OUTPUT: '1u',
+ * }); // 17 x 68 by 68 x 36, to int32
+ * kernel.bind({ input, weights, bias, multipliers, output }, {
+ *   rowCount: 17, inputWords: 17, outputWords: 36, tileCount: 3, zeroPoint: 0, low: -128, high: 127,
+ * }).encode(pass);
+ */
 export const matmulInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'matmul-int8',
   wgsl: [

@@ -1,7 +1,16 @@
 import source from '../../shaders/matmul.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Product of batched matrices; see shaders/matmul.wgsl. */
+/**
+ * Product of batched matrices; see shaders/matmul.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.matmul.create(device, { Element: 'i32' }); // 9 x 11 by 11 x 13 int32
+ * kernel.bind({ a, b, c, pairs, output }, {
+ *   batches: 1, M: 9, N: 13, K: 11, alpha: 1, beta: 1, aRowStride: 11, aColumnStride: 1, bRowStride: 13,
+ *   bColumnStride: 1, cRowStride: 0, cColumnStride: 0,
+ * }).encode(pass);
+ */
 export const matmul = /* @__PURE__ */ defineKernel({
   name: 'matmul',
   wgsl: [source],

@@ -8,7 +8,15 @@ import source from '../../shaders/matvec-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 import { conv2dInt8Bindings } from '../gpu/params.ts';
 
-/** int8 products of a few rows with a matrix, epilogue fused; shapes in `shaders/matvec-int8.wgsl`. */
+/**
+ * int8 products of a few rows with a matrix, epilogue fused; shapes in `shaders/matvec-int8.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.matvecInt8.create(device, { SPLIT: '1u' }); // a row of 600 by 600 x 36, in two splits
+ * kernel.bind({ input, weights, bias, multipliers, output }, {
+ *   inputWords: 150, outputWords: 9, pixelCount: 1, tileCount: 1, splits: 2, zeroPoint: -5, low: -128, high: 127,
+ * }).encode(pass);
+ */
 export const matvecInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'matvec-int8',
   wgsl: [exactFloat, requantize, narrowWeights, packedWeights, epilogue, int8Buffers, source],

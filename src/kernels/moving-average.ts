@@ -1,7 +1,13 @@
 import source from '../../shaders/moving-average.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Moves an average towards values by the schedule's rate; shapes in `shaders/moving-average.wgsl`. */
+/**
+ * Moves an average towards values by the schedule's rate; shapes in `shaders/moving-average.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.movingAverage.create(device); // 432 values by the rate of schedule entry 0
+ * kernel.bind({ schedule, values, average }, { count: 432, entry: 0 }).encode(pass);
+ */
 export const movingAverageKernel = /* @__PURE__ */ defineKernel({
   name: 'moving-average',
   wgsl: [source],

@@ -3,7 +3,15 @@ import { defineKernel } from '../gpu/kernel.ts';
 
 const FLAG = { default: 0, allowed: [0, 1] };
 
-/** Normalization by own or given statistics; see shaders/normalize.wgsl. */
+/**
+ * Normalization by own or given statistics; see shaders/normalize.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.normalize.create(device); // twelve rows of 25, a scale and a bias an element
+ * kernel.bind({ input, scale, bias, means, variances, output, statistics }, {
+ *   groups: 12, size: 25, scaleInners: 1, scaleCount: 25, epsilon: 1e-5,
+ * }).encode(pass);
+ */
 export const normalize = /* @__PURE__ */ defineKernel({
   name: 'normalize',
   wgsl: [source],

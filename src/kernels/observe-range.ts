@@ -1,7 +1,15 @@
 import source from '../../shaders/observe-range.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** A moving-average observer of one tensor's range and qparams; shapes in `shaders/observe-range.wgsl`. */
+/**
+ * A moving-average observer of one tensor's range and qparams; shapes in `shaders/observe-range.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.observeRange.create(device); // a quarter of the way to what was seen, as int8
+ * kernel.bind({ minimum, maximum, range, qparams }, {
+ *   momentum: 0.25, quantMin: -128, quantMax: 127,
+ * }).encode(pass);
+ */
 export const observeRangeKernel = /* @__PURE__ */ defineKernel({
   name: 'observe-range',
   wgsl: [source],

@@ -5,7 +5,19 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { spatial, u32s } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
 
-/** Maximum or average of windows, channels first; see shaders/pool.wgsl. */
+/**
+ * Maximum or average of windows, channels first; see shaders/pool.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.pool.create(device, { OP: 0 });
+ * // 3x3, every second pixel, over twelve 5 x 5 images: the maximum
+ * kernel.bind({ input, output }, {
+ *   count: 108, inputDepth: 1, inputHeight: 5, inputWidth: 5, outputDepth: 1, outputHeight: 3, outputWidth: 3,
+ *   kernelDepth: 1, kernelHeight: 3, kernelWidth: 3, strideDepth: 1, strideHeight: 2, strideWidth: 2,
+ *   dilationDepth: 1, dilationHeight: 1, dilationWidth: 1, padDepth: 0, padHeight: 1, padWidth: 1, endDepth: 1,
+ *   endHeight: 7, endWidth: 7, indexStrideDepth: 0, indexStrideHeight: 5, indexStrideWidth: 1,
+ * }).encode(pass);
+ */
 export const pool = /* @__PURE__ */ defineKernel({
   name: 'pool',
   wgsl: [elementNan, source],

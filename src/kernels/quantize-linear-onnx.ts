@@ -3,7 +3,16 @@ import halfFloat from '../../shaders/lib/half-float.wgsl?raw';
 import source from '../../shaders/quantize-linear-onnx.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** ONNX QuantizeLinear, a word an element; see shaders/quantize-linear-onnx.wgsl. */
+/**
+ * ONNX QuantizeLinear, a word an element; see shaders/quantize-linear-onnx.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.quantizeLinearOnnx.create(device); // 480 floats to uint8 by one scale
+ * kernel.bind({ input, scales, zeroPoints, output }, {
+ *   count: 480, inners: 1, axisSize: 1, blockSize: 1, outerStride: 0, axisStride: 0, innerStride: 0, low: 0,
+ *   high: 255,
+ * }).encode(pass);
+ */
 export const quantizeLinearOnnx = /* @__PURE__ */ defineKernel({
   name: 'quantize-linear-onnx',
   wgsl: [exactFloat, halfFloat, source],

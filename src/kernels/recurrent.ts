@@ -14,7 +14,17 @@ export const CELL_ACTIVATIONS = {
 const flag = { default: 0, allowed: [0, 1] };
 const allowed = /* @__PURE__ */ Object.values(CELL_ACTIVATIONS);
 
-/** A recurrent cell over whole sequences; see shaders/recurrent.wgsl. */
+/**
+ * A recurrent cell over whole sequences; see shaders/recurrent.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.recurrent.create(device); // six times of one sequence, five hidden values
+ * kernel.bind({ inputs, weights, extra, lengths, states, output }, {
+ *   times: 6, batches: 1, hidden: 5, inputTime: 20, inputBatch: 20, weightOffset: 0, extraOffset: 0,
+ *   outputTime: 5, outputBatch: 5, outputOffset: 0, clip: 0, fAlpha: 0, fBeta: 0, gAlpha: 0, gBeta: 0, hAlpha: 0,
+ *   hBeta: 0,
+ * }).encode(pass);
+ */
 export const recurrent = /* @__PURE__ */ defineKernel({
   name: 'recurrent',
   wgsl: [floatMath, source],

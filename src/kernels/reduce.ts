@@ -7,7 +7,15 @@ export const REDUCTIONS = {
   ...{ sum: 0, mean: 1, max: 2, min: 3, prod: 4, l1: 5, sumSquare: 6, argMax: 8, argMin: 9 },
 } as const;
 
-/** Reduces any axes; see shaders/reduce.wgsl. */
+/**
+ * Reduces any axes; see shaders/reduce.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.reduce.create(device, { OP: 1 }); // twelve sums of 25 floats
+ * kernel.bind({ input, axes, output }, {
+ *   outputs: 12, reduced: 25, keptRank: 1, reducedRank: 1, identity: 0,
+ * }).encode(pass);
+ */
 export const reduce = /* @__PURE__ */ defineKernel({
   name: 'reduce',
   wgsl: [elementNan, source],

@@ -6,7 +6,15 @@ import { defineKernel } from '../gpu/kernel.ts';
 /** Right-hand sides of `const REQUANTIZE`: which branch of shaders/lib/requantize.wgsl a kernel compiles. */
 export const REQUANTIZE_VALUES = ['0u', '1u', '2u', '3u', '4u', '5u', '6u', '7u'] as const;
 
-/** Int32 accumulators to codes, one multiplier a channel; see shaders/requantize.wgsl. */
+/**
+ * Int32 accumulators to codes, one multiplier a channel; see shaders/requantize.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.requantize.create(device, { PACKED: '1u' }); // 1,111 accumulators of 256 channels
+ * kernel.bind({ accumulators, multipliers, codes }, {
+ *   count: 1111, channels: 256, channelStride: 1, zeroPoint: -5, low: -128, high: 127,
+ * }).encode(pass);
+ */
 export const requantize = /* @__PURE__ */ defineKernel({
   name: 'requantize',
   wgsl: [exactFloat, requantizeRules, source],

@@ -1,7 +1,15 @@
 import source from '../../shaders/resample.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Weighted averages along an axis; see shaders/resample.wgsl. */
+/**
+ * Weighted averages along an axis; see shaders/resample.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.resample.create(device); // an axis of five drawn to ten, of two neighbours each
+ * kernel.bind({ input, places, weights, output }, {
+ *   count: 600, size: 5, length: 10, inners: 1, taps: 2, outside: 0,
+ * }).encode(pass);
+ */
 export const resample = /* @__PURE__ */ defineKernel({
   name: 'resample',
   wgsl: [source],

@@ -1,7 +1,13 @@
 import source from '../../shaders/resize-channels.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Rows of channels padded with zeros, or cut; shapes in `shaders/resize-channels.wgsl`. */
+/**
+ * Rows of channels padded with zeros, or cut; shapes in `shaders/resize-channels.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.resizeChannels.create(device); // 70 rows of three channels to four
+ * kernel.bind({ input, output }, { rows: 70, inputChannels: 3, outputChannels: 4 }).encode(pass);
+ */
 export const resizeChannelsKernel = /* @__PURE__ */ defineKernel({
   name: 'resize-channels',
   wgsl: [source],

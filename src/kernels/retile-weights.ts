@@ -1,7 +1,13 @@
 import source from '../../shaders/retile-weights.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Moves trained weights to a workgroup-tiled convolution's tiles; shapes in `shaders/retile-weights.wgsl`. */
+/**
+ * Moves trained weights to a workgroup-tiled convolution's tiles; shapes in `shaders/retile-weights.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.retileWeights.create(device); // 3x3 weights, eight channels to 20
+ * kernel.bind({ weights, retiled }, { taps: 9, inputChannels: 8, outputChannels: 20 }).encode(pass);
+ */
 export const retileWeightsKernel = /* @__PURE__ */ defineKernel({
   name: 'retile-weights',
   wgsl: [source],

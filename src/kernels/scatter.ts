@@ -5,7 +5,14 @@ import { defineKernel } from '../gpu/kernel.ts';
 /** Names of `override OP` in shaders/scatter.wgsl. */
 export const SCATTER_OPERATIONS = { none: 0, add: 1, mul: 2, max: 3, min: 4 } as const;
 
-/** Brings updates to computed places; see shaders/scatter.wgsl. */
+/**
+ * Brings updates to computed places; see shaders/scatter.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.scatter.create(device, { EACH: 1, IS_FLOAT: 0, Element: 'i32' });
+ * // five rows of 60 int32
+ * kernel.bind({ updates, places, output }, { rows: 5, columns: 60, inners: 1, splits: 5 }).encode(pass);
+ */
 export const scatter = /* @__PURE__ */ defineKernel({
   name: 'scatter',
   wgsl: [elementNan, source],

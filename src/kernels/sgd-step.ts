@@ -1,7 +1,15 @@
 import source from '../../shaders/sgd-step.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** One step of SGD with momentum or Nesterov's; shapes in `shaders/sgd-step.wgsl`. */
+/**
+ * One step of SGD with momentum or Nesterov's; shapes in `shaders/sgd-step.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.sgdStep.create(device); // 432 weights, Nesterov
+ * kernel.bind({ gradient, schedule, weights, velocity }, {
+ *   first: 0, count: 432, nesterov: 1, momentum: 0.9, weightDecay: 0.0005,
+ * }).encode(pass);
+ */
 export const sgdStepKernel = /* @__PURE__ */ defineKernel({
   name: 'sgd-step',
   wgsl: [source],

@@ -1,7 +1,16 @@
 import source from '../../shaders/softmax-cross-entropy.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Cross entropy of softmax with smoothed labels, and its gradient; shapes in `shaders/softmax-cross-entropy.wgsl`. */
+/**
+ * Cross entropy of softmax with smoothed labels, and its gradient; shapes in
+ * `shaders/softmax-cross-entropy.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.softmaxCrossEntropy.create(device); // five rows of ten classes, padded to twelve
+ * kernel.bind({ logits, labels, gradient, results }, {
+ *   batch: 5, classes: 10, stride: 12, smoothing: 0.1,
+ * }).encode(pass);
+ */
 export const softmaxCrossEntropyKernel = /* @__PURE__ */ defineKernel({
   name: 'softmax-cross-entropy',
   wgsl: [source],

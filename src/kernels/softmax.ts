@@ -2,7 +2,13 @@ import floatMath from '../../shaders/lib/float-math.wgsl?raw';
 import source from '../../shaders/softmax.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Softmax or its logarithm along an axis; see shaders/softmax.wgsl. */
+/**
+ * Softmax or its logarithm along an axis; see shaders/softmax.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.softmax.create(device); // 50 rows of six, 25 elements between neighbours
+ * kernel.bind({ input, output }, { rows: 50, size: 6, inners: 25 }).encode(pass);
+ */
 export const softmax = /* @__PURE__ */ defineKernel({
   name: 'softmax',
   wgsl: [floatMath, source],

@@ -1,7 +1,15 @@
 import source from '../../shaders/step-size-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** The learned step size's gradient, in split sums a channel; shapes in `shaders/step-size-gradient.wgsl`. */
+/**
+ * The learned step size's gradient, in split sums a channel; shapes in `shaders/step-size-gradient.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.stepSizeGradient.create(device); // 432 weights of twelve channels, at four bits
+ * kernel.bind({ input, gradient, qparams, partial }, {
+ *   count: 432, block: 36, lanes: 1, quantMin: -8, quantMax: 7, chunk: 36, gradientScale: 0.25,
+ * }).encode(pass);
+ */
 export const stepSizeGradientKernel = /* @__PURE__ */ defineKernel({
   name: 'step-size-gradient',
   wgsl: [source],

@@ -1,7 +1,15 @@
 import source from '../../shaders/strided-copy.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Moves words between strides, with padding and gathering; see shaders/strided-copy.wgsl. */
+/**
+ * Moves words between strides, with padding and gathering; see shaders/strided-copy.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.stridedCopy.create(device); // 300 words along three axes
+ * kernel.bind({ input, indices, axes, windows, fill, output }, {
+ *   count: 300, rank: 3, inputOffset: 0, outputOffset: 0,
+ * }).encode(pass);
+ */
 export const stridedCopy = /* @__PURE__ */ defineKernel({
   name: 'strided-copy',
   wgsl: [source],

@@ -4,7 +4,15 @@ import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import source from '../../shaders/sum-splits-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Adds a split int8 convolution's partial sums and does its epilogue; shapes in `shaders/sum-splits-int8.wgsl`. */
+/**
+ * Adds a split int8 convolution's partial sums and does its epilogue; shapes in `shaders/sum-splits-int8.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.sumSplitsInt8.create(device); // nine pixels of twelve channels, five splits
+ * kernel.bind({ partial, bias, multipliers, output }, {
+ *   splits: 5, pixelCount: 9, vectorCount: 8, outputWords: 3, zeroPoint: -5, low: -128, high: 127,
+ * }).encode(pass);
+ */
 export const sumSplitsInt8Kernel = /* @__PURE__ */ defineKernel({
   name: 'sum-splits-int8',
   wgsl: [exactFloat, requantize, epilogue, source],

@@ -11,7 +11,13 @@ export const sumSplitsParams = {
   splits: 'u32',
 } as const;
 
-/** Adds the partial sums of a split reduction in order; shapes in `shaders/sum-splits.wgsl`. */
+/**
+ * Adds the partial sums of a split reduction in order; shapes in `shaders/sum-splits.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.sumSplits.create(device); // 288 sums of four splits
+ * kernel.bind({ partial, output }, { count: 288, splits: 4 }).encode(pass);
+ */
 export const sumSplitsKernel = /* @__PURE__ */ defineKernel({
   name: 'sum-splits',
   wgsl: [source],

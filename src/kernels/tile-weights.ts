@@ -1,7 +1,13 @@
 import source from '../../shaders/tile-weights.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** Reorders a filter between HWIO and the convolution kernels' tiles; shapes in `shaders/tile-weights.wgsl`. */
+/**
+ * Reorders a filter between HWIO and the convolution kernels' tiles; shapes in `shaders/tile-weights.wgsl`.
+ *
+ * @example
+ * const kernel = await kernels.tileWeights.create(device); // 3x3 weights, 20 channels to 20
+ * kernel.bind({ input, output }, { taps: 9, inputChannels: 20, outputChannels: 20 }).encode(pass);
+ */
 export const tileWeightsKernel = /* @__PURE__ */ defineKernel({
   name: 'tile-weights',
   wgsl: [source],

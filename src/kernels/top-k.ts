@@ -2,7 +2,13 @@ import elementNan from '../../shaders/lib/element-nan.wgsl?raw';
 import source from '../../shaders/top-k.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
 
-/** The largest or smallest elements of rows; see shaders/top-k.wgsl. */
+/**
+ * The largest or smallest elements of rows; see shaders/top-k.wgsl.
+ *
+ * @example
+ * const kernel = await kernels.topK.create(device); // the largest four of each of 60 rows of five
+ * kernel.bind({ input, values, indices }, { rows: 60, size: 5, inners: 1, k: 4 }).encode(pass);
+ */
 export const topK = /* @__PURE__ */ defineKernel({
   name: 'top-k',
   wgsl: [elementNan, source],

@@ -10,7 +10,8 @@ export interface ImageShape {
   channels: number;
 }
 
-interface NodeBase {
+/** What nodes of every kind have. */
+export interface NodeBase {
   name: string;
   inputs: readonly string[];
 }

@@ -39,7 +39,12 @@ export interface QuantizedModel<M extends Model = Model> {
   requantize: RequantizeRule;
 }
 
-/** True for the result of {@link quantizeModel}. */
+/**
+ * True for the result of {@link quantizeModel}.
+ *
+ * @example
+ * console.log(isQuantized(model) ? `${model.bits} bits` : 'fp32');
+ */
 export function isQuantized(model: Model | QuantizedModel): model is QuantizedModel {
   return 'layers' in model;
 }

@@ -15,6 +15,7 @@ import { fetchBatches, md5 } from './cifar10-sources.ts';
 /** `train` has 50,000 images, `test` 10,000. */
 export type Cifar10Split = 'train' | 'test';
 
+/** Options of {@link loadCifar10}. */
 export interface Cifar10Options {
   /** Where the batches are kept; the platform's cache folder unless given. */
   cacheDir?: string;

@@ -1,6 +1,5 @@
 import type { RequantizeRule } from '../conv/requantize.ts';
 import type { DType, Tensor, TensorData } from '../gpu/tensor.ts';
-import type { BetweenOperator } from '../graph/ops/between-quantizers.ts';
 import type { CodeOperator } from '../graph/ops/operators.ts';
 import { CODE_RANGE, sizeOf } from '../graph/ops/tensors.ts';
 import { floatToHalfReference } from '../reference/quantize-linear-onnx.ts';
@@ -8,7 +7,12 @@ import { floatToHalfReference } from '../reference/quantize-linear-onnx.ts';
 /** Operators whose outputs are bits, not floats within a tolerance. */
 export type ExactOperator = Exclude<
   CodeOperator,
-  'MatMulIntegerToFloat' | 'DynamicQuantizeMatMul' | 'QGemm' | BetweenOperator
+  | 'MatMulIntegerToFloat'
+  | 'DynamicQuantizeMatMul'
+  | 'QGemm'
+  | 'QLinearAveragePool'
+  | 'QLinearSoftmax'
+  | 'QLinearWhere'
 >;
 
 /** One seeded call of an operator. */

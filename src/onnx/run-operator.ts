@@ -5,7 +5,7 @@ import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import {
   type CodeOperator,
-  type PlannedOperator,
+  type OperatorName,
   plannedOperators,
   planOperator,
 } from '../graph/ops/operators.ts';
@@ -25,10 +25,12 @@ export interface OperatorOptions {
   outputs?: number;
 }
 
-/** One of {@link operators}. */
-export type OperatorName = PlannedOperator;
-
-/** Operators that {@link runOperator} knows. */
+/**
+ * Operators that {@link runOperator} knows.
+ *
+ * @example
+ * operators.includes('QLinearConv'); // true
+ */
 export const operators = Object.keys(plannedOperators) as readonly OperatorName[];
 
 /**

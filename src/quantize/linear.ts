@@ -58,7 +58,7 @@ export interface LinearQuantized<Codes = Int8Array | Uint8Array> {
 /**
  * Quantizes values linearly: `code = clamp(rne(f32(x / scale)) + zeroPoint)`, ONNX's QuantizeLinear.
  *
- * Scales are chosen from each segment's range unless given (see {@link chooseQparams}), down to the smallest normal
+ * Scales are chosen from each segment's range unless given (`choose-qparams`), down to the smallest normal
  * float32; an all-zero segment gets the scale 1. The result is the same, bit for bit, on every adapter.
  *
  * Of values on the GPU only the ranges come back to the host, and not even those where scales are given: such values

@@ -11,7 +11,12 @@ import { compile } from './session.ts';
 import { countRow, type RowCounts, ratesOf } from './tally.ts';
 import type { TuneOptions } from './tune.ts';
 
-/** Names of the rows, in the order of the table. */
+/**
+ * Names of the rows, in the order of the table.
+ *
+ * @example
+ * const rows = compareRowNames.filter((name) => name.startsWith('kmeans'));
+ */
 export const compareRowNames = [
   'fp32',
   'kmeans-8',
@@ -26,6 +31,7 @@ export const compareRowNames = [
   'linear-2-qat',
 ] as const;
 
+/** One of {@link compareRowNames}. */
 export type CompareRowName = (typeof compareRowNames)[number];
 
 const NONE = new Float32Array(0);
@@ -249,6 +255,9 @@ function describeRow(name: CompareRowName, model: ImageModel): CompareRow {
 /**
  * The lab's model size: every parameter, BN affine and biases included, at `bits`; statistics, codebooks and integers
  * (a graph's shapes and axes) not.
+ *
+ * @example
+ * labSizeBytes(vgg(), 4) / 2 ** 20; // 4.400...: MiB
  */
 export function labSizeBytes(model: Model, bits: number): number {
   let count = 0;

@@ -97,7 +97,12 @@ export function writeModelFile(
   });
 }
 
-/** Bytes of {@link writeModelFile}'s result. */
+/**
+ * Bytes of {@link writeModelFile}'s result.
+ *
+ * @example
+ * console.log(`${modelFileBytes(quantized) / 2 ** 20} MiB`);
+ */
 export function modelFileBytes(model: Model | QuantizedModel): number {
   return writeModelFile(model).byteLength;
 }

@@ -1,3 +1,4 @@
+export type { Teacher } from '../train/builder.ts';
 export {
   DivergedError,
   type FinetuneOptions,

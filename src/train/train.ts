@@ -74,7 +74,15 @@ export interface TrainResult<M> {
   log: StepReport[];
 }
 
-/** Training stopped because the loss was no number any more; `checkpoint` is the last good one. */
+/**
+ * Training stopped because the loss was no number any more; `checkpoint` is the last good one.
+ *
+ * @example
+ * const trained = await train(runtime, model, data, { epochs: 1, batch: 2 }).catch((error) => {
+ *   if (error instanceof DivergedError) return writeFile('last-good.safetensors', error.checkpoint);
+ *   throw error;
+ * });
+ */
 export class DivergedError extends LloydError {
   override name = 'DivergedError';
   constructor(

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { type ConformanceReport, conformanceTable } from '../../bench/readme-conformance.ts';
+import {
+  type ConformanceReport,
+  conformanceTable,
+  conformanceTotals,
+} from '../../bench/readme-conformance.ts';
 import type { ConformanceRow } from '../../src/onnx/index.ts';
 
 const row = (over: Partial<ConformanceRow> = {}): ConformanceRow => ({
@@ -48,5 +52,27 @@ describe('conformanceTable', () => {
     expect(() => conformanceTable([report('lavapipe', [row()], true)])).toThrow(/lavapipe is a quick run/);
     const other = [report('lavapipe', [row()]), report('swiftshader', [row({ outputs: 1001 })])];
     expect(() => conformanceTable(other)).toThrow(/other cases on swiftshader/);
+  });
+});
+
+describe('conformanceTotals', () => {
+  test('a line an operator, its rules and adapters together, and the same sentence', () => {
+    const rows = [row({ operator: 'ConvInteger', rule: 'exact' }), row(), row({ rule: 'lab', hash: 'cc' })];
+    const reports = [report('lavapipe', rows), report('swiftshader', rows)];
+    expect(conformanceTotals(reports)).toEqual([
+      '| operator | rules | outputs | mismatches | adapters with the same bits |',
+      '| --- | --: | --: | --: | --: |',
+      '| `ConvInteger` | 1 | 2,000 | 0 | lavapipe, swiftshader |',
+      '| `QLinearConv` | 2 | 4,000 | 0 | lavapipe, swiftshader |',
+      '',
+      conformanceTable(reports).at(-1),
+    ]);
+  });
+
+  test('one hash that differs, and no adapters are said to agree', () => {
+    const other = report('swiftshader', [row({ hash: 'bb', mismatches: 7 })]);
+    expect(conformanceTotals([report('lavapipe', [row()]), other])[2]).toBe(
+      '| `QLinearConv` | 1 | 2,000 | 7 | none |',
+    );
   });
 });

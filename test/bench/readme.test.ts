@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { benchPlot, benchTables } from '../../bench/readme.ts';
+import { benchPlot, benchTables, cardNote, softwareNote } from '../../bench/readme.ts';
 import type { Entry, Results } from '../../bench/types.ts';
 import { barChart } from '../../src/cli/svg-bars.ts';
 
@@ -104,4 +104,11 @@ test('barChart: lengths are proportional, intervals drawn, text escaped', () => 
   expect(widths[0] / widths[1]).toBeCloseTo(2, 2);
   expect(svg).toContain('a&lt;b');
   expect(svg).not.toContain('NaN');
+});
+
+test('a software adapter is called one, and that no card was measured is said until one was', () => {
+  expect(softwareNote('llvmpipe: Mesa 25')).toContain('llvmpipe is a software adapter');
+  expect(softwareNote('NVIDIA: 580')).toBe('');
+  expect(cardNote(['llvmpipe: Mesa 25', 'SwiftShader driver 5']).join()).toContain('No graphics card');
+  expect(cardNote(['llvmpipe: Mesa 25', 'NVIDIA: 580'])).toEqual([]);
 });

@@ -3,34 +3,8 @@ import { strToU8, zipSync } from 'fflate';
 import { describe, expect, test } from 'vitest';
 import { LloydError } from '../../src/gpu/errors.ts';
 import { readPth } from '../../src/io/pth.ts';
-import { Global, PersistentId, pickle, Reduce } from './pickle-writer.ts';
-
-const bytesOf = (data: ArrayBufferView) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-
-const storage = (type: string, key: string, count: number, legacy = false) =>
-  new PersistentId(['storage', new Global('torch', type), key, 'cpu', count, ...(legacy ? [null] : [])]);
-
-const dict = (entries: [string, unknown][] = []) => {
-  const ordered = new Reduce(new Global('collections', 'OrderedDict'), [entries]);
-  return entries.length > 0 ? ordered : new Reduce(ordered.callee, []);
-};
-
-const tensor = (from: unknown, offset: number, dims: number[], strides: number[]) =>
-  new Reduce(new Global('torch._utils', '_rebuild_tensor_v2'), [from, offset, dims, strides, false, dict()]);
-
-function checkpoint(
-  root: unknown,
-  storages: Record<string, ArrayBufferView>,
-  byteorder = 'little',
-): Uint8Array {
-  const files: Record<string, Uint8Array> = {
-    'archive/data.pkl': pickle(root),
-    'archive/byteorder': strToU8(byteorder),
-    'archive/version': strToU8('3\n'),
-  };
-  for (const [key, data] of Object.entries(storages)) files[`archive/data/${key}`] = bytesOf(data);
-  return zipSync(files, { level: 0 });
-}
+import { Global, pickle, Reduce } from './pickle-writer.ts';
+import { bytesOf, checkpoint, dict, storage, tensor } from './pth-writer.ts';
 
 const six = new Float32Array([0, 1, 2, 3, 4, 5]);
 const one = (root: unknown) => checkpoint(root, { 0: six });

@@ -1,6 +1,6 @@
 // Seeded cases of every operator: dtypes, attributes, opsets, odd sizes, empty tensors, axes from either end.
 import type { Operator } from '../../src/graph/ops/operator.ts';
-import { type PlannedOperator, plannedOperators } from '../../src/graph/ops/operators.ts';
+import { type OperatorName, plannedOperators } from '../../src/graph/ops/operators.ts';
 import type { Attributes, OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import type { OnnxDType } from '../../src/graph/ops/value.ts';
 import {
@@ -89,7 +89,7 @@ const INTEGERS: readonly OnnxDType[] = ['int32', 'int64', 'uint8', 'int8'];
 
 /** What ONNX Runtime calls an operator. */
 export const peerName = (operator: string) => {
-  const { domain = '' } = plannedOperators[operator as PlannedOperator] as Operator;
+  const { domain = '' } = plannedOperators[operator as OperatorName] as Operator;
   return { opType: operator.slice(operator.lastIndexOf('.') + 1), domain };
 };
 

@@ -6,7 +6,7 @@ import { planOperator } from '../../src/graph/ops/operators.ts';
 import type { Operand, Step } from '../../src/graph/ops/plan.ts';
 import { type Attributes, type OnnxTensor, sizeOf } from '../../src/graph/ops/tensors.ts';
 import { numbersOf, type OnnxDType, toWords, type Value, wordTypeOf } from '../../src/graph/ops/value.ts';
-import { type OperatorName, type OperatorOptions, runOperator } from '../../src/onnx/run-operator.ts';
+import { type OperatorName, type OperatorOptions, runOperator } from '../../src/onnx/index.ts';
 import { define, definitions } from '../../src/reference/interpreter/interpret.ts';
 import { type GivenTensor, readTensor } from '../../src/reference/interpreter/value.ts';
 import { runOnnxRuntime } from './onnx-runtime.ts';

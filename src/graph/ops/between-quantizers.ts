@@ -86,6 +86,3 @@ export const betweenOperators = {
   QLinearSoftmax: softmax,
   QLinearWhere: where,
 } satisfies Readonly<Record<string, Operator>>;
-
-/** Operators whose codes are those of floats. */
-export type BetweenOperator = keyof typeof betweenOperators;

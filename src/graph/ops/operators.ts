@@ -62,7 +62,8 @@ export const plannedOperators = /* @__PURE__ */ (() => ({
   ...knownOperators,
 }))();
 
-export type PlannedOperator = keyof typeof plannedOperators;
+/** An operator that `runOperator` knows. */
+export type OperatorName = keyof typeof plannedOperators;
 /** The name by which {@link plannedOperators} has a node's operator: of two by one name the domain says which. */
 export function operatorName({ op, domain = '' }: { op: string; domain?: string }): string {
   const own = `${domain}.${op}`;

@@ -17,6 +17,7 @@ export interface KeptAttribute {
   kept: string;
   bytes: Uint8Array;
 }
+/** A node's attributes by ONNX's names. */
 export type Attributes = Record<string, AttributeValue | undefined>;
 /** Inputs by position; null, undefined or a short list leaves an optional one out. */
 export type Inputs = readonly (OnnxTensor | null | undefined)[];

@@ -1,7 +1,8 @@
 import { LloydError } from '../gpu/errors.ts';
-import { type ConcreteOptions, concreteInputs, inferNode, whyUnknown } from '../graph/concrete.ts';
+import { whyUnknown } from '../graph/concrete.ts';
+import { type ConcreteOptions, knownValues } from '../graph/concrete-inputs.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
-import type { Value } from '../graph/ops/value.ts';
+import { inferNode } from '../graph/infer-node.ts';
 import { unfusedModel } from '../graph/passes/unfuse.ts';
 
 /** A node that doesn't run here. */
@@ -61,19 +62,6 @@ export function supportedNodes(model: GraphModel, options: ConcreteOptions = {})
     }
   }
   return { total: graph.nodes.length, supported: graph.nodes.length - refused.length, refused };
-}
-
-/** Constants, and inputs whose shapes are known. */
-function knownValues(model: GraphModel, options: ConcreteOptions): Map<string, Value> {
-  const { graph, parameters } = model;
-  const values = new Map<string, Value>(parameters);
-  const isOpen = ({ shape }: (typeof graph.inputs)[number]) => shape.some((dim) => typeof dim === 'string');
-  const given = [options.shapes, options.batch, options.assume].some((option) => option !== undefined);
-  const inputs = given ? graph.inputs : graph.inputs.filter((input) => !isOpen(input));
-  for (const { name, dtype, shape } of concreteInputs({ ...graph, inputs }, options)) {
-    values.set(name, { dtype, dims: shape });
-  }
-  return values;
 }
 
 /** An attribute that no operator here takes, whatever the operator: a subgraph, for one. */

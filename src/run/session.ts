@@ -2,7 +2,7 @@ import type { KernelPreference } from '../conv/kernel-choice.ts';
 import { check, LloydError } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
-import { type Port, shapeText } from '../graph/concrete.ts';
+import { type Port, shapeText } from '../graph/concrete-inputs.ts';
 import type { ShapeOptions, ValueInfo } from '../graph/graph.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { sizeOf } from '../graph/ops/tensors.ts';

@@ -1,8 +1,8 @@
 import { check } from '../gpu/errors.ts';
 import { MOST_ELEMENTS } from '../graph/ops/node.ts';
 import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
-import { bitsOf, DTYPE_NUMBERS, isSigned, type OnnxDType } from '../graph/ops/value.ts';
-import { arrayOver } from '../io/tensor.ts';
+import { ARRAYS, bitsOf, DTYPE_NUMBERS, isSigned, type OnnxDType } from '../graph/ops/value.ts';
+import { viewOver } from '../io/tensor.ts';
 import type { TensorProto } from './proto/messages.ts';
 import type { Packed } from './proto/wire.ts';
 import { DAMAGED } from './refusals.ts';
@@ -52,13 +52,13 @@ export function readTensor(label: string, proto: TensorProto, files: ExternalFil
     'convert the model to float32 or float16',
   );
   const count = sizeOf(dims);
-  const bits = WIDTHS[dtype];
+  const bits = widthOf(dtype);
   const raw = rawBytes(label, proto, dims, bits, files);
   if (bits < 8) return narrow(dtype, dims, raw ?? lowBytes(label, proto.ints32, count, bits));
   const tensor = {
     dtype,
     dims,
-    data: raw ? over(dtype, raw, count) : typed(label, proto, dtype, count),
+    data: raw ? viewOver(ARRAYS[dtype], raw, 0, count) : typed(label, proto, dtype, count),
   } as OnnxTensor;
   if (dtype === 'bool') {
     const other = (tensor.data as Uint8Array).find((value) => value > 1);
@@ -68,15 +68,8 @@ export function readTensor(label: string, proto: TensorProto, files: ExternalFil
 }
 
 /** Bits of an element in the file. */
-const WIDTHS = Object.fromEntries(
-  Object.values(DTYPE_NUMBERS).map((dtype) => [
-    dtype,
-    dtype === 'int64' ? 64 : dtype === 'float16' ? 16 : dtype === 'bool' ? 8 : bitsOf(dtype),
-  ]),
-) as Record<OnnxDType, number>;
-
-const over = (dtype: OnnxDType | 'float64' | 'uint64', bytes: Uint8Array, count: number) =>
-  arrayOver(dtype as 'float32', bytes, 0, count) as OnnxTensor['data'];
+const widthOf = (dtype: OnnxDType) =>
+  bitsOf(dtype) < 8 ? bitsOf(dtype) : 8 * ARRAYS[dtype].BYTES_PER_ELEMENT;
 
 function dimsOf(label: string, packed: Packed): number[] {
   const dims: number[] = [];
@@ -171,13 +164,13 @@ function typed(label: string, proto: TensorProto, dtype: OnnxDType, count: numbe
   if (dtype === 'float32') {
     const { bytes } = proto.floats;
     expectCount(label, bytes.length / 4, count);
-    return over(dtype, bytes, count);
+    return viewOver(Float32Array, bytes, 0, count);
   }
   if (dtype === 'int64') return wide(label, proto.ints64, count, new BigInt64Array(count));
   const unsigned = dtype === 'uint32';
   const packed = unsigned ? proto.uints64 : proto.ints32;
   expectCount(label, packed.varintCount, count);
-  const made = over(dtype, new Uint8Array((count * WIDTHS[dtype]) / 8), count) as Int32Array;
+  const made = new ARRAYS[dtype](count) as Int32Array;
   packed.varints((low, high, i) => {
     const value = unsigned ? low >>> 0 : low;
     made[i] = value;
@@ -223,7 +216,7 @@ function lowBytes(label: string, packed: Packed, count: number, bits: number): U
 
 /** 2- and 4-bit elements, one a byte: the first lies in a byte's low bits. */
 function narrow(dtype: OnnxDType, dims: number[], bytes: Uint8Array): OnnxTensor {
-  const bits = WIDTHS[dtype];
+  const bits = widthOf(dtype);
   const [perByte, mask] = [8 / bits, (1 << bits) - 1];
   const data = isSigned(dtype) ? new Int8Array(sizeOf(dims)) : new Uint8Array(sizeOf(dims));
   const spare = 32 - bits;
@@ -247,7 +240,7 @@ function converted(label: string, proto: TensorProto, dims: number[], files: Ext
     );
   if (proto.type === UINT64) {
     const from = raw
-      ? (over('uint64', raw, count) as unknown as BigUint64Array)
+      ? viewOver(BigUint64Array, raw, 0, count)
       : wide(label, proto.uints64, count, new BigUint64Array(count));
     const most = from.find((value) => value >= 2n ** 63n);
     refuse('uint64', 'int64', most);
@@ -258,7 +251,7 @@ function converted(label: string, proto: TensorProto, dims: number[], files: Ext
     };
   }
   if (!raw) expectCount(label, proto.doubles.bytes.length / 8, count);
-  const from = over('float64', raw ?? proto.doubles.bytes, count) as unknown as Float64Array;
+  const from = viewOver(Float64Array, raw ?? proto.doubles.bytes, 0, count);
   const data = Float32Array.from(from);
   const at = data.findIndex((value, i) => !Object.is(value, from[i]));
   refuse('float64', 'float32', at < 0 ? undefined : from[at]);

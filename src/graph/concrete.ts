@@ -1,11 +1,11 @@
 import { check } from '../gpu/errors.ts';
 import { type ConcreteOptions, concreteInputs, type Port } from './concrete-inputs.ts';
-import type { Graph, GraphModel, Node } from './graph.ts';
+import { type Graph, type GraphModel, type Node, readsOf } from './graph.ts';
 import { inferNode } from './infer-node.ts';
 import { operatorName, plannedOperators } from './ops/operators.ts';
 import type { OnnxTensor } from './ops/tensors.ts';
 import { checkTensor, type Value } from './ops/value.ts';
-import { unfusedModel } from './passes/unfuse.ts';
+import { plainModel } from './passes/control-flow.ts';
 
 /**
  * A graph whose shapes are all numbers: nodes that the outputs depend on, those left out whose results are constants.
@@ -41,7 +41,7 @@ export function originOf(views: ReadonlyMap<string, string>, name: string): stri
  */
 export function concreteGraph(model: GraphModel, options: ConcreteOptions = {}): ConcreteGraph {
   checkGraph(model.graph);
-  const { graph, parameters } = unfusedModel(model);
+  const { graph, parameters } = plainModel(model, options);
   const needed = neededNodes(graph);
   checkOperators(needed, graph);
   const inputs = concreteInputs(graph, options);
@@ -93,7 +93,7 @@ function neededNodes({ nodes, outputs }: Graph): Node[] {
   const kept: Node[] = [];
   for (const node of nodes.toReversed()) {
     if (!node.outputs.some((name) => needed.has(name))) continue;
-    for (const name of node.inputs) if (name) needed.add(name);
+    for (const name of readsOf(node)) needed.add(name);
     // ONNX's files leave an input out by an empty name.
     kept.push(node.inputs.includes('') ? { ...node, inputs: node.inputs.map((name) => name || null) } : node);
   }
@@ -104,7 +104,7 @@ function neededNodes({ nodes, outputs }: Graph): Node[] {
 /** A model without the nodes and constants on which no output depends. */
 export function pruned({ graph, parameters }: GraphModel): GraphModel {
   const nodes = neededNodes(graph);
-  const read = new Set<string | null>([...nodes.flatMap(({ inputs }) => inputs), ...graph.outputs]);
+  const read = new Set([...nodes.flatMap(readsOf), ...graph.outputs]);
   return {
     graph: { ...graph, nodes },
     parameters: new Map([...parameters].filter(([name]) => read.has(name))),

@@ -2,10 +2,20 @@ import { check, LloydError } from '../gpu/errors.ts';
 import type { Graph, Node } from './graph.ts';
 import { executeTwin } from './ops/execute-twin.ts';
 import { operatorName, planOperator } from './ops/operators.ts';
+import { sizeOf } from './ops/tensors.ts';
 import { fromWords, type Value } from './ops/value.ts';
 
-/** Puts a node's outputs among the values; whether they are all constants. */
-export function inferNode(node: Node, graph: Graph, values: Map<string, Value>): boolean {
+/**
+ * Puts a node's outputs among the values; whether they are all constants.
+ *
+ * @param most elements of what is computed of constants
+ */
+export function inferNode(
+  node: Node,
+  graph: Graph,
+  values: Map<string, Value>,
+  most = Number.POSITIVE_INFINITY,
+): boolean {
   const inputs = node.inputs.map((name) => {
     if (name === null) return null;
     const value = values.get(name);
@@ -25,7 +35,9 @@ export function inferNode(node: Node, graph: Graph, values: Map<string, Value>):
       attributes: node.attributes,
       outputs: node.outputs.length,
     });
-    const constant = inputs.every((value) => value === null || value.data);
+    const constant =
+      inputs.every((value) => value === null || value.data) &&
+      plan.outputs.every(({ dims }) => sizeOf(dims) <= most);
     let made: Value[] = plan.outputs.map(({ dtype, dims, data, from }) => {
       if (data) return { dtype, dims, data };
       const source = from !== undefined ? inputs[from] : null;

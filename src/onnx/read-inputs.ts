@@ -1,7 +1,8 @@
 import { check } from '../gpu/errors.ts';
 import type { Dim, ShapeOptions, ValueInfo } from '../graph/graph.ts';
 import { MOST_ELEMENTS } from '../graph/ops/node.ts';
-import { DTYPE_NUMBERS } from '../graph/ops/value.ts';
+import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
+import { checkTensor, DTYPE_NUMBERS, fromWords, isFloat, numbersOf } from '../graph/ops/value.ts';
 import type { GraphProto, ValueInfoProto } from './proto/messages.ts';
 import { dtypeName, MOST_DIMS } from './read-tensor.ts';
 import { DAMAGED } from './refusals.ts';
@@ -86,4 +87,36 @@ export function checkShapeNames(name: string, { inputs }: GraphProto, shapes: Sh
       `they are ${[...known].join(', ')}`,
     );
   }
+}
+
+export const inputNames = ({ inputs }: GraphProto) => `they are ${inputs.map(({ name }) => name).join(', ')}`;
+
+/**
+ * What an input is in every run.
+ *
+ * @param given a number for each of its elements, or a tensor of its dtype and shape
+ */
+export function constantInput({ name, dtype, shape }: ValueInfo, given: number | OnnxTensor): OnnxTensor {
+  if (typeof given === 'number') {
+    check(
+      shape.every((dim) => typeof dim === 'number'),
+      `${name} must have sizes for a number to be each of its elements`,
+      shape,
+      'pass a tensor, or its sizes as shapes',
+    );
+    check(isFloat(dtype) || Number.isInteger(given), `${name} must be ${dtype}`, given);
+    const dims = shape as number[];
+    const tensor = fromWords(dtype, dims, Array<number>(sizeOf(dims)).fill(given));
+    const held = numbersOf(tensor)[0] ?? given;
+    check(isFloat(dtype) || held === given, `${name} must be ${dtype}`, given);
+    return tensor;
+  }
+  checkTensor(name, given);
+  const fits = shape.every((dim, axis) => typeof dim === 'string' || dim === given.dims[axis]);
+  check(
+    given.dtype === dtype && given.dims.length === shape.length && fits,
+    `${name} must be ${dtype} [${shape.join(', ')}]`,
+    `${given.dtype} [${given.dims.join(', ')}]`,
+  );
+  return given;
 }

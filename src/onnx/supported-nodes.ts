@@ -3,7 +3,7 @@ import { whyUnknown } from '../graph/concrete.ts';
 import { type ConcreteOptions, knownValues } from '../graph/concrete-inputs.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
 import { inferNode } from '../graph/infer-node.ts';
-import { unfusedModel } from '../graph/passes/unfuse.ts';
+import { plainModel } from '../graph/passes/control-flow.ts';
 
 /** A node that doesn't run here. */
 export interface RefusedNode {
@@ -41,8 +41,8 @@ export interface NodeSupport {
  * console.log(`${supported} of ${total}`, refused[0].op); // 1 of 2 Det
  */
 export function supportedNodes(model: GraphModel, options: ConcreteOptions = {}): NodeSupport {
-  const { graph } = unfusedModel(model);
-  const values = knownValues({ ...model, graph }, options);
+  const { graph, parameters } = plainModel(model, options);
+  const values = knownValues({ graph, parameters }, options);
   const refused: RefusedNode[] = [];
   for (const node of graph.nodes) {
     const { name, op, domain = '' } = node;

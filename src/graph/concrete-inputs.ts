@@ -1,5 +1,6 @@
 import { check } from '../gpu/errors.ts';
 import type { Dim, Graph, GraphModel, ShapeOptions, ValueInfo } from './graph.ts';
+import { MOST_ELEMENTS } from './ops/node.ts';
 import type { OnnxDType, Value } from './ops/value.ts';
 
 /** An input or output whose shape is known. */
@@ -31,29 +32,9 @@ export function concreteInputs(
   }
   const missing: string[] = [];
   const ports = inputs.map((input): Port => {
-    const given = shapes[input.name];
-    const own = Array.isArray(given) ? given : null;
-    check(
-      own === null || own.length === input.shape.length,
-      `${input.name}: its shape must have ${input.shape.length} sizes: ${shapeText(input)}`,
-      own,
-    );
-    const shape = input.shape.map((dim, i) => {
-      const size = own ? own[i] : (sizeOfDim(dim, i, shapes, batch) ?? assume);
-      if (size === undefined) missing.push(`${String(dim)} of ${shapeText(input)}`);
-      else {
-        check(
-          Number.isInteger(size) && size >= 0,
-          `${input.name}: a size must be an integer of 0 or more`,
-          size,
-        );
-        check(
-          typeof dim === 'string' || dim === size,
-          `${input.name} has the shape ${shapeText(input)}`,
-          own,
-          'give sizes only for its symbols',
-        );
-      }
+    const shape = givenSizes(input, shapes).map((dim, i) => {
+      const size = typeof dim === 'number' ? dim : ((i === 0 ? batch : undefined) ?? assume);
+      if (size === undefined) missing.push(`${dim} of ${shapeText(input)}`);
       return size ?? 0;
     });
     return { name: input.name, dtype: input.dtype, shape };
@@ -67,10 +48,39 @@ export function concreteInputs(
   return ports;
 }
 
-function sizeOfDim(dim: Dim, at: number, shapes: ShapeOptions, batch?: number): number | undefined {
-  if (typeof dim === 'number') return dim;
-  const given = shapes[dim];
-  return typeof given === 'number' ? given : at === 0 ? batch : undefined;
+/**
+ * An input's shape with the sizes that are given for it.
+ *
+ * @throws LloydError for sizes that are none, or that contradict it
+ */
+export function givenSizes({ name, shape }: ValueInfo, shapes: ShapeOptions): Dim[] {
+  const of = (key: string) => (Object.hasOwn(shapes, key) ? shapes[key] : undefined);
+  const own = of(name);
+  const given = Array.isArray(own) ? own : null;
+  check(
+    !given || given.length === shape.length,
+    `${name} has ${shape.length} dimensions: [${shape.join(', ')}]`,
+    given,
+    'give each of them a size',
+  );
+  return shape.map((dim, axis) => {
+    const symbol = typeof dim === 'string' ? of(dim) : undefined;
+    const size = given ? given[axis] : ((Array.isArray(symbol) ? undefined : symbol) ?? dim);
+    if (size === dim) return dim;
+    check(
+      Number.isInteger(size) && size >= 0 && size <= MOST_ELEMENTS,
+      `${name}: a size must be an integer of 0 or more`,
+      size,
+      'pass shapes: { symbol: size } or { input: [sizes] }',
+    );
+    check(
+      typeof dim === 'string',
+      `${name}: dimension ${axis} is ${dim}`,
+      size,
+      'give sizes only for its symbols',
+    );
+    return size;
+  });
 }
 
 /** A shape as people write it. */

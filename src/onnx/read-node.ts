@@ -1,4 +1,4 @@
-import { check, LloydError } from '../gpu/errors.ts';
+import { check } from '../gpu/errors.ts';
 import type { Node, Subgraph } from '../graph/graph.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { plainDomain } from './inline-functions.ts';
@@ -6,7 +6,7 @@ import type { GraphProto, NodeProto } from './proto/messages.ts';
 import { readAttributes } from './read-attributes.ts';
 import { constantOf } from './read-constant.ts';
 import { type ExternalFiles, readTensor } from './read-tensor.ts';
-import { DAMAGED } from './refusals.ts';
+import { DAMAGED, Refusals } from './refusals.ts';
 import { uniqueNames } from './unique-names.ts';
 
 /** Operators whose graphs may be known to be so many nodes. */
@@ -18,7 +18,7 @@ const CONTROL_FLOW = ['If', 'Loop', 'Scan'];
  *
  * @param label what an error calls it
  */
-export function nodeOf(name: string, label: string, proto: NodeProto, files: ExternalFiles): Node {
+function nodeOf(name: string, label: string, proto: NodeProto, files: ExternalFiles): Node {
   check(proto.op !== '', `${name}: a node must have an operator`, '', DAMAGED);
   const domain = plainDomain(proto.domain);
   const subgraphs = new Map<string, Subgraph>();
@@ -37,22 +37,47 @@ export function nodeOf(name: string, label: string, proto: NodeProto, files: Ext
   };
 }
 
-function subgraphOf(graph: GraphProto, files: ExternalFiles): Subgraph | null {
-  try {
-    const parameters = new Map<string, OnnxTensor>();
-    for (const tensor of graph.initializers)
-      parameters.set(tensor.name, readTensor(tensor.name, tensor, files));
-    const names = uniqueNames(graph.nodes);
-    const nodes: Node[] = [];
-    for (const [i, proto] of graph.nodes.entries()) {
-      const node = nodeOf(names[i], `${names[i]} (${proto.op})`, proto, files);
-      const value = constantOf(node);
-      if (value) parameters.set(node.outputs[0], value);
-      else nodes.push(node);
-    }
-    return { inputs: graph.inputs.map(({ name }) => name), outputs: graph.outputs, nodes, parameters };
-  } catch (error) {
-    if (error instanceof LloydError) return null;
-    throw error;
+/** What a graph has beside its inputs and outputs. */
+export interface Parts {
+  nodes: Node[];
+  /** Initializers and what Constant nodes hold. */
+  parameters: Map<string, OnnxTensor>;
+}
+
+/** @param refusals takes what cannot be read */
+export function partsOf(
+  { name, initializers, nodes }: Pick<GraphProto, 'name' | 'initializers' | 'nodes'>,
+  files: ExternalFiles,
+  refusals: Refusals,
+): Parts {
+  const made: Parts = { nodes: [], parameters: new Map() };
+  const keep = (own: string, rule: string, read: () => OnnxTensor) => {
+    check(own !== '' && !made.parameters.has(own), `${name}: ${rule}`, own, DAMAGED);
+    made.parameters.set(own, read());
+  };
+  for (const tensor of initializers) {
+    refusals.collect(tensor.name, () =>
+      keep(tensor.name, 'an initializer must have a name of its own', () =>
+        readTensor(tensor.name, tensor, files),
+      ),
+    );
   }
+  const names = uniqueNames(nodes);
+  for (const [i, proto] of nodes.entries()) {
+    const label = `${names[i]} (${proto.op})`;
+    refusals.collect(label, () => {
+      const node = nodeOf(names[i], label, proto, files);
+      const value = constantOf(node);
+      if (value) keep(node.outputs[0], 'a value must be made once', () => value);
+      else made.nodes.push(node);
+    });
+  }
+  return made;
+}
+
+function subgraphOf(graph: GraphProto, files: ExternalFiles): Subgraph | null {
+  const refusals = new Refusals(graph.name);
+  const parts = partsOf(graph, files, refusals);
+  const { inputs, outputs } = graph;
+  return refusals.any ? null : { ...parts, inputs: inputs.map(({ name }) => name), outputs };
 }

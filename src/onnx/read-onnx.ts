@@ -1,5 +1,5 @@
 import { check } from '../gpu/errors.ts';
-import type { GraphModel, Node, ShapeOptions, ValueInfo } from '../graph/graph.ts';
+import type { GraphModel, ShapeOptions, ValueInfo } from '../graph/graph.ts';
 import { OPSETS } from '../graph/ops/operator.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { flatModel } from '../graph/passes/control-flow.ts';
@@ -12,13 +12,11 @@ import {
   type TensorProto,
 } from './proto/messages.ts';
 import { Wire } from './proto/wire.ts';
-import { constantOf } from './read-constant.ts';
-import { checkShapeNames, constantInput, inputNames, inputOf } from './read-inputs.ts';
-import { nodeOf } from './read-node.ts';
-import { type ExternalFiles, externalLocation, readTensor } from './read-tensor.ts';
+import { checkGivenNames, constantInput, inputOf } from './read-inputs.ts';
+import { partsOf } from './read-node.ts';
+import { type ExternalFiles, externalLocation } from './read-tensor.ts';
 import { DAMAGED, Refusals } from './refusals.ts';
 import { sortNodes } from './sort-nodes.ts';
-import { uniqueNames } from './unique-names.ts';
 
 /** The files beside a model that hold its large tensors, by the location that the model gives. */
 export type ExternalData = ReadonlyMap<string, Uint8Array> | Readonly<Record<string, Uint8Array>>;
@@ -133,21 +131,11 @@ function modelOf(
   const refusals = new Refusals(name);
   const { opset, opsets } = opsetOf(model, graph);
 
-  const parameters = new Map<string, OnnxTensor>();
   if (graph.sparseInitializers > 0) {
     refusals.add('initializers', `${graph.sparseInitializers} of them are sparse`);
   }
-  for (const tensor of graph.initializers) {
-    const { name: own } = tensor;
-    check(
-      own !== '' && !parameters.has(own),
-      `${name}: an initializer must have a name of its own`,
-      own,
-      DAMAGED,
-    );
-    refusals.collect(own, () => parameters.set(own, readTensor(own, tensor, files)));
-  }
-
+  const inlined = inlineFunctions(model, graph.nodes, opsets, file.budget, valueNames(graph), refusals);
+  const { nodes, parameters } = partsOf({ ...graph, name, nodes: inlined }, files, refusals);
   const inputs: ValueInfo[] = [];
   const constant = new Set(graph.initializers.map((tensor) => tensor.name));
   for (const info of graph.inputs) {
@@ -159,29 +147,7 @@ function modelOf(
       else parameters.set(info.name, constantInput(input, constants[info.name]));
     });
   }
-  checkShapeNames(name, graph, shapes);
-  const unknown = Object.keys(constants).find((key) => !graph.inputs.some((info) => info.name === key));
-  check(unknown === undefined, `${name}: constants may name inputs`, unknown, inputNames(graph));
-
-  const inlined = inlineFunctions(model, graph.nodes, opsets, file.budget, valueNames(graph), refusals);
-  const names = uniqueNames(inlined);
-  const nodes: Node[] = [];
-  for (const [i, proto] of inlined.entries()) {
-    const label = `${names[i]} (${proto.op})`;
-    refusals.collect(label, () => {
-      const node = nodeOf(names[i], label, proto, files);
-      const value = constantOf(node);
-      if (value) {
-        check(
-          !parameters.has(node.outputs[0]) && !constant.has(node.outputs[0]),
-          `${name}: a value must be made once`,
-          node.outputs[0],
-          DAMAGED,
-        );
-        parameters.set(node.outputs[0], value);
-      } else nodes.push(node);
-    });
-  }
+  checkGivenNames(name, graph, { shapes, constants });
   refusals.raise();
   const outputs = [...graph.outputs];
   return flatModel({

@@ -21,8 +21,26 @@ const NAMES: Readonly<Record<number, string>> = {
 /** More dimensions than any operator has: a rank is no way to make objects out of bytes. */
 export const MOST_DIMS = 64;
 
-/** A TensorProto.DataType by the name that people know. */
-export const dtypeName = (type: number): string => DTYPE_NUMBERS[type] ?? NAMES[type] ?? `dtype ${type}`;
+/**
+ * A TensorProto.DataType by its name here.
+ *
+ * @throws LloydError for one that nothing here has, by the name that people know
+ */
+export function dtypeOf(label: string, type: number): OnnxDType {
+  const dtype = DTYPE_NUMBERS[type];
+  check(
+    dtype,
+    `${label} must have one of the dtypes ${Object.values(DTYPE_NUMBERS).join(', ')}`,
+    NAMES[type] ?? `dtype ${type}`,
+    'convert the model to float32 or float16',
+  );
+  return dtype;
+}
+
+/** @throws LloydError for more dimensions than any operator has */
+export function checkRank(label: string, rank: number): void {
+  check(rank <= MOST_DIMS, `${label} must have at most ${MOST_DIMS} dims`, rank, DAMAGED);
+}
 
 /**
  * A tensor of the file: a view of its bytes where they lie aligned and an element is one element, else a copy.
@@ -44,13 +62,7 @@ export function readTensor(label: string, proto: TensorProto, files: ExternalFil
   const dims = dimsOf(label, proto.dims);
   const { type } = proto;
   if (type === DOUBLE || type === UINT64) return converted(label, proto, dims, files);
-  const dtype = DTYPE_NUMBERS[type];
-  check(
-    dtype,
-    `${label} must have one of the dtypes ${Object.values(DTYPE_NUMBERS).join(', ')}`,
-    dtypeName(type),
-    'convert the model to float32 or float16',
-  );
+  const dtype = dtypeOf(label, type);
   const count = sizeOf(dims);
   const bits = widthOf(dtype);
   const raw = rawBytes(label, proto, dims, bits, files);
@@ -73,12 +85,7 @@ const widthOf = (dtype: OnnxDType) =>
 
 function dimsOf(label: string, packed: Packed): number[] {
   const dims: number[] = [];
-  check(
-    packed.varintCount <= MOST_DIMS,
-    `${label} must have at most ${MOST_DIMS} dims`,
-    packed.varintCount,
-    DAMAGED,
-  );
+  checkRank(label, packed.varintCount);
   packed.varints((low, high) => {
     check(
       high === 0 && low >= 0,

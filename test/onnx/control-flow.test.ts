@@ -200,8 +200,8 @@ describe('If', () => {
     const refused = (constants: Record<string, number | OnnxTensor>) => () =>
       readOnnx(model(byInput), { constants });
     expect(refused({ rat: 1 })).toThrow(/constants may name inputs; received "rat"; they are rate, x/);
-    expect(refused({ rate: 0.5 })).toThrow(/rate must be int64; received 0.5/);
-    expect(refused({ x: 1 })).toThrow(/x must have sizes for a number/);
+    expect(refused({ rate: 0.5 })).toThrow(/rate must be int64 \[\]; received 0.5/);
+    expect(refused({ x: of('float32', [1, 1], Float32Array.of(1)) })).toThrow(/x must be float32 \[n\]/);
     expect(refused({ rate: floats(1) })).toThrow(/rate must be int64 \[\]; received "float32 \[\]"/);
   });
 

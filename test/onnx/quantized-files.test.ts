@@ -394,3 +394,71 @@ test('a VGG in QDQ and in operators on codes: top-1 as here', async () => {
     expect(topOne(got, 10), format).toEqual(topOne(want, 10));
   }
 });
+
+/** Two products with a clamp between them, of matrices or of stacks of them. */
+function products(rank: number, biased: boolean): GraphModel {
+  const w = new GraphWriter('products', 17);
+  const random = seeded(50 + rank);
+  const floats = (name: string, ...dims: number[]) => {
+    const data = random.floats(
+      dims.reduce((a, b) => a * b, 1),
+      0.5,
+    );
+    return w.constant(name, { dtype: 'float32', dims, data });
+  };
+  const product = (name: string, input: string, inner: number, outer: number) => {
+    const made = w.node('MatMul', name, [input, floats(`${name}.weight`, inner, outer)]);
+    return biased ? w.node('Add', `${name}.sum`, [made, floats(`${name}.bias`, outer)]) : made;
+  };
+  const shape = ['n', ...[5, 3].slice(0, rank - 2), 16];
+  const x = w.input({ name: 'x', dtype: 'float32', shape });
+  const first = w.node('Relu', 'relu', [product('first', x, 16, 24)]);
+  const second = product('second', first, 24, 10);
+  const last = w.node('Relu', 'last', [product('third', second, 10, 12)]);
+  return w.model([w.node('MatMul', 'y', [last, floats('y.weight', 12, 7)])]);
+}
+
+describe.each([
+  [2, true],
+  [2, false],
+  [3, true],
+  [3, false],
+  [4, true],
+])('products of rank %i, biases: %s', (rank, biased) => {
+  const written = forms.filter(
+    // ONNX Runtime's CPU provider has no product of int8 activations and uint8 weights.
+    ({ format, activationType, weightType }) =>
+      format === 'qdq' || activationType === 'uint8' || weightType === 'int8',
+  );
+
+  test.each(written)('$format of $activationType activations and $weightType weights', async (form) => {
+    const dims = [9, ...[5, 3].slice(0, rank - 2), 16];
+    const count = dims.reduce((a, b) => a * b, 1);
+    const x: OnnxTensor = { dtype: 'float32', dims, data: seeded(61).floats(count, 2) };
+    const model = products(rank, biased);
+    const int8 = await quantizeModel(gpu.runtime, model, { method: 'linear', bits: 8, calibration: [{ x }] });
+    const output = async (network: Parameters<typeof compile>[1]) => {
+      const session = await compile(gpu.runtime, network, { shapes: { n: 9 } });
+      const { y } = await session.run({ x });
+      session.destroy();
+      return y.data as Float32Array;
+    };
+    const want = await output(int8);
+    const bytes = writeOnnx(int8, form);
+    const read = readOnnx(bytes);
+    const ops = read.graph.nodes.map(({ op }) => op);
+    if (form.format === 'qoperator') {
+      expect(ops.filter((op) => op === 'QGemm' || op === 'QLinearMatMul').length).toBe(4);
+      expect(ops).not.toContain('MatMul');
+      expect(ops).not.toContain('DequantizeLinear');
+    }
+    // One code that is another would be a hundredth.
+    expect(apart(await output(read), want)).toBeLessThan(1e-6);
+    const saturates = form.weightType === 'int8' && form.activationType === 'uint8';
+    if (saturates && form.format === 'qoperator') return;
+    expect(apart((await runOnOrt(bytes, { x })).y.data as Float32Array, want)).toBeLessThan(1e-6);
+    const again = importQdq(qdqOfOperators(read)) as QuantizedModel;
+    expect([...again.layers.keys()]).toEqual([...int8.layers.keys()]);
+    for (const [name, { codes }] of again.layers) expect(codes, name).toEqual(int8.layers.get(name)!.codes);
+  });
+});

@@ -1,8 +1,9 @@
-import { pruned, VIEWS } from '../graph/concrete.ts';
+import { pruned } from '../graph/concrete.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
 import { GraphWriter } from '../graph/graph-writer.ts';
 import { type Attributes, CODE_RANGE, sizeOf } from '../graph/ops/tensors.ts';
 import { fromWords } from '../graph/ops/value.ts';
+import { PASSING } from '../lower/import-qoperator.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 
 /** QuantizeLinear's and DequantizeLinear's scale and zero point, by name. */
@@ -12,8 +13,6 @@ interface Grid {
 }
 
 const MICROSOFT = 'com.microsoft';
-/** What has the same meaning on codes as on the values that they stand for, in one grid. */
-export const PASSING: readonly string[] = ['MaxPool', ...VIEWS];
 
 /**
  * The operators on codes that nodes between DequantizeLinear and QuantizeLinear stand for: QLinearConv, QLinearMatMul,

@@ -9,7 +9,7 @@ import { sizeOf } from '../graph/ops/tensors.ts';
 import { checkTensor } from '../graph/ops/value.ts';
 import { checkValues } from '../lower/check-values.ts';
 import { type FusedGraph, fuseGraph } from '../lower/fuse.ts';
-import { importQdq } from '../lower/import-qdq.ts';
+import { importIntegers } from '../lower/import-qoperator.ts';
 import type { KernelChooser } from '../lower/lower.ts';
 import { lowerFused } from '../lower/lower-model.ts';
 import { checkNetwork } from '../model/check-network.ts';
@@ -152,7 +152,7 @@ export async function compile(
   checkRuntime(runtime);
   const { kernels, float16 = false, tune = false, shapes = {}, signal } = options;
   checkNetwork(given);
-  const model = isQuantized(given) || isImageModel(given) ? given : importQdq(given);
+  const model = isQuantized(given) || isImageModel(given) ? given : importIntegers(given);
   const network = isQuantized(model) ? model.model : model;
   const { batch = isImageModel(network) ? 32 : 1 } = options;
   check(Number.isInteger(batch) && batch >= 1, 'batch must be a positive integer', batch);

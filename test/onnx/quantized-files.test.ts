@@ -462,3 +462,90 @@ describe.each([
     for (const [name, { codes }] of again.layers) expect(codes, name).toEqual(int8.layers.get(name)!.codes);
   });
 });
+
+describe('operators on codes that are compiled', () => {
+  /** A residual block, joined with what it reads, pooled: by the zero point of the second convolution's weights. */
+  function operators(weightZero: number, seed: number): GraphModel {
+    const w = new GraphWriter('operators', 17);
+    const random = seeded(seed);
+    const zero = (value: number) =>
+      w.constant('zero', { dtype: 'uint8', dims: [], data: Uint8Array.of(value) });
+    const grid = (scale: number, value: number) => [w.scalar('scale', scale), zero(value)];
+    const x = w.input({ name: 'x', dtype: 'float32', shape: [2, 8, 9, 9] });
+    const given = grid(0.021, 117);
+    const codes = w.node('QuantizeLinear', 'codes', [x, ...given]);
+    const conv = (
+      name: string,
+      input: string,
+      from: string[],
+      to: string[],
+      middle = 128,
+      size = 3,
+      inner = 8,
+    ) => {
+      const data = Uint8Array.from({ length: 8 * inner * size * size }, () => random.integer(1, 255));
+      const weight = w.constant(`${name}.w`, { dtype: 'uint8', dims: [8, inner, size, size], data });
+      const bias = Int32Array.from({ length: 8 }, () => random.integer(-9000, 9000));
+      const inputs = [
+        ...[
+          input,
+          ...from,
+          weight,
+          w.floats(
+            `${name}.scale`,
+            random.floats(8, 0.001).map((v) => 0.004 + v),
+          ),
+        ],
+        w.constant(`${name}.zero`, { dtype: 'uint8', dims: [8], data: new Uint8Array(8).fill(middle) }),
+        ...[...to, w.constant(`${name}.b`, { dtype: 'int32', dims: [8], data: bias })],
+      ];
+      return w.node('QLinearConv', name, inputs, { pads: Array(4).fill(size >> 1) });
+    };
+    const [one, two, sum, all, mean] = [
+      ...[grid(0.043, 140), grid(0.094, 121), grid(0.091, 130), grid(0.09, 127), grid(0.013, 122)],
+    ];
+    const first = conv('first', codes, given, one);
+    const second = conv('second', first, one, two, weightZero);
+    const microsoft = 'com.microsoft';
+    const added = w.node('QLinearAdd', 'added', [second, ...two, codes, ...given, ...sum], {}, microsoft);
+    const joined = [...all, added, ...sum, first, ...one];
+    const cat = w.node('QLinearConcat', 'cat', joined, { axis: 1 }, microsoft);
+    const pooled = w.node('QLinearGlobalAveragePool', 'pooled', [cat, ...all, ...mean], {}, microsoft);
+    const last = grid(0.04, 128);
+    const y = conv('last', pooled, mean, last, 128, 1, 16);
+    return w.model([w.node('DequantizeLinear', 'y', [y, ...last])]);
+  }
+
+  test.each([128, 120])('weights with a zero point of %i', async (zero) => {
+    for (let seed = 70; seed < 76; seed++) {
+      const model = operators(zero, seed);
+      const x: OnnxTensor = { dtype: 'float32', dims: [2, 8, 9, 9], data: seeded(seed).floats(1296, 2.4) };
+      const session = await compile(gpu.runtime, readOnnx(writeOnnx(model)));
+      const got = (await session.run({ x })).y.data;
+      const kernels = new Set(session.plan().map(({ kernel }) => kernel));
+      session.destroy();
+      expect(got).toEqual((await runOnOrt(writeOnnx(model), { x })).y.data);
+      const names = [...kernels].join();
+      // Weights that are not symmetric have no layer: all operators run by themselves, exactly.
+      expect(/conv2d-int8/.test(names), names).toBe(zero === 128);
+    }
+  });
+
+  test.each([smallModel(), residualModel()])('those of a network that was quantized here', async (model) => {
+    const images = pixelsOf(80, 4 * 192);
+    const int8 = await quantizeModel(gpu.runtime, model, { method: 'linear', bits: 8, calibration: images });
+    const bytes = writeOnnx(int8, { format: 'qoperator' });
+    const session = await compile(gpu.runtime, readOnnx(bytes), { batch: 4 });
+    const x: OnnxTensor = {
+      ...{ dtype: 'float32', dims: [4, 8, 8, 3] },
+      data: Float32Array.from(images, (pixel) => pixel / 255),
+    };
+    const [got] = Object.values(await session.run({ input: x }));
+    const kernels = session.plan().map(({ kernel }) => kernel);
+    session.destroy();
+    expect(got.data).toEqual(await ortOutput(bytes, images, [4, 8, 8, 3]));
+    // A mean between quantizers would be one in integers, which ONNX Runtime computes in floats.
+    const pooled = readOnnx(bytes).graph.nodes.some(({ op }) => op === 'AveragePool');
+    expect(kernels.some((kernel) => kernel.startsWith('conv2d-int8'))).toBe(!pooled);
+  });
+});

@@ -330,15 +330,6 @@ const cases: Record<string, [parts: Part[], feeds: Record<string, OnnxTensor>, o
     ],
     { x: floats(1, 3, 2) },
   ],
-  'a Gather from the end': [
-    [
-      node('Gather', ['x', 'i'], ['y'], intAttribute('axis', -1)),
-      i64('i', -1, 0),
-      input('x', [2, 3, 4]),
-      output('y'),
-    ],
-    { x: x234 },
-  ],
   'a Reshape by an open batch': [
     [
       node('Shape', ['x'], ['s']),

@@ -12,24 +12,45 @@ import { extractTar } from '../../src/node/tar.ts';
  *
  * @param specifier `name@version`
  */
-export async function npmPackage(specifier: string): Promise<string | null> {
+export const npmPackage = (specifier: string): Promise<string | null> =>
+  fetched(`network-${specifier}`, specifier, 'package', (target) =>
+    inTemporaryFolder(target, async (temporary) => {
+      npm(['pack', specifier], { npm_config_pack_destination: temporary });
+      const archive = (await readdir(temporary)).find((name) => name.endsWith('.tgz'));
+      await extractTar(createReadStream(join(temporary, archive!)).pipe(createGunzip()), target);
+    }),
+  );
+
+/** The same of a package that is to be imported: with those that it depends on. */
+export const npmModule = (specifier: string): Promise<string | null> =>
+  fetched(
+    `module-${specifier}`,
+    specifier,
+    join('node_modules', specifier.replace(/@[^@]*$/, '')),
+    (target) => npm(['install', specifier, '--prefix', target, '--no-audit', '--no-fund']),
+  );
+
+async function fetched(
+  name: string,
+  specifier: string,
+  inside: string,
+  fill: (target: string) => void | Promise<void>,
+): Promise<string | null> {
   try {
-    const folder = await cachedFolder(`network-${specifier.replaceAll(/[^\w.-]/g, '_')}`, (target) =>
-      inTemporaryFolder(target, async (temporary) => {
-        const { status, stderr } = spawnSync('npm', ['pack', specifier, '--ignore-scripts', '--silent'], {
-          env: { ...process.env, npm_config_pack_destination: temporary },
-          encoding: 'utf8',
-          timeout: 120_000,
-          shell: process.platform === 'win32',
-        });
-        if (status !== 0) throw new Error(stderr?.trim().slice(0, 200) || `npm pack ended with ${status}`);
-        const archive = (await readdir(temporary)).find((name) => name.endsWith('.tgz'));
-        await extractTar(createReadStream(join(temporary, archive!)).pipe(createGunzip()), target);
-      }),
-    );
-    return join(folder, 'package');
+    const folder = await cachedFolder(name.replaceAll(/[^\w.-]/g, '_'), async (target) => fill(target));
+    return join(folder, inside);
   } catch (error) {
     console.log(`${specifier} cannot be fetched: ${(error as Error).message}`);
     return null;
   }
+}
+
+function npm(command: readonly string[], environment: NodeJS.ProcessEnv = {}): void {
+  const { status, stderr } = spawnSync('npm', [...command, '--ignore-scripts', '--silent'], {
+    env: { ...process.env, ...environment },
+    encoding: 'utf8',
+    timeout: 120_000,
+    shell: process.platform === 'win32',
+  });
+  if (status !== 0) throw new Error(stderr?.trim().slice(0, 200) || `npm ${command[0]} ended with ${status}`);
 }

@@ -18,7 +18,7 @@ import { quantizeModel } from '../run/precision.ts';
 import type { Context } from './command.ts';
 import { describeAdapter } from './compare.ts';
 import { findCommit } from './files.ts';
-import { parseNumber, text } from './options.ts';
+import { constantOptions, parseNumber, text } from './options.ts';
 import { createProgress } from './progress.ts';
 import { checkShapes, loadSamples, sampleSettings } from './samples.ts';
 import { alignTable, columns, decibels, mebibytes } from './table.ts';
@@ -49,10 +49,11 @@ export async function run(context: Context): Promise<void> {
     'no --against',
     'add --calibration too',
   );
+  const constants = constantOptions(options.constant);
   const paths = against === undefined ? [args[0]] : [args[0], against];
   for (const path of paths) await files.reads(path);
   const loaded: Loaded[] = [];
-  for (const path of paths) loaded.push(await loadNetwork(files, path));
+  for (const path of paths) loaded.push(await loadNetwork(files, path, constants));
   const [first, second] = loaded;
   for (const { network } of loaded) checkShapes(sourceOf(network), from.shapes);
   const supports = loaded.map(({ network }) => support(network, from.shapes));

@@ -1,5 +1,5 @@
 import type { Command } from './command.ts';
-import { PICTURE_OPTIONS, SHAPE, sampleOptions } from './sample-options.ts';
+import { CONSTANT, PICTURE_OPTIONS, SHAPE, sampleOptions } from './sample-options.ts';
 
 const IMAGES = [
   '--images <n>',
@@ -137,6 +137,7 @@ export const commands: readonly Command[] = [
     options: [
       ['-o, --out <file>', 'The file to write: .safetensors, else ONNX (required)'],
       ['--format <name>', 'Of an ONNX file: qdq, qoperator, codebook or float', 'what the network is'],
+      CONSTANT,
       ...CODE_TYPES,
     ],
     examples: [
@@ -160,6 +161,7 @@ export const commands: readonly Command[] = [
       ],
       ...PICTURE_OPTIONS,
       SHAPE,
+      CONSTANT,
     ],
     examples: [
       'lloyd evaluate vgg-kmeans4.safetensors',
@@ -317,6 +319,7 @@ export const commands: readonly Command[] = [
       ],
       BATCH,
       SHAPE,
+      CONSTANT,
       WEIGHTS,
     ],
     examples: [

@@ -9,7 +9,7 @@ import { type OnnxFormat, writeOnnx } from '../onnx/write-onnx.ts';
 import { writeModelFile } from '../run/file.ts';
 import type { Context } from './command.ts';
 import { findCommit } from './files.ts';
-import { checkCodeTypes, choice, codeTypes, text } from './options.ts';
+import { checkCodeTypes, choice, codeTypes, constantOptions, text } from './options.ts';
 import { mebibytes } from './table.ts';
 import { loadNetwork, portablePath } from './weights.ts';
 
@@ -24,9 +24,10 @@ export async function run(context: Context): Promise<void> {
   check(!format || !isSafetensors, '--format is of an ONNX file', out, 'add -o FILE.onnx');
   const types = codeTypes(options);
   if (isSafetensors || format) checkCodeTypes(types, isSafetensors ? 'safetensors' : format!);
+  const constants = constantOptions(options.constant);
   await files.reads(args[0]);
   const output = await files.claim('--out', out);
-  const loaded = await loadNetwork(files, args[0]);
+  const loaded = await loadNetwork(files, args[0], constants);
   const network = quantizedForm(loaded.network);
   const own = isQuantized(network) ? network.method : 'float';
   const fits = { float: ['float'], linear: ['float', 'qdq', 'qoperator'], kmeans: ['float', 'codebook'] }[

@@ -11,7 +11,7 @@ import { describeAdapter } from './compare.ts';
 import { loadImages } from './data.ts';
 import { evaluatePictures, labelledPictures } from './evaluate-folder.ts';
 import { findCommit } from './files.ts';
-import { imageCount, integer, shapeOptions, text } from './options.ts';
+import { constantOptions, imageCount, integer, shapeOptions, text } from './options.ts';
 import { pictureSettings } from './pictures.ts';
 import { createProgress } from './progress.ts';
 import { checkShapes } from './samples.ts';
@@ -19,7 +19,7 @@ import { mebibytes, percent, significant, thousands } from './table.ts';
 import { type LoadedModel, loadModel, loadNetwork, portablePath } from './weights.ts';
 
 const TEST_IMAGES = 10_000;
-const PICTURE_FLAGS = ['size', 'mean', 'std', 'layout', 'shape'];
+const PICTURE_FLAGS = ['size', 'mean', 'std', 'layout', 'shape', 'constant'];
 
 export async function run(context: Context): Promise<void> {
   const { args, options } = context;
@@ -28,6 +28,7 @@ export async function run(context: Context): Promise<void> {
   const batch = integer('--batch', options.batch) ?? 32;
   const pictures = pictureSettings(options);
   const shapes = shapeOptions(options.shape);
+  const constants = constantOptions(options.constant);
   for (const flag of PICTURE_FLAGS) {
     check(
       data !== undefined || options[flag] === undefined,
@@ -37,7 +38,7 @@ export async function run(context: Context): Promise<void> {
     );
   }
   const onFolder = async (folder: string) => {
-    const given = await loadNetwork(context.files, args[0]);
+    const given = await loadNetwork(context.files, args[0], constants);
     const loaded = { ...given, network: asItRuns(given.network) };
     checkShapes(isQuantized(loaded.network) ? loaded.network.model : loaded.network, shapes);
     const labelled = await labelledPictures(folder, loaded.network, shapes, pictures);

@@ -189,6 +189,28 @@ export function shapeOptions(value: OptionValue): ShapeOptions {
   return shapes;
 }
 
+/**
+ * `--constant input=n,...`: what inputs are in every run.
+ *
+ * @throws LloydError for anything else
+ */
+export function constantOptions(value: OptionValue): Record<string, number> {
+  const constants: Record<string, number> = {};
+  for (const entry of list(value) ?? []) {
+    const [, name, number] = /^(.+)=([^=]+)$/.exec(entry) ?? [];
+    const given = Number(number);
+    check(
+      name && number.trim() !== '' && Number.isFinite(given),
+      '--constant must be a list of input=number',
+      entry,
+      'for example --constant sr=16000',
+    );
+    check(!Object.hasOwn(constants, name), '--constant may name an input once', entry);
+    constants[name] = given;
+  }
+  return constants;
+}
+
 function escapeRegExp(literal: string): string {
   return literal.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }

@@ -19,6 +19,7 @@ import {
   checkCodeTypes,
   choice,
   codeTypes,
+  constantOptions,
   layerBits,
   layerPlan,
   list,
@@ -78,9 +79,10 @@ export async function run(context: Context): Promise<void> {
   checkCodeTypes(types, format ?? 'safetensors');
   checkWidths(format, [bits, ...plan.map(({ width }) => width)]);
   const from = sampleSettings(options, SAMPLES);
+  const constants = constantOptions(options.constant);
   await context.files.reads(args[0]);
   const output = await context.files.claim('--out', out);
-  const loaded = await loadNetwork(context.files, args[0]);
+  const loaded = await loadNetwork(context.files, args[0], constants);
   const model = floatNetwork(loaded.network, args[0]);
   checkShapes(model, from.shapes);
   const layers = layerBits(plan, layersOf(model), excluded);

@@ -5,6 +5,11 @@ export const SHAPE: OptionDeclaration = [
   "Sizes of an input's symbols, and whole shapes (image=1x3x224x224); may be given again",
 ];
 
+export const CONSTANT: OptionDeclaration = [
+  '--constant <input=n,...>',
+  'What inputs of an ONNX network are in every run (sr=16000), an If on them the branch that it takes; may be given again',
+];
+
 /** The options of what turns pictures into a network's input. */
 export const PICTURE_OPTIONS: readonly OptionDeclaration[] = [
   ['--size <WxH>', 'Size of the pictures: scaled to cover it, the middle cut out', "the input's"],
@@ -22,4 +27,5 @@ export const sampleOptions = (most: number): readonly OptionDeclaration[] => [
   ['--samples <n>', 'At most so many of the pictures or tensors, evenly spread', String(most)],
   ...PICTURE_OPTIONS,
   SHAPE,
+  CONSTANT,
 ];

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { check, LloydError } from '../gpu/errors.ts';
-import { concreteInputs } from '../graph/concrete.ts';
+import { concreteInputs } from '../graph/concrete-inputs.ts';
 import type { ShapeOptions, ValueInfo } from '../graph/graph.ts';
 import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import { fromWords } from '../graph/ops/value.ts';

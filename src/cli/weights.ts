@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative } from 'node:path';
-import { LloydError } from '../gpu/errors.ts';
+import { check, LloydError } from '../gpu/errors.ts';
 import { readPth } from '../io/pth.ts';
 import { type ImageModel, imageModel, type Model } from '../model/graph.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
@@ -20,8 +20,16 @@ export interface LoadedModel<Network = ImageModel | QuantizedModel> {
   fileBytes: number;
 }
 
-/** Any network: ONNX (with the files of its tensors beside it), safetensors, fp32 or quantized, or a VGG of PyTorch. */
-export async function loadNetwork(files: Ledger, path: string): Promise<LoadedModel<Model | QuantizedModel>> {
+/**
+ * Any network: ONNX (with the files of its tensors beside it), safetensors, fp32 or quantized, or a VGG of PyTorch.
+ *
+ * @param constants what inputs of an ONNX network are in every run
+ */
+export async function loadNetwork(
+  files: Ledger,
+  path: string,
+  constants: Readonly<Record<string, number>> = {},
+): Promise<LoadedModel<Model | QuantizedModel>> {
   const bytes = await files.read(path);
   let fileBytes = bytes.byteLength;
   const external = async (location: string) => {
@@ -29,7 +37,7 @@ export async function loadNetwork(files: Ledger, path: string): Promise<LoadedMo
     fileBytes += own.byteLength;
     return own;
   };
-  const network = await located(path, () => readNetwork(path, bytes, external));
+  const network = await located(path, () => readNetwork(path, bytes, { externalData: external, constants }));
   return { network, path, sha256: sha256(bytes), fileBytes };
 }
 
@@ -59,10 +67,13 @@ function isOnnx(path: string, bytes: Uint8Array): boolean {
 async function readNetwork(
   path: string,
   bytes: Uint8Array,
-  externalData: ExternalReader,
+  options: { externalData: ExternalReader; constants: Readonly<Record<string, number>> },
 ): Promise<Model | QuantizedModel> {
-  if (isPytorch(path, bytes)) return vgg({ parameters: readPth(bytes) });
-  return isOnnx(path, bytes) ? readOnnx(bytes, { externalData }) : readModelFile(bytes);
+  const isPth = isPytorch(path, bytes);
+  if (!isPth && isOnnx(path, bytes)) return readOnnx(bytes, options);
+  const [constant] = Object.keys(options.constants);
+  check(constant === undefined, '--constant is of an ONNX network', constant, 'leave it out');
+  return isPth ? vgg({ parameters: readPth(bytes) }) : readModelFile(bytes);
 }
 
 /** What `work` refuses, with the file that it is about. */

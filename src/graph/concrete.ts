@@ -1,17 +1,11 @@
-import { check, LloydError } from '../gpu/errors.ts';
-import type { Dim, Graph, GraphModel, Node, ShapeOptions, ValueInfo } from './graph.ts';
-import { executeTwin } from './ops/execute-twin.ts';
-import { operatorName, plannedOperators, planOperator } from './ops/operators.ts';
+import { check } from '../gpu/errors.ts';
+import { type ConcreteOptions, concreteInputs, type Port } from './concrete-inputs.ts';
+import { type Graph, type GraphModel, type Node, readsOf } from './graph.ts';
+import { inferNode } from './infer-node.ts';
+import { operatorName, plannedOperators } from './ops/operators.ts';
 import type { OnnxTensor } from './ops/tensors.ts';
-import { checkTensor, fromWords, type OnnxDType, type Value } from './ops/value.ts';
-import { unfusedModel } from './passes/unfuse.ts';
-
-/** An input or output whose shape is known. */
-export interface Port {
-  name: string;
-  dtype: OnnxDType;
-  shape: readonly number[];
-}
+import { checkTensor, type Value } from './ops/value.ts';
+import { plainModel } from './passes/control-flow.ts';
 
 /**
  * A graph whose shapes are all numbers: nodes that the outputs depend on, those left out whose results are constants.
@@ -39,15 +33,6 @@ export function originOf(views: ReadonlyMap<string, string>, name: string): stri
   return own;
 }
 
-/** How a graph is made concrete. */
-export interface ConcreteOptions {
-  shapes?: ShapeOptions;
-  /** What the first dimension of an input is where it is a symbol without a value. */
-  batch?: number;
-  /** What every other symbol without a value is, where only the graph's structure is asked for. */
-  assume?: number;
-}
-
 /**
  * Gives a graph's symbols their values, infers every shape and computes on the host what depends on constants alone.
  *
@@ -56,7 +41,7 @@ export interface ConcreteOptions {
  */
 export function concreteGraph(model: GraphModel, options: ConcreteOptions = {}): ConcreteGraph {
   checkGraph(model.graph);
-  const { graph, parameters } = unfusedModel(model);
+  const { graph, parameters } = plainModel(model, options);
   const needed = neededNodes(graph);
   checkOperators(needed, graph);
   const inputs = concreteInputs(graph, options);
@@ -81,57 +66,6 @@ export function concreteGraph(model: GraphModel, options: ConcreteOptions = {}):
     ),
   );
   return { name: graph.name, opset: graph.opset, inputs, outputs: graph.outputs, nodes, values, views };
-}
-
-/** Puts a node's outputs among the values; whether they are all constants. */
-export function inferNode(node: Node, graph: Graph, values: Map<string, Value>): boolean {
-  const inputs = node.inputs.map((name) => {
-    if (name === null) return null;
-    const value = values.get(name);
-    check(
-      value,
-      `${node.name} (${node.op}): an input must be the graph's, a parameter or made by an earlier node`,
-      name,
-      'put nodes in topological order; a cycle has none',
-    );
-    return value;
-  });
-  return located(node, () => {
-    const plan = planOperator({
-      operator: operatorName(node),
-      opset: graph.opset,
-      inputs,
-      attributes: node.attributes,
-      outputs: node.outputs.length,
-    });
-    const constant = inputs.every((value) => value === null || value.data);
-    let made: Value[] = plan.outputs.map(({ dtype, dims, data, from }) => {
-      if (data) return { dtype, dims, data };
-      const source = from !== undefined ? inputs[from] : null;
-      return { dtype, dims, ...(source?.data && { data: source.data }) };
-    });
-    if (constant && made.some(({ data }) => !data)) {
-      made = executeTwin(plan, inputs).map(({ dtype, dims, data }) => fromWords(dtype, dims, data));
-    }
-    check(
-      node.outputs.length <= made.length,
-      `${node.op} has ${made.length} outputs here`,
-      node.outputs.length,
-    );
-    for (const [i, name] of node.outputs.entries()) if (name !== '') values.set(name, made[i]);
-    return node.outputs.every((name, i) => name === '' || made[i].data);
-  });
-}
-
-/** What `work` throws, with the node it is about. */
-export function located<T>({ name, op }: Node, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof LloydError) || name === '' || error.rule.startsWith(`${name} (`)) throw error;
-    const rule = error.rule.startsWith(`${op}: `) ? error.rule.slice(op.length + 2) : error.rule;
-    throw new LloydError(`${name} (${op}): ${rule}`, error.received, error.cure, { cause: error });
-  }
 }
 
 function checkGraph(graph: Graph): void {
@@ -159,7 +93,7 @@ function neededNodes({ nodes, outputs }: Graph): Node[] {
   const kept: Node[] = [];
   for (const node of nodes.toReversed()) {
     if (!node.outputs.some((name) => needed.has(name))) continue;
-    for (const name of node.inputs) if (name) needed.add(name);
+    for (const name of readsOf(node)) needed.add(name);
     // ONNX's files leave an input out by an empty name.
     kept.push(node.inputs.includes('') ? { ...node, inputs: node.inputs.map((name) => name || null) } : node);
   }
@@ -170,7 +104,7 @@ function neededNodes({ nodes, outputs }: Graph): Node[] {
 /** A model without the nodes and constants on which no output depends. */
 export function pruned({ graph, parameters }: GraphModel): GraphModel {
   const nodes = neededNodes(graph);
-  const read = new Set<string | null>([...nodes.flatMap(({ inputs }) => inputs), ...graph.outputs]);
+  const read = new Set([...nodes.flatMap(readsOf), ...graph.outputs]);
   return {
     graph: { ...graph, nodes },
     parameters: new Map([...parameters].filter(([name]) => read.has(name))),
@@ -223,64 +157,6 @@ function checkOperators(nodes: readonly Node[], { name, opset }: Graph): void {
     'cut the network before them, or replace them',
   );
 }
-
-/** The inputs with every symbol a number. */
-export function concreteInputs(
-  { name, inputs }: Graph,
-  { shapes = {}, batch, assume }: ConcreteOptions,
-): Port[] {
-  const known = new Set(
-    inputs.flatMap((input) => [input.name, ...input.shape.filter((d) => typeof d === 'string')]),
-  );
-  for (const key of Object.keys(shapes)) {
-    check(known.has(key), `${name}: shapes may name inputs and their symbols: ${[...known].join(', ')}`, key);
-  }
-  const missing: string[] = [];
-  const ports = inputs.map((input): Port => {
-    const given = shapes[input.name];
-    const own = Array.isArray(given) ? given : null;
-    check(
-      own === null || own.length === input.shape.length,
-      `${input.name}: its shape must have ${input.shape.length} sizes: ${shapeText(input)}`,
-      own,
-    );
-    const shape = input.shape.map((dim, i) => {
-      const size = own ? own[i] : (sizeOfDim(dim, i, shapes, batch) ?? assume);
-      if (size === undefined) missing.push(`${String(dim)} of ${shapeText(input)}`);
-      else {
-        check(
-          Number.isInteger(size) && size >= 0,
-          `${input.name}: a size must be an integer of 0 or more`,
-          size,
-        );
-        check(
-          typeof dim === 'string' || dim === size,
-          `${input.name} has the shape ${shapeText(input)}`,
-          own,
-          'give sizes only for its symbols',
-        );
-      }
-      return size ?? 0;
-    });
-    return { name: input.name, dtype: input.dtype, shape };
-  });
-  check(
-    missing.length === 0,
-    `${name}: every symbol of an input's shape must have a value`,
-    `none for ${[...new Set(missing)].join(', ')}`,
-    'pass shapes: { symbol: size } or { input: [sizes] }; on the command line --shape symbol=size',
-  );
-  return ports;
-}
-
-function sizeOfDim(dim: Dim, at: number, shapes: ShapeOptions, batch?: number): number | undefined {
-  if (typeof dim === 'number') return dim;
-  const given = shapes[dim];
-  return typeof given === 'number' ? given : at === 0 ? batch : undefined;
-}
-
-/** A shape as people write it. */
-export const shapeText = ({ name, shape }: ValueInfo) => `${name} [${shape.join(', ')}]`;
 
 /** Checks a model's constants, each by itself. */
 export function checkConstants({ graph, parameters }: GraphModel): void {

@@ -18,7 +18,17 @@ export class GraphWriter {
     const { inputs, nodes } = model.graph;
     for (const [name, tensor] of model.parameters) this.parameters.set(name, tensor);
     for (const name of [...model.parameters.keys(), ...inputs.map((info) => info.name)]) this.taken.add(name);
-    for (const { name, outputs } of nodes) for (const own of [name, ...outputs]) this.taken.add(own);
+    this.take(nodes);
+  }
+
+  private take(nodes: readonly Node[]): void {
+    for (const { name, outputs, subgraphs = {} } of nodes) {
+      for (const own of [name, ...outputs]) this.taken.add(own);
+      for (const body of Object.values(subgraphs)) {
+        for (const own of body.parameters.keys()) this.taken.add(own);
+        this.take(body.nodes);
+      }
+    }
   }
 
   /** A name that nothing has yet: this one, or this one with a number. */

@@ -24,6 +24,35 @@ export interface Node {
   /** Values that it makes; '' is one that nobody reads. */
   outputs: readonly string[];
   attributes: Attributes;
+  /**
+   * Graphs in attributes, by the attribute's name, as far as they can be read; the attributes hold their bytes, which are
+   * what is written.
+   */
+  subgraphs?: Readonly<Record<string, Subgraph>>;
+}
+
+/** A graph in an attribute: its nodes may read values of the graph that its node is in. */
+export interface Subgraph {
+  /** What a Loop or Scan hands in, by place. */
+  inputs: readonly string[];
+  outputs: readonly string[];
+  nodes: readonly Node[];
+  parameters: ReadonlyMap<string, OnnxTensor>;
+}
+
+/** The values that a node reads, those in its subgraphs among them. */
+export function readsOf({ inputs, subgraphs }: Node): string[] {
+  const read = inputs.filter((name) => name !== null && name !== '') as string[];
+  if (!subgraphs) return read;
+  const outer = Object.values(subgraphs).flatMap((body) => {
+    const own = new Set([
+      ...body.inputs,
+      ...body.parameters.keys(),
+      ...body.nodes.flatMap(({ outputs }) => outputs),
+    ]);
+    return [...body.nodes.flatMap(readsOf), ...body.outputs].filter((name) => !own.has(name));
+  });
+  return [...read, ...outer];
 }
 
 /** A network as ONNX has it, nodes in topological order; constants are the model's parameters, by name. */

@@ -90,14 +90,23 @@ export function arrayOver<D extends DType>(
   byteOffset: number,
   count: number,
 ): DTypeArrays[D] {
-  const ArrayType = DTYPE_ARRAYS[dtype];
+  const made = viewOver(DTYPE_ARRAYS[dtype] as ViewType<DTypeArrays[DType]>, bytes, byteOffset, count);
+  return made as DTypeArrays[D];
+}
+
+/** A typed array's constructor over a buffer. */
+export interface ViewType<T> {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBuffer, byteOffset: number, length: number): T;
+}
+
+/** The same by the array's type. */
+export function viewOver<T>(type: ViewType<T>, bytes: Uint8Array, byteOffset: number, count: number): T {
   const start = bytes.byteOffset + byteOffset;
-  if (start % ArrayType.BYTES_PER_ELEMENT === 0) {
-    return new ArrayType(bytes.buffer as ArrayBuffer, start, count) as DTypeArrays[D];
-  }
+  if (start % type.BYTES_PER_ELEMENT === 0) return new type(bytes.buffer as ArrayBuffer, start, count);
   // Not bytes.slice(): Node's Buffer overrides it to return a view.
-  const copy = Uint8Array.from(bytes.subarray(byteOffset, byteOffset + count * ArrayType.BYTES_PER_ELEMENT));
-  return new ArrayType(copy.buffer, 0, count) as DTypeArrays[D];
+  const copy = Uint8Array.from(bytes.subarray(byteOffset, byteOffset + count * type.BYTES_PER_ELEMENT));
+  return new type(copy.buffer, 0, count);
 }
 
 let halfBits: Uint32Array | undefined;

@@ -1,12 +1,7 @@
-import {
-  type ConcreteGraph,
-  type ConcreteOptions,
-  concreteGraph,
-  located,
-  originOf,
-  VIEWS,
-} from '../graph/concrete.ts';
+import { type ConcreteGraph, concreteGraph, originOf, VIEWS } from '../graph/concrete.ts';
+import type { ConcreteOptions } from '../graph/concrete-inputs.ts';
 import type { Node } from '../graph/graph.ts';
+import { located } from '../graph/infer-node.ts';
 import { sizeOf } from '../graph/ops/tensors.ts';
 import { simplify } from '../graph/passes/simplify.ts';
 import { sinkTransposes, throughPermutation } from '../graph/passes/transposes.ts';

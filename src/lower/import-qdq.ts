@@ -24,6 +24,8 @@ interface CodedWeights {
 export function importQdq(model: GraphModel): GraphModel | QuantizedModel {
   const { nodes } = model.graph;
   if (!nodes.some(({ op }) => op === 'DequantizeLinear')) return model;
+  // What a subgraph reads keeps its name.
+  if (nodes.some(({ subgraphs }) => subgraphs)) return model;
   const weights = decodedWeights(model);
   const kept = new Set<string>();
   for (;;) {

@@ -1,5 +1,5 @@
 import type { ConcreteGraph } from '../graph/concrete.ts';
-import { located } from '../graph/concrete.ts';
+import { located } from '../graph/infer-node.ts';
 import { operatorName, planOperator } from '../graph/ops/operators.ts';
 import type { Operand as PlanOperand } from '../graph/ops/plan.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';

@@ -1,6 +1,6 @@
 export type { RequantizeRule } from '../conv/requantize.ts';
 export type { Tensor } from '../gpu/tensor.ts';
-export type { ConcreteOptions } from '../graph/concrete.ts';
+export type { ConcreteOptions } from '../graph/concrete-inputs.ts';
 export type { Dim, Graph, GraphModel, Node, ShapeOptions, ValueInfo } from '../graph/graph.ts';
 export type { CodeOperator, OperatorName } from '../graph/ops/operators.ts';
 export type {

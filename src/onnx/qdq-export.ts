@@ -189,7 +189,8 @@ function floatQdqGraph(given: QuantizedModel, model: GraphModel, options: Quanti
       `${coded.bits} bits in ${layer.name}`,
       'quantize that layer to 4 or 8 bits',
     );
-    product(out, node, layer, coded, read(node.inputs[0], layer.input), input.scale);
+    const rank = fused.graph.values.get(node.inputs[0]!)?.dims.length;
+    product(out, node, layer, coded, read(node.inputs[0], layer.input), input.scale, rank);
   }
   const finals = new Map(source.graph.outputs.map((name) => [name, seen(null, name)]));
   return out.finish(finals);
@@ -203,6 +204,7 @@ function product(
   { codes, scale, bits }: LinearLayer,
   input: string,
   inputScale: number,
+  rank: number | undefined,
 ): void {
   const { name } = node;
   const place = layer.place!;
@@ -233,20 +235,22 @@ function product(
     ],
     { axis: 0 },
   );
-  if (node.op === 'MatMul') {
+  if (node.op === 'MatMul' && bias.every((value) => value === 0)) {
+    out.nodes.push({ ...node, inputs: [input, weights] });
+    return;
+  }
+  // A product of matrices has its bias in it, so that ONNX Runtime computes both in integers.
+  if (node.op === 'MatMul' && rank !== 2) {
     const made = out.unique(`${name}/product`);
-    out.nodes.push({ op: 'MatMul', name, inputs: [input, weights], outputs: [made], attributes: {} });
-    out.nodes.push({
-      op: 'Add',
-      name: out.unique(`${name}/sum`),
-      inputs: [made, shift],
-      outputs: node.outputs,
-      attributes: {},
-    });
+    out.nodes.push(
+      { ...node, inputs: [input, weights], outputs: [made] },
+      { ...node, op: 'Add', name: out.unique(`${name}/sum`), inputs: [made, shift] },
+    );
     return;
   }
   const { alpha: _, beta: __, ...attributes } = node.attributes;
-  out.nodes.push({ ...node, inputs: [input, weights, shift], attributes });
+  const op = node.op === 'MatMul' ? 'Gemm' : node.op;
+  out.nodes.push({ ...node, op, inputs: [input, weights, shift], attributes });
 }
 
 /** Whether a value of the graph as it is written is known beforehand. */

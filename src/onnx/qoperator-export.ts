@@ -1,6 +1,9 @@
-import { pruned, VIEWS } from '../graph/concrete.ts';
+import { pruned } from '../graph/concrete.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
-import { CODE_RANGE, type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
+import { GraphWriter } from '../graph/graph-writer.ts';
+import { type Attributes, CODE_RANGE, sizeOf } from '../graph/ops/tensors.ts';
+import { fromWords } from '../graph/ops/value.ts';
+import { PASSING } from '../lower/import-qoperator.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 
 /** QuantizeLinear's and DequantizeLinear's scale and zero point, by name. */
@@ -10,13 +13,11 @@ interface Grid {
 }
 
 const MICROSOFT = 'com.microsoft';
-/** What has the same meaning on codes as on the values that they stand for, in one grid. */
-export const PASSING: readonly string[] = ['MaxPool', ...VIEWS];
 
 /**
- * The operators on codes that nodes between DequantizeLinear and QuantizeLinear stand for: QLinearConv, QGemm, QLinearAdd,
- * QLinearConcat and pools on codes, ONNX's and ONNX Runtime's (com.microsoft). A MatMul, and what else has none,
- * stays between its quantizers.
+ * The operators on codes that nodes between DequantizeLinear and QuantizeLinear stand for: QLinearConv, QLinearMatMul,
+ * QGemm, QLinearAdd, QLinearConcat and pools on codes, ONNX's and ONNX Runtime's (com.microsoft). What has none stays
+ * between its quantizers.
  */
 export function qoperatorGraph(qdq: GraphModel): GraphModel {
   return new QOperators(qdq).result();
@@ -27,10 +28,10 @@ class QOperators {
   private readonly readers = new Map<string, Node[]>();
   private readonly done = new Map<Node, Node[]>();
   private readonly gone = new Set<Node>();
-  private readonly parameters: Map<string, OnnxTensor>;
+  private readonly make: GraphWriter;
 
   constructor(private readonly model: GraphModel) {
-    this.parameters = new Map(model.parameters);
+    this.make = new GraphWriter('', model.graph.opset, model);
     for (const node of model.graph.nodes) {
       for (const output of node.outputs) this.makers.set(output, node);
       for (const input of node.inputs) {
@@ -43,7 +44,7 @@ class QOperators {
     const { graph } = this.model;
     for (const node of graph.nodes) this.convert(node);
     const nodes = graph.nodes.flatMap((node) => (this.gone.has(node) ? [] : (this.done.get(node) ?? [node])));
-    return pruned({ graph: { ...graph, nodes }, parameters: this.parameters });
+    return pruned({ graph: { ...graph, nodes }, parameters: this.make.parameters });
   }
 
   /** What DequantizeLinear made a value of. */
@@ -75,7 +76,7 @@ class QOperators {
   }
 
   private number(name: string | null | undefined): number | undefined {
-    const value = name ? this.parameters.get(name)?.data[0] : undefined;
+    const value = name ? this.make.parameters.get(name)?.data[0] : undefined;
     return value === undefined ? undefined : Number(value);
   }
 
@@ -92,27 +93,63 @@ class QOperators {
     const low = op === 'Relu' ? 0 : this.number(inputs[1]);
     const high = op === 'Relu' ? undefined : this.number(inputs[2]);
     const code = (value: number) => roundHalfToEven(value / scale) + zeroPoint;
-    const [lowest, highest] = CODE_RANGE[this.parameters.get(grid.zeroPoint)!.dtype as 'int8']!;
+    const [lowest, highest] = CODE_RANGE[this.make.parameters.get(grid.zeroPoint)!.dtype as 'int8']!;
     return (low === undefined || code(low) <= lowest) && (high === undefined || code(high) >= highest);
   }
 
+  /** The sum after a product that is its bias, and that bias. */
+  private biasOf({ op, outputs: [output] }: Node): { sum?: Node; bias: string[] } {
+    const sum = op === 'MatMul' && this.only(output);
+    const bias = sum && sum.op === 'Add' && sum.inputs.find((name) => name !== output);
+    const codes = bias && this.make.parameters.get(this.codes(bias)?.codes ?? '');
+    return codes && codes.dtype === 'int32' && codes.dims.length === 1 ? { sum, bias: [bias] } : { bias: [] };
+  }
+
+  /** A QGemm, which takes matrices, for codes of any rank. */
+  private ofAnyRank(gemm: Node): Node[] {
+    const { make } = this;
+    const { name, outputs } = gemm;
+    const [codes, ...rest] = gemm.inputs;
+    const columns = make.parameters.get(rest[2]!)!.dims[1];
+    const node = (op: string, inputs: (string | null)[], attributes: Attributes = {}) =>
+      make.node(op, `${name}/${op}`, inputs, attributes);
+    const list = (value: number) => make.integers(`${name}/list`, [value]);
+    const matrix = node('Flatten', [codes], { axis: -1 });
+    const outer = node('Slice', [node('Shape', [codes]), list(0), list(-1)]);
+    const inputs = [make.unique(`${name}/product`), node('Concat', [outer, list(columns)], { axis: 0 })];
+    return [
+      ...make.nodes.splice(0),
+      { ...gemm, inputs: [matrix, ...rest], outputs: [inputs[0]] },
+      { op: 'Reshape', name: make.unique(`${name}/Reshape`), inputs, outputs, attributes: {} },
+    ];
+  }
+
   private convert(node: Node): void {
-    const converted = this.onCodes(node);
+    const { sum, bias } = this.biasOf(node);
+    const { outputs } = sum ?? node;
+    const own = { ...node, op: sum ? 'Gemm' : node.op, inputs: [...node.inputs, ...bias], outputs };
+    const converted = this.onCodes(own);
     if (!converted) return;
-    const end = this.quantizer(node.outputs[0]);
+    const place = (made: Node) => {
+      this.done.set(node, node.op === 'MatMul' && made.op === 'QGemm' ? this.ofAnyRank(made) : [made]);
+      if (sum) this.gone.add(sum);
+    };
+    const end = this.quantizer(own.outputs[0]);
     if (!end) {
-      const float = converted(null, node.outputs[0]);
-      if (float) this.done.set(node, [float]);
+      // Of products only a QGemm gives floats.
+      const floats = own.op === 'MatMul' ? this.onCodes({ ...own, op: 'Gemm' }) : converted;
+      const float = floats?.(null, own.outputs[0]);
+      if (float) place(float);
       return;
     }
     const [, scale, zeroPoint] = end.node.inputs;
     if (!end.through.every((each) => this.implied(each, { scale: scale!, zeroPoint: zeroPoint! }))) return;
     const passing = end.through.filter(({ op }) => PASSING.includes(op));
     const codes = end.node.outputs[0];
-    let at = passing.length === 0 ? codes : `${node.outputs[0]}/codes`;
+    let at = passing.length === 0 ? codes : `${own.outputs[0]}/codes`;
     const made = converted({ scale: scale!, zeroPoint: zeroPoint! }, at);
     if (!made) return;
-    this.done.set(node, [made]);
+    place(made);
     // Each at its own place: a Reshape's sizes may be computed after what it reshapes.
     for (const [i, each] of passing.entries()) {
       const output = i === passing.length - 1 ? codes : `${each.outputs[0]}/codes`;
@@ -146,40 +183,34 @@ class QOperators {
       ...(domain && { domain }),
     });
     const each = (of: Grid & { codes: string }) => [of.codes, of.scale, of.zeroPoint];
-    if (op === 'Conv' && a && b && c) {
-      const weightZero = this.zeros(b);
-      return (y, output) =>
-        y &&
-        make(
-          'QLinearConv',
-          [...each(a), b.codes, b.scale, weightZero, y.scale, y.zeroPoint, c.codes],
-          output,
-        );
+    const weights = b && this.make.parameters.get(b.codes);
+    const isMatrix = weights?.dims.length === 2 && /^u?int8$/.test(weights.dtype);
+    const isProduct =
+      op === 'Conv'
+        ? c
+        : op === 'Gemm'
+          ? isMatrix
+          : op === 'MatMul' && (isMatrix || (b?.zeroPoint && !weights));
+    if (a && b && isProduct) {
+      const list = [...each(a), b.codes, b.scale, this.zeros(b)];
+      const bias = c ? [c.codes] : [];
+      return (y, output) => {
+        const by = y ? [y.scale, y.zeroPoint] : [];
+        if (op === 'Gemm') {
+          const read = [...list, ...(y && !c ? [null] : bias), ...by];
+          return make('QGemm', read, output, { transB: attributes.transB }, MICROSOFT);
+        }
+        return y && make(op === 'Conv' ? 'QLinearConv' : 'QLinearMatMul', [...list, ...by, ...bias], output);
+      };
     }
-    if (op === 'Gemm' && a && b && c && /^u?int8$/.test(this.parameters.get(b.codes)?.dtype ?? '')) {
-      const weightZero = this.zeros(b);
-      const kept = { transB: attributes.transB };
-      return (y, output) =>
-        make(
-          'QGemm',
-          [...each(a), b.codes, b.scale, weightZero, c.codes, ...(y ? [y.scale, y.zeroPoint] : [])],
-          output,
-          kept,
-          MICROSOFT,
-        );
-    }
-    if (op === 'Add' && a && b && a.zeroPoint && b.zeroPoint) {
-      return (y, output) =>
-        y && make('QLinearAdd', [...each(a), ...each(b), y.scale, y.zeroPoint], output, {}, MICROSOFT);
+    if (op === 'Add' ? a?.zeroPoint && b?.zeroPoint : op === 'GlobalAveragePool' && a) {
+      const list = read.flatMap((of) => each(of!));
+      return (y, output) => y && make(`QLinear${op}`, [...list, y.scale, y.zeroPoint], output, {}, MICROSOFT);
     }
     if (op === 'Concat' && read.every((of) => of)) {
       const all = read.flatMap((of) => each(of!));
       return (y, output) =>
         y && make('QLinearConcat', [y.scale, y.zeroPoint, ...all], output, attributes, MICROSOFT);
-    }
-    if (op === 'GlobalAveragePool' && a) {
-      return (y, output) =>
-        y && make('QLinearGlobalAveragePool', [...each(a), y.scale, y.zeroPoint], output, {}, MICROSOFT);
     }
     if (op === 'MaxPool' && a) {
       return (y, output) => (y && this.same(y, a) ? make('MaxPool', [a.codes], output) : null);
@@ -190,11 +221,8 @@ class QOperators {
   /** Zero points of weights, which QLinear operators want to be there. */
   private zeros(b: Grid & { codes: string }): string {
     if (b.zeroPoint) return b.zeroPoint;
-    const name = `${b.codes}/zero_point`;
-    const { dims } = this.parameters.get(b.scale)!;
-    const { dtype } = this.parameters.get(b.codes)!;
-    const data = new Int8Array(sizeOf(dims));
-    this.parameters.set(name, { dtype, dims, data } as OnnxTensor);
-    return name;
+    const [codes, scale] = [b.codes, b.scale].map((name) => this.make.parameters.get(name)!);
+    const zeros = fromWords(codes.dtype, scale.dims, new Int8Array(sizeOf(scale.dims)));
+    return this.make.constant(`${b.codes}/zero_point`, zeros);
   }
 }

@@ -3,8 +3,8 @@ import { whyUnknown } from '../graph/concrete.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
 import { GraphWriter } from '../graph/graph-writer.ts';
 import type { Attributes } from '../graph/ops/tensors.ts';
+import { int64Of } from '../graph/ops/value.ts';
 import { hasFloat16 } from './float32-graph.ts';
-import { int64Of } from './write-attributes.ts';
 
 /** A node under a newer definition, and the nodes that it needs beside it. */
 type Raised = Partial<Omit<Node, 'name'>> | readonly Node[] | string;

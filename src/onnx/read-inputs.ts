@@ -1,9 +1,11 @@
 import { check } from '../gpu/errors.ts';
+import { givenSizes } from '../graph/concrete-inputs.ts';
 import type { Dim, ShapeOptions, ValueInfo } from '../graph/graph.ts';
 import { MOST_ELEMENTS } from '../graph/ops/node.ts';
-import { DTYPE_NUMBERS } from '../graph/ops/value.ts';
+import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
+import { checkTensor, fromWords, isFloat, numbersOf } from '../graph/ops/value.ts';
 import type { GraphProto, ValueInfoProto } from './proto/messages.ts';
-import { dtypeName, MOST_DIMS } from './read-tensor.ts';
+import { checkRank, dtypeOf, MOST_DIMS } from './read-tensor.ts';
 import { DAMAGED } from './refusals.ts';
 
 /**
@@ -14,45 +16,13 @@ import { DAMAGED } from './refusals.ts';
 export function inputOf({ name, type, shape }: ValueInfoProto, shapes: ShapeOptions): ValueInfo {
   check(name !== '', 'an input must have a name', name, DAMAGED);
   check(type >= 0, `${name} must be a tensor`, 'a sequence, map or optional', 'cut the network behind it');
-  const dtype = DTYPE_NUMBERS[type];
-  check(
-    dtype,
-    `${name} must have one of the dtypes ${Object.values(DTYPE_NUMBERS).join(', ')}`,
-    dtypeName(type),
-    'convert the model to float32 or float16',
-  );
-  const given =
-    Object.hasOwn(shapes, name) && Array.isArray(shapes[name]) ? (shapes[name] as number[]) : null;
-  check(shape || given, `${name} has no shape in the file`, 'none', `pass shapes: { '${name}': [sizes] }`);
-  const rank = shape?.length ?? given!.length;
-  check(rank <= MOST_DIMS, `${name} must have at most ${MOST_DIMS} dimensions`, rank, DAMAGED);
-  check(!given || given.length === rank, `${name} has ${rank} dimensions`, given, 'give each of them a size');
-  return {
-    name,
-    dtype,
-    shape: Array.from({ length: rank }, (_, axis) => {
-      const dim = dimOf(name, axis, shape?.[axis] ?? null);
-      const size = given
-        ? given[axis]
-        : typeof dim === 'string' && Object.hasOwn(shapes, dim)
-          ? shapes[dim]
-          : dim;
-      if (size === dim) return dim;
-      check(
-        Number.isInteger(size) && (size as number) >= 0 && (size as number) <= MOST_ELEMENTS,
-        `${name}: a size must be an integer of 0 or more`,
-        size,
-        'pass shapes: { symbol: size } or { input: [sizes] }',
-      );
-      check(
-        typeof dim === 'string',
-        `${name}: dimension ${axis} is ${dim}`,
-        size,
-        'give sizes only for its symbols',
-      );
-      return size as number;
-    }),
-  };
+  const dtype = dtypeOf(name, type);
+  const given = Object.hasOwn(shapes, name) ? shapes[name] : undefined;
+  const dims = shape ?? (Array.isArray(given) ? given.map(() => null) : null);
+  check(dims, `${name} has no shape in the file`, 'none', `pass shapes: { '${name}': [sizes] }`);
+  checkRank(name, dims.length);
+  const info = { name, dtype, shape: dims.map((dim, axis) => dimOf(name, axis, dim)) };
+  return { ...info, shape: givenSizes(info, shapes) };
 }
 
 /** A size, or its symbol; exporters write unknown ones as nothing, '', -1 and the like. */
@@ -68,22 +38,49 @@ function dimOf(name: string, axis: number, dim: bigint | string | null): Dim {
   return Number(dim);
 }
 
-/** Refuses names that no input and no symbol has. */
-export function checkShapeNames(name: string, { inputs }: GraphProto, shapes: ShapeOptions): void {
-  const keys = Object.keys(shapes);
-  if (keys.length === 0) return;
-  const known = new Set(
-    inputs.flatMap((input) => [
-      input.name,
-      ...(input.shape ?? []).slice(0, MOST_DIMS).map((dim, axis) => String(dimOf(input.name, axis, dim))),
-    ]),
+/**
+ * Refuses names that no input has, nor any symbol of one.
+ *
+ * @param given `shapes` and `constants`
+ */
+export function checkGivenNames(
+  name: string,
+  { inputs }: GraphProto,
+  given: Readonly<Record<'shapes' | 'constants', object>>,
+): void {
+  const checkKnown = (rule: string, own: object, known: () => string[]) => {
+    for (const key of Object.keys(own)) {
+      const names = [...new Set(known())];
+      check(names.includes(key), `${name}: ${rule}`, key, `they are ${names.join(', ')}`);
+    }
+  };
+  const dimsOf = ({ name: own, shape }: ValueInfoProto) =>
+    (shape ?? []).slice(0, MOST_DIMS).map((dim, axis) => String(dimOf(own, axis, dim)));
+  checkKnown('shapes may name inputs and their symbols', given.shapes, () =>
+    inputs.flatMap((input) => [input.name, ...dimsOf(input)]),
   );
-  for (const key of keys) {
-    check(
-      known.has(key),
-      `${name}: shapes may name inputs and their symbols`,
-      key,
-      `they are ${[...known].join(', ')}`,
-    );
-  }
+  checkKnown('constants may name inputs', given.constants, () => inputs.map((input) => input.name));
+}
+
+/**
+ * What an input is in every run.
+ *
+ * @param given a number for each of its elements, of which a size that is open has one, or a tensor
+ */
+export function constantInput({ name, dtype, shape }: ValueInfo, given: number | OnnxTensor): OnnxTensor {
+  const isNumber = typeof given === 'number';
+  const dims = shape.map((dim, axis) => (typeof dim === 'number' ? dim : isNumber ? 1 : given.dims[axis]));
+  const isHeld = !isNumber || isFloat(dtype) || Number.isInteger(given);
+  const tensor =
+    isNumber && isHeld
+      ? fromWords(dtype, dims, Array<number>(sizeOf(dims)).fill(given))
+      : (given as OnnxTensor);
+  const fits = isHeld && tensor.dtype === dtype && `${tensor.dims}` === `${dims}`;
+  check(
+    fits && (!isNumber || isFloat(dtype) || numbersOf(tensor).every((value) => value === given)),
+    `${name} must be ${dtype} [${shape.join(', ')}]`,
+    isNumber ? given : `${given.dtype} [${given.dims}]`,
+  );
+  if (!isNumber) checkTensor(name, given);
+  return tensor;
 }

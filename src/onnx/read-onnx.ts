@@ -1,7 +1,8 @@
 import { check } from '../gpu/errors.ts';
-import type { GraphModel, Node, ShapeOptions, ValueInfo } from '../graph/graph.ts';
+import type { GraphModel, ShapeOptions, ValueInfo } from '../graph/graph.ts';
 import { OPSETS } from '../graph/ops/operator.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
+import { flatModel } from '../graph/passes/control-flow.ts';
 import { inlineFunctions, type Opsets, plainDomain } from './inline-functions.ts';
 import {
   type GraphProto,
@@ -11,13 +12,11 @@ import {
   type TensorProto,
 } from './proto/messages.ts';
 import { Wire } from './proto/wire.ts';
-import { readAttributes } from './read-attributes.ts';
-import { constantOf } from './read-constant.ts';
-import { checkShapeNames, inputOf } from './read-inputs.ts';
-import { type ExternalFiles, externalLocation, readTensor } from './read-tensor.ts';
+import { checkGivenNames, constantInput, inputOf } from './read-inputs.ts';
+import { partsOf } from './read-node.ts';
+import { type ExternalFiles, externalLocation } from './read-tensor.ts';
 import { DAMAGED, Refusals } from './refusals.ts';
 import { sortNodes } from './sort-nodes.ts';
-import { uniqueNames } from './unique-names.ts';
 
 /** The files beside a model that hold its large tensors, by the location that the model gives. */
 export type ExternalData = ReadonlyMap<string, Uint8Array> | Readonly<Record<string, Uint8Array>>;
@@ -30,6 +29,11 @@ export interface ReadOnnxOptions {
   externalData?: ExternalData;
   /** Sizes for symbols (`{ batch: 1 }`) and whole shapes for inputs (`{ image: [1, 3, 224, 224] }`), kept in the graph. */
   shapes?: ShapeOptions;
+  /**
+   * What inputs are in every run, by name: constants from here on, a number for each of their elements or a tensor. A model
+   * with an `If` on such an input (a sampling rate, whether there is a cache) is then the branch that it takes.
+   */
+  constants?: Readonly<Record<string, number | OnnxTensor>>;
 }
 
 /**
@@ -38,12 +42,14 @@ export interface ReadOnnxOptions {
  * Any graph of opsets 9 to 23 is read, whatever its operators: those that don't run here are reported by
  * {@link supportedNodes} and where the model is run. Tensors are views of `bytes` where they lie aligned, so do not
  * change `bytes` afterwards. `Constant` nodes and initializers (also those listed as inputs) become parameters, the
- * model's own functions are inlined, nodes get names of their own (`Conv_3`), and are sorted where they were not.
+ * model's own functions are inlined, nodes get names of their own (`Conv_3`), and are sorted where they were not. An `If`
+ * is the branch that it takes, and a `Loop` or `Scan` its rounds, where constants and sizes say which.
  * A size that the file leaves open is a symbol: the name that it has there, or `<input>:<axis>`.
  *
  * @param bytes the whole file
  * @returns the model; a promise of it where `externalData` is a function
  * @throws LloydError for bytes that are no sound ONNX file, another opset, an input that is no tensor of a known dtype,
+ *   `shapes` and `constants` that the inputs contradict,
  *   constants that no operator here takes (bfloat16, strings, sparse ones, float64 that float32 doesn't hold exactly),
  *   values that nothing makes or that depend on themselves, external data that is missing or outside the model's folder
  * @example
@@ -69,7 +75,7 @@ export function readOnnx(
   bytes: Uint8Array,
   {
     externalData,
-    shapes,
+    ...given
   }: Omit<ReadOnnxOptions, 'externalData'> & { externalData?: ExternalData | ExternalReader } = {},
 ): GraphModel | Promise<GraphModel> {
   check(bytes instanceof Uint8Array, 'an ONNX model must be a Uint8Array', bytes, 'read the whole file');
@@ -79,11 +85,11 @@ export function readOnnx(
       const opened = open(bytes);
       const files = new Map<string, Uint8Array>();
       for (const location of locationsOf(opened.model)) files.set(location, await reader(location));
-      return modelOf(opened, files, shapes);
+      return modelOf(opened, files, given);
     })();
   }
-  const given = externalData instanceof Map ? externalData : new Map(Object.entries(externalData ?? {}));
-  return modelOf(open(bytes), given, shapes);
+  const files = externalData instanceof Map ? externalData : new Map(Object.entries(externalData ?? {}));
+  return modelOf(open(bytes), files, given);
 }
 
 interface Opened {
@@ -102,69 +108,52 @@ function locationsOf({ graph, functions }: ModelProto): Set<string> {
   const add = ({ name, elsewhere, external }: TensorProto) => {
     if (elsewhere) locations.add(externalLocation(name, external));
   };
-  for (const tensor of graph?.initializers ?? []) add(tensor);
-  for (const { attributes } of [graph?.nodes ?? [], ...functions.map(({ nodes }) => nodes)].flat()) {
-    for (const { tensor } of attributes) if (tensor) add(tensor);
-  }
+  const visit = (nodes: readonly NodeProto[], initializers: readonly TensorProto[] = []) => {
+    initializers.forEach(add);
+    for (const { tensor, graph: body } of nodes.flatMap(({ attributes }) => attributes)) {
+      if (tensor) add(tensor);
+      if (body) visit(body.nodes, body.initializers);
+    }
+  };
+  if (graph) visit(graph.nodes, graph.initializers);
+  for (const { nodes } of functions) visit(nodes);
   return locations;
 }
 
-function modelOf({ file, model }: Opened, files: ExternalFiles, shapes: ShapeOptions = {}): GraphModel {
+function modelOf(
+  { file, model }: Opened,
+  files: ExternalFiles,
+  { shapes = {}, constants = {} }: Omit<ReadOnnxOptions, 'externalData'>,
+): GraphModel {
   const { graph } = model;
   check(graph, 'an ONNX file must hold a graph', 'none', 'is this an ONNX model?');
   const name = graph.name || 'graph';
   const refusals = new Refusals(name);
   const { opset, opsets } = opsetOf(model, graph);
 
-  const parameters = new Map<string, OnnxTensor>();
   if (graph.sparseInitializers > 0) {
     refusals.add('initializers', `${graph.sparseInitializers} of them are sparse`);
   }
-  for (const tensor of graph.initializers) {
-    const { name: own } = tensor;
-    check(
-      own !== '' && !parameters.has(own),
-      `${name}: an initializer must have a name of its own`,
-      own,
-      DAMAGED,
-    );
-    refusals.collect(own, () => parameters.set(own, readTensor(own, tensor, files)));
-  }
-
+  const inlined = inlineFunctions(model, graph.nodes, opsets, file.budget, valueNames(graph), refusals);
+  const { nodes, parameters } = partsOf({ ...graph, name, nodes: inlined }, files, refusals);
   const inputs: ValueInfo[] = [];
   const constant = new Set(graph.initializers.map((tensor) => tensor.name));
   for (const info of graph.inputs) {
     // Before IR version 4 every initializer had to be listed as an input; later that makes it a default.
     if (constant.has(info.name)) continue;
-    refusals.collect(info.name, () => inputs.push(inputOf(info, shapes)));
-  }
-  checkShapeNames(name, graph, shapes);
-
-  const inlined = inlineFunctions(model, graph.nodes, opsets, file.budget, valueNames(graph), refusals);
-  const names = uniqueNames(inlined);
-  const nodes: Node[] = [];
-  for (const [i, proto] of inlined.entries()) {
-    const label = `${names[i]} (${proto.op})`;
-    refusals.collect(label, () => {
-      const node = nodeOf(names[i], label, proto, files);
-      const value = constantOf(node);
-      if (value) {
-        check(
-          !parameters.has(node.outputs[0]) && !constant.has(node.outputs[0]),
-          `${name}: a value must be made once`,
-          node.outputs[0],
-          DAMAGED,
-        );
-        parameters.set(node.outputs[0], value);
-      } else nodes.push(node);
+    refusals.collect(info.name, () => {
+      const input = inputOf(info, shapes);
+      if (!Object.hasOwn(constants, info.name)) inputs.push(input);
+      else parameters.set(info.name, constantInput(input, constants[info.name]));
     });
   }
+  checkGivenNames(name, graph, { shapes, constants });
   refusals.raise();
   const outputs = [...graph.outputs];
-  return {
+  return flatModel({
     graph: { name, opset, inputs, outputs, nodes: sortNodes(name, nodes, inputs, parameters, outputs) },
     parameters,
-  };
+  });
 }
 
 function opsetOf({ opsets: imports }: ModelProto, { nodes }: GraphProto): { opset: number; opsets: Opsets } {
@@ -193,17 +182,4 @@ function valueNames({ inputs, initializers, nodes }: GraphProto): Set<string> {
   for (const { name } of [...inputs, ...initializers]) names.add(name);
   for (const node of nodes) for (const name of node.outputs) names.add(name);
   return names;
-}
-
-function nodeOf(name: string, label: string, proto: NodeProto, files: ExternalFiles): Node {
-  check(proto.op !== '', `${name}: a node must have an operator`, '', DAMAGED);
-  const domain = plainDomain(proto.domain);
-  return {
-    op: proto.op,
-    ...(domain && { domain }),
-    name,
-    inputs: proto.inputs.map((input) => (input === '' ? null : input)),
-    outputs: proto.outputs,
-    attributes: readAttributes(label, proto, files),
-  };
 }

@@ -1,8 +1,8 @@
 import { check } from '../gpu/errors.ts';
 import { MOST_ELEMENTS } from '../graph/ops/node.ts';
 import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
-import { bitsOf, DTYPE_NUMBERS, isSigned, type OnnxDType } from '../graph/ops/value.ts';
-import { arrayOver } from '../io/tensor.ts';
+import { ARRAYS, bitsOf, DTYPE_NUMBERS, isSigned, type OnnxDType } from '../graph/ops/value.ts';
+import { viewOver } from '../io/tensor.ts';
 import type { TensorProto } from './proto/messages.ts';
 import type { Packed } from './proto/wire.ts';
 import { DAMAGED } from './refusals.ts';
@@ -21,8 +21,26 @@ const NAMES: Readonly<Record<number, string>> = {
 /** More dimensions than any operator has: a rank is no way to make objects out of bytes. */
 export const MOST_DIMS = 64;
 
-/** A TensorProto.DataType by the name that people know. */
-export const dtypeName = (type: number): string => DTYPE_NUMBERS[type] ?? NAMES[type] ?? `dtype ${type}`;
+/**
+ * A TensorProto.DataType by its name here.
+ *
+ * @throws LloydError for one that nothing here has, by the name that people know
+ */
+export function dtypeOf(label: string, type: number): OnnxDType {
+  const dtype = DTYPE_NUMBERS[type];
+  check(
+    dtype,
+    `${label} must have one of the dtypes ${Object.values(DTYPE_NUMBERS).join(', ')}`,
+    NAMES[type] ?? `dtype ${type}`,
+    'convert the model to float32 or float16',
+  );
+  return dtype;
+}
+
+/** @throws LloydError for more dimensions than any operator has */
+export function checkRank(label: string, rank: number): void {
+  check(rank <= MOST_DIMS, `${label} must have at most ${MOST_DIMS} dims`, rank, DAMAGED);
+}
 
 /**
  * A tensor of the file: a view of its bytes where they lie aligned and an element is one element, else a copy.
@@ -44,21 +62,15 @@ export function readTensor(label: string, proto: TensorProto, files: ExternalFil
   const dims = dimsOf(label, proto.dims);
   const { type } = proto;
   if (type === DOUBLE || type === UINT64) return converted(label, proto, dims, files);
-  const dtype = DTYPE_NUMBERS[type];
-  check(
-    dtype,
-    `${label} must have one of the dtypes ${Object.values(DTYPE_NUMBERS).join(', ')}`,
-    dtypeName(type),
-    'convert the model to float32 or float16',
-  );
+  const dtype = dtypeOf(label, type);
   const count = sizeOf(dims);
-  const bits = WIDTHS[dtype];
+  const bits = widthOf(dtype);
   const raw = rawBytes(label, proto, dims, bits, files);
   if (bits < 8) return narrow(dtype, dims, raw ?? lowBytes(label, proto.ints32, count, bits));
   const tensor = {
     dtype,
     dims,
-    data: raw ? over(dtype, raw, count) : typed(label, proto, dtype, count),
+    data: raw ? viewOver(ARRAYS[dtype], raw, 0, count) : typed(label, proto, dtype, count),
   } as OnnxTensor;
   if (dtype === 'bool') {
     const other = (tensor.data as Uint8Array).find((value) => value > 1);
@@ -68,24 +80,12 @@ export function readTensor(label: string, proto: TensorProto, files: ExternalFil
 }
 
 /** Bits of an element in the file. */
-const WIDTHS = Object.fromEntries(
-  Object.values(DTYPE_NUMBERS).map((dtype) => [
-    dtype,
-    dtype === 'int64' ? 64 : dtype === 'float16' ? 16 : dtype === 'bool' ? 8 : bitsOf(dtype),
-  ]),
-) as Record<OnnxDType, number>;
-
-const over = (dtype: OnnxDType | 'float64' | 'uint64', bytes: Uint8Array, count: number) =>
-  arrayOver(dtype as 'float32', bytes, 0, count) as OnnxTensor['data'];
+const widthOf = (dtype: OnnxDType) =>
+  bitsOf(dtype) < 8 ? bitsOf(dtype) : 8 * ARRAYS[dtype].BYTES_PER_ELEMENT;
 
 function dimsOf(label: string, packed: Packed): number[] {
   const dims: number[] = [];
-  check(
-    packed.varintCount <= MOST_DIMS,
-    `${label} must have at most ${MOST_DIMS} dims`,
-    packed.varintCount,
-    DAMAGED,
-  );
+  checkRank(label, packed.varintCount);
   packed.varints((low, high) => {
     check(
       high === 0 && low >= 0,
@@ -171,13 +171,13 @@ function typed(label: string, proto: TensorProto, dtype: OnnxDType, count: numbe
   if (dtype === 'float32') {
     const { bytes } = proto.floats;
     expectCount(label, bytes.length / 4, count);
-    return over(dtype, bytes, count);
+    return viewOver(Float32Array, bytes, 0, count);
   }
   if (dtype === 'int64') return wide(label, proto.ints64, count, new BigInt64Array(count));
   const unsigned = dtype === 'uint32';
   const packed = unsigned ? proto.uints64 : proto.ints32;
   expectCount(label, packed.varintCount, count);
-  const made = over(dtype, new Uint8Array((count * WIDTHS[dtype]) / 8), count) as Int32Array;
+  const made = new ARRAYS[dtype](count) as Int32Array;
   packed.varints((low, high, i) => {
     const value = unsigned ? low >>> 0 : low;
     made[i] = value;
@@ -223,7 +223,7 @@ function lowBytes(label: string, packed: Packed, count: number, bits: number): U
 
 /** 2- and 4-bit elements, one a byte: the first lies in a byte's low bits. */
 function narrow(dtype: OnnxDType, dims: number[], bytes: Uint8Array): OnnxTensor {
-  const bits = WIDTHS[dtype];
+  const bits = widthOf(dtype);
   const [perByte, mask] = [8 / bits, (1 << bits) - 1];
   const data = isSigned(dtype) ? new Int8Array(sizeOf(dims)) : new Uint8Array(sizeOf(dims));
   const spare = 32 - bits;
@@ -247,7 +247,7 @@ function converted(label: string, proto: TensorProto, dims: number[], files: Ext
     );
   if (proto.type === UINT64) {
     const from = raw
-      ? (over('uint64', raw, count) as unknown as BigUint64Array)
+      ? viewOver(BigUint64Array, raw, 0, count)
       : wide(label, proto.uints64, count, new BigUint64Array(count));
     const most = from.find((value) => value >= 2n ** 63n);
     refuse('uint64', 'int64', most);
@@ -258,7 +258,7 @@ function converted(label: string, proto: TensorProto, dims: number[], files: Ext
     };
   }
   if (!raw) expectCount(label, proto.doubles.bytes.length / 8, count);
-  const from = over('float64', raw ?? proto.doubles.bytes, count) as unknown as Float64Array;
+  const from = viewOver(Float64Array, raw ?? proto.doubles.bytes, 0, count);
   const data = Float32Array.from(from);
   const at = data.findIndex((value, i) => !Object.is(value, from[i]));
   refuse('float64', 'float32', at < 0 ? undefined : from[at]);

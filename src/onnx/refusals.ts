@@ -23,6 +23,10 @@ export class Refusals {
     }
   }
 
+  get any(): boolean {
+    return this.all.length > 0;
+  }
+
   raise(): void {
     if (this.all.length === 1 && this.last) throw this.last;
     check(

@@ -1,5 +1,5 @@
 import { check } from '../gpu/errors.ts';
-import type { Node, ValueInfo } from '../graph/graph.ts';
+import { type Node, readsOf, type ValueInfo } from '../graph/graph.ts';
 import { DAMAGED } from './refusals.ts';
 
 /**
@@ -55,8 +55,8 @@ export function sortNodes(
 }
 
 /** Nodes whose outputs a node reads, each once. */
-const makersOf = ({ inputs }: Node, makers: ReadonlyMap<string, number>): Set<number> =>
-  new Set(inputs.flatMap((name) => (name !== null && makers.has(name) ? [makers.get(name)!] : [])));
+const makersOf = (node: Node, makers: ReadonlyMap<string, number>): Set<number> =>
+  new Set(readsOf(node).flatMap((name) => (makers.has(name) ? [makers.get(name)!] : [])));
 
 function checkMade(
   graph: string,

@@ -1,8 +1,9 @@
 import { LloydError } from '../gpu/errors.ts';
-import { type ConcreteOptions, concreteInputs, inferNode, whyUnknown } from '../graph/concrete.ts';
+import { whyUnknown } from '../graph/concrete.ts';
+import { type ConcreteOptions, knownValues } from '../graph/concrete-inputs.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
-import type { Value } from '../graph/ops/value.ts';
-import { unfusedModel } from '../graph/passes/unfuse.ts';
+import { inferNode } from '../graph/infer-node.ts';
+import { plainModel } from '../graph/passes/control-flow.ts';
 
 /** A node that doesn't run here. */
 export interface RefusedNode {
@@ -40,8 +41,8 @@ export interface NodeSupport {
  * console.log(`${supported} of ${total}`, refused[0].op); // 1 of 2 Det
  */
 export function supportedNodes(model: GraphModel, options: ConcreteOptions = {}): NodeSupport {
-  const { graph } = unfusedModel(model);
-  const values = knownValues({ ...model, graph }, options);
+  const { graph, parameters } = plainModel(model, options);
+  const values = knownValues({ graph, parameters }, options);
   const refused: RefusedNode[] = [];
   for (const node of graph.nodes) {
     const { name, op, domain = '' } = node;
@@ -61,19 +62,6 @@ export function supportedNodes(model: GraphModel, options: ConcreteOptions = {})
     }
   }
   return { total: graph.nodes.length, supported: graph.nodes.length - refused.length, refused };
-}
-
-/** Constants, and inputs whose shapes are known. */
-function knownValues(model: GraphModel, options: ConcreteOptions): Map<string, Value> {
-  const { graph, parameters } = model;
-  const values = new Map<string, Value>(parameters);
-  const isOpen = ({ shape }: (typeof graph.inputs)[number]) => shape.some((dim) => typeof dim === 'string');
-  const given = [options.shapes, options.batch, options.assume].some((option) => option !== undefined);
-  const inputs = given ? graph.inputs : graph.inputs.filter((input) => !isOpen(input));
-  for (const { name, dtype, shape } of concreteInputs({ ...graph, inputs }, options)) {
-    values.set(name, { dtype, dims: shape });
-  }
-  return values;
 }
 
 /** An attribute that no operator here takes, whatever the operator: a subgraph, for one. */

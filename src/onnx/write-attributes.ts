@@ -1,5 +1,6 @@
 import { check } from '../gpu/errors.ts';
 import type { AttributeValue, OnnxTensor } from '../graph/ops/tensors.ts';
+import { int64Of } from '../graph/ops/value.ts';
 import { ATTRIBUTE } from './proto/messages.ts';
 import { bytesField, type Chunk, floatFields, integerField, textField } from './proto/write.ts';
 import { tensorChunks } from './write-tensor.ts';
@@ -49,10 +50,4 @@ export function attributeChunks(label: string, op: string, name: string, value: 
     return [own, ...floatFields(7, floats), type('FLOATS')];
   }
   return [own, ...list.map((item) => integerField(8, int64Of(item as number))), type('INTS')];
-}
-
-/** An integer in 64 bits; 2^63 is what a number makes of 2^63 - 1. */
-export function int64Of(value: number | bigint): bigint {
-  const exact = BigInt(value);
-  return exact === 2n ** 63n ? exact - 1n : exact;
 }

@@ -2,7 +2,7 @@ import { check } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import type { Kernel } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
-import type { ConcreteOptions } from '../graph/concrete.ts';
+import type { ConcreteOptions } from '../graph/concrete-inputs.ts';
 import type { ShapeOptions } from '../graph/graph.ts';
 import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import { isFloat } from '../graph/ops/value.ts';

@@ -2,13 +2,19 @@ import { check, LloydError } from '../gpu/errors.ts';
 import type { Graph, Node, ValueInfo } from '../graph/graph.ts';
 import type { Attributes, AttributeValue, OnnxTensor } from '../graph/ops/tensors.ts';
 import { checkTensor, fromWords, type OnnxDType } from '../graph/ops/value.ts';
+import { checkFlat } from '../graph/passes/control-flow.ts';
 import { isImageModel, type Model } from '../model/graph.ts';
 
 const CURE = 'write the file again';
 const RULE = "a file's graph must be one that this library wrote";
 
-/** A graph as the text that a file keeps it in. */
+/**
+ * A graph as the text that a file keeps it in.
+ *
+ * @throws LloydError for a graph with subgraphs
+ */
 export function graphText(graph: Graph): string {
+  checkFlat(graph);
   return JSON.stringify(graph, (_, value) => {
     if (ArrayBuffer.isView(value)) return Array.from(value as unknown as ArrayLike<number | bigint>, String);
     return typeof value === 'number' && !Number.isFinite(value) ? { number: String(value) } : value;

@@ -3,7 +3,7 @@ import { check } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
 import type { ShapeOptions } from '../graph/graph.ts';
-import { unfusedModel } from '../graph/passes/unfuse.ts';
+import { checkFlat, plainModel } from '../graph/passes/control-flow.ts';
 import { checkValues } from '../lower/check-values.ts';
 import { keepWeights } from '../lower/computed-weights.ts';
 import { type ConvLayer, fuseAnyShape, fuseGraph, hasWeights } from '../lower/fuse.ts';
@@ -91,7 +91,8 @@ async function quantizeLayers<M extends Model>(
   const { method, bits, layers: plan = {}, requantize = 'ort-f32' } = options;
   check(method === 'kmeans' || method === 'linear', "method must be 'kmeans' or 'linear'", method);
   checkModel(given);
-  const own = isImageModel(given) ? given : (unfusedModel(given) as M);
+  const own = isImageModel(given) ? given : (plainModel(given, { shapes: options.shapes }) as M);
+  if (!isImageModel(own)) checkFlat(own.graph);
   // Weights alone don't ask for the sizes that symbols stand for.
   const fuse = method === 'kmeans' ? fuseAnyShape : fuseGraph;
   const fused = fuse(own, { shapes: options.shapes });

@@ -1,6 +1,6 @@
 import { LloydError } from '../gpu/errors.ts';
-import { located } from '../graph/concrete.ts';
 import type { Node } from '../graph/graph.ts';
+import { located } from '../graph/infer-node.ts';
 import { executeTwin } from '../graph/ops/execute-twin.ts';
 import { planOperator } from '../graph/ops/operators.ts';
 import { type Attributes, type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';

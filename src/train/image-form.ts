@@ -1,7 +1,8 @@
 import { check, LloydError } from '../gpu/errors.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import { type ConcreteGraph, concreteGraph, located, originOf } from '../graph/concrete.ts';
+import { type ConcreteGraph, concreteGraph, originOf } from '../graph/concrete.ts';
 import type { Node } from '../graph/graph.ts';
+import { located } from '../graph/infer-node.ts';
 import { simplify } from '../graph/passes/simplify.ts';
 import { sinkTransposes } from '../graph/passes/transposes.ts';
 import { type ConvFrame, convolutionLayer, productLayer } from '../lower/conv-layers.ts';

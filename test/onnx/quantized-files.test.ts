@@ -394,3 +394,158 @@ test('a VGG in QDQ and in operators on codes: top-1 as here', async () => {
     expect(topOne(got, 10), format).toEqual(topOne(want, 10));
   }
 });
+
+/** Two products with a clamp between them, of matrices or of stacks of them. */
+function products(rank: number, biased: boolean): GraphModel {
+  const w = new GraphWriter('products', 17);
+  const random = seeded(50 + rank);
+  const floats = (name: string, ...dims: number[]) => {
+    const data = random.floats(
+      dims.reduce((a, b) => a * b, 1),
+      0.5,
+    );
+    return w.constant(name, { dtype: 'float32', dims, data });
+  };
+  const product = (name: string, input: string, inner: number, outer: number) => {
+    const made = w.node('MatMul', name, [input, floats(`${name}.weight`, inner, outer)]);
+    return biased ? w.node('Add', `${name}.sum`, [made, floats(`${name}.bias`, outer)]) : made;
+  };
+  const shape = ['n', ...[5, 3].slice(0, rank - 2), 16];
+  const x = w.input({ name: 'x', dtype: 'float32', shape });
+  const first = w.node('Relu', 'relu', [product('first', x, 16, 24)]);
+  const second = product('second', first, 24, 10);
+  const last = w.node('Relu', 'last', [product('third', second, 10, 12)]);
+  return w.model([w.node('MatMul', 'y', [last, floats('y.weight', 12, 7)])]);
+}
+
+describe.each([
+  [2, true],
+  [2, false],
+  [3, true],
+  [3, false],
+  [4, true],
+])('products of rank %i, biases: %s', (rank, biased) => {
+  const written = forms.filter(
+    // ONNX Runtime's CPU provider has no product of int8 activations and uint8 weights.
+    ({ format, activationType, weightType }) =>
+      format === 'qdq' || activationType === 'uint8' || weightType === 'int8',
+  );
+
+  test.each(written)('$format of $activationType activations and $weightType weights', async (form) => {
+    const dims = [9, ...[5, 3].slice(0, rank - 2), 16];
+    const count = dims.reduce((a, b) => a * b, 1);
+    const x: OnnxTensor = { dtype: 'float32', dims, data: seeded(61).floats(count, 2) };
+    const model = products(rank, biased);
+    const int8 = await quantizeModel(gpu.runtime, model, { method: 'linear', bits: 8, calibration: [{ x }] });
+    const output = async (network: Parameters<typeof compile>[1]) => {
+      const session = await compile(gpu.runtime, network, { shapes: { n: 9 } });
+      const { y } = await session.run({ x });
+      session.destroy();
+      return y.data as Float32Array;
+    };
+    const want = await output(int8);
+    const bytes = writeOnnx(int8, form);
+    const read = readOnnx(bytes);
+    const ops = read.graph.nodes.map(({ op }) => op);
+    if (form.format === 'qoperator') {
+      expect(ops.filter((op) => op === 'QGemm' || op === 'QLinearMatMul').length).toBe(4);
+      expect(ops).not.toContain('MatMul');
+      expect(ops).not.toContain('DequantizeLinear');
+    }
+    // One code that is another would be a hundredth.
+    expect(apart(await output(read), want)).toBeLessThan(1e-6);
+    const saturates = form.weightType === 'int8' && form.activationType === 'uint8';
+    if (saturates && form.format === 'qoperator') return;
+    expect(apart((await runOnOrt(bytes, { x })).y.data as Float32Array, want)).toBeLessThan(1e-6);
+    const again = importQdq(qdqOfOperators(read)) as QuantizedModel;
+    expect([...again.layers.keys()]).toEqual([...int8.layers.keys()]);
+    for (const [name, { codes }] of again.layers) expect(codes, name).toEqual(int8.layers.get(name)!.codes);
+  });
+});
+
+describe('operators on codes that are compiled', () => {
+  /** A residual block, joined with what it reads, pooled: by the zero point of the second convolution's weights. */
+  function operators(weightZero: number, seed: number): GraphModel {
+    const w = new GraphWriter('operators', 17);
+    const random = seeded(seed);
+    const zero = (value: number) =>
+      w.constant('zero', { dtype: 'uint8', dims: [], data: Uint8Array.of(value) });
+    const grid = (scale: number, value: number) => [w.scalar('scale', scale), zero(value)];
+    const x = w.input({ name: 'x', dtype: 'float32', shape: [2, 8, 9, 9] });
+    const given = grid(0.021, 117);
+    const codes = w.node('QuantizeLinear', 'codes', [x, ...given]);
+    const conv = (
+      name: string,
+      input: string,
+      from: string[],
+      to: string[],
+      middle = 128,
+      size = 3,
+      inner = 8,
+    ) => {
+      const data = Uint8Array.from({ length: 8 * inner * size * size }, () => random.integer(1, 255));
+      const weight = w.constant(`${name}.w`, { dtype: 'uint8', dims: [8, inner, size, size], data });
+      const bias = Int32Array.from({ length: 8 }, () => random.integer(-9000, 9000));
+      const inputs = [
+        ...[
+          input,
+          ...from,
+          weight,
+          w.floats(
+            `${name}.scale`,
+            random.floats(8, 0.001).map((v) => 0.004 + v),
+          ),
+        ],
+        w.constant(`${name}.zero`, { dtype: 'uint8', dims: [8], data: new Uint8Array(8).fill(middle) }),
+        ...[...to, w.constant(`${name}.b`, { dtype: 'int32', dims: [8], data: bias })],
+      ];
+      return w.node('QLinearConv', name, inputs, { pads: Array(4).fill(size >> 1) });
+    };
+    const [one, two, sum, all, mean] = [
+      ...[grid(0.043, 140), grid(0.094, 121), grid(0.091, 130), grid(0.09, 127), grid(0.013, 122)],
+    ];
+    const first = conv('first', codes, given, one);
+    const second = conv('second', first, one, two, weightZero);
+    const microsoft = 'com.microsoft';
+    const added = w.node('QLinearAdd', 'added', [second, ...two, codes, ...given, ...sum], {}, microsoft);
+    const joined = [...all, added, ...sum, first, ...one];
+    const cat = w.node('QLinearConcat', 'cat', joined, { axis: 1 }, microsoft);
+    const pooled = w.node('QLinearGlobalAveragePool', 'pooled', [cat, ...all, ...mean], {}, microsoft);
+    const last = grid(0.04, 128);
+    const y = conv('last', pooled, mean, last, 128, 1, 16);
+    return w.model([w.node('DequantizeLinear', 'y', [y, ...last])]);
+  }
+
+  test.each([128, 120])('weights with a zero point of %i', async (zero) => {
+    for (let seed = 70; seed < 76; seed++) {
+      const model = operators(zero, seed);
+      const x: OnnxTensor = { dtype: 'float32', dims: [2, 8, 9, 9], data: seeded(seed).floats(1296, 2.4) };
+      const session = await compile(gpu.runtime, readOnnx(writeOnnx(model)));
+      const got = (await session.run({ x })).y.data;
+      const kernels = new Set(session.plan().map(({ kernel }) => kernel));
+      session.destroy();
+      expect(got).toEqual((await runOnOrt(writeOnnx(model), { x })).y.data);
+      const names = [...kernels].join();
+      // Weights that are not symmetric have no layer: all operators run by themselves, exactly.
+      expect(/conv2d-int8/.test(names), names).toBe(zero === 128);
+    }
+  });
+
+  test.each([smallModel(), residualModel()])('those of a network that was quantized here', async (model) => {
+    const images = pixelsOf(80, 4 * 192);
+    const int8 = await quantizeModel(gpu.runtime, model, { method: 'linear', bits: 8, calibration: images });
+    const bytes = writeOnnx(int8, { format: 'qoperator' });
+    const session = await compile(gpu.runtime, readOnnx(bytes), { batch: 4 });
+    const x: OnnxTensor = {
+      ...{ dtype: 'float32', dims: [4, 8, 8, 3] },
+      data: Float32Array.from(images, (pixel) => pixel / 255),
+    };
+    const [got] = Object.values(await session.run({ input: x }));
+    const kernels = session.plan().map(({ kernel }) => kernel);
+    session.destroy();
+    expect(got.data).toEqual(await ortOutput(bytes, images, [4, 8, 8, 3]));
+    // A mean between quantizers would be one in integers, which ONNX Runtime computes in floats.
+    const pooled = readOnnx(bytes).graph.nodes.some(({ op }) => op === 'AveragePool');
+    expect(kernels.some((kernel) => kernel.startsWith('conv2d-int8'))).toBe(!pooled);
+  });
+});

@@ -1,16 +1,17 @@
 // The committed VGG as ONNX files of every form: ONNX Runtime gives every image the class that it has here.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import * as ort from 'onnxruntime-node';
+import * as node from 'onnxruntime-node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Model } from '../../src/model/graph.ts';
 import type { QuantizedModel } from '../../src/model/quantized-model.ts';
 import { loadCifar10 } from '../../src/node/cifar10.ts';
-import { type CodeType, type OnnxFormat, writeOnnx } from '../../src/onnx/index.ts';
+import { type CodeType, type OnnxFormat, readOnnx, writeOnnx } from '../../src/onnx/index.ts';
 import { readModelFile } from '../../src/run/file.ts';
 import { topOne } from '../../src/run/metrics.ts';
 import { quantizeModel } from '../../src/run/precision.ts';
 import { compile } from '../../src/run/session.ts';
+import { decodedTerms, modelTerms, onnxProto, onnxRuntimeWeb } from '../support/other-tools.ts';
 import { THOROUGH, useRuntime } from '../support/runtime.ts';
 
 const IMAGES = THOROUGH ? 256 : 16;
@@ -21,6 +22,7 @@ const loaded = await Promise.all([
   loadCifar10('train', { limit: 64 }),
 ]).catch((error: Error) => error);
 if (loaded instanceof Error) console.log(`the VGG's files in ONNX Runtime: 16 skipped: ${loaded.message}`);
+const [decode, web] = loaded instanceof Error ? [] : [await onnxProto(), await onnxRuntimeWeb()];
 
 const gpu = useRuntime();
 
@@ -47,9 +49,9 @@ describe.skipIf(loaded instanceof Error)('a VGG in ONNX Runtime', () => {
     return logits;
   }
 
-  async function ortLogits(bytes: Uint8Array, optimized: boolean): Promise<Float32Array> {
+  async function ortLogits(bytes: Uint8Array, optimized: boolean, ort = node): Promise<Float32Array> {
     const session = await ort.InferenceSession.create(bytes, {
-      executionProviders: ['cpu'],
+      executionProviders: [ort === node ? 'cpu' : 'wasm'],
       graphOptimizationLevel: optimized ? 'all' : 'disabled',
       logSeverityLevel: 4,
       intraOpNumThreads: 1,
@@ -107,6 +109,27 @@ describe.skipIf(loaded instanceof Error)('a VGG in ONNX Runtime', () => {
       if (!exact) return;
       expect(got).toEqual(own);
       expect(apart).toBeLessThan(0.02);
+    },
+    600_000,
+  );
+
+  test.skipIf(!decode).each(['qdq', 'qoperator'] as OnnxFormat[])('onnx-proto decodes %s', (format) => {
+    const bytes = writeOnnx(int8, { format });
+    const terms = decodedTerms(decode!(bytes));
+    expect(terms).toEqual(modelTerms(readOnnx(bytes)));
+    console.log(
+      `${format}: ${terms.nodes.length} nodes and ${terms.initializers.length} initializers as here`,
+    );
+  });
+
+  test.skipIf(!web).each(['qdq', 'qoperator'] as OnnxFormat[])(
+    'ONNX Runtime Web runs %s',
+    async (format) => {
+      const got = topOne(await ortLogits(writeOnnx(int8, { format }), true, web!), CLASSES);
+      const own = topOne(want, CLASSES);
+      const agree = got.filter((top, i) => top === own[i]).length;
+      console.log(`${format}: top-1 of ${agree} of ${IMAGES} images as here`);
+      expect(got).toEqual(own);
     },
     600_000,
   );

@@ -1,5 +1,7 @@
-import { type ConcreteOptions, concreteGraph, located } from '../../src/graph/concrete.ts';
+import { concreteGraph } from '../../src/graph/concrete.ts';
+import type { ConcreteOptions } from '../../src/graph/concrete-inputs.ts';
 import type { GraphModel } from '../../src/graph/graph.ts';
+import { located } from '../../src/graph/infer-node.ts';
 import { executeTwin } from '../../src/graph/ops/execute-twin.ts';
 import { operatorName, planOperator } from '../../src/graph/ops/operators.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';

@@ -1,4 +1,4 @@
-import * as ort from 'onnxruntime-node';
+import * as node from 'onnxruntime-node';
 import type { GraphModel, ValueInfo } from '../../src/graph/graph.ts';
 import { GraphWriter } from '../../src/graph/graph-writer.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
@@ -263,14 +263,15 @@ export function direct(): ModelCase {
   };
 }
 
-/** A file's outputs by ONNX Runtime, nothing optimised. */
+/** A file's outputs by ONNX Runtime, nothing optimised unless asked for; by its WebAssembly build where that is handed in. */
 export async function runOnOrt(
   bytes: Uint8Array,
   feeds: Record<string, OnnxTensor>,
   optimized = false,
-): Promise<Record<string, ort.Tensor>> {
+  ort: typeof import('onnxruntime-node') = node,
+): Promise<Record<string, node.Tensor>> {
   const session = await ort.InferenceSession.create(bytes, {
-    executionProviders: ['cpu'],
+    executionProviders: [ort === node ? 'cpu' : 'wasm'],
     graphOptimizationLevel: optimized ? 'all' : 'disabled',
     logSeverityLevel: 4,
     intraOpNumThreads: 1,

@@ -1,7 +1,7 @@
 import { type GraphModel, LloydError, type ShapeOptions } from 'lloyd';
 import { CIFAR10_IMAGE_BYTES } from 'lloyd/io';
 import { seeded } from '../../../bench/random.ts';
-import { concreteInputs } from '../../../src/graph/concrete.ts';
+import { concreteInputs } from '../../../src/graph/concrete-inputs.ts';
 import { sizeOf } from '../../../src/graph/ops/tensors.ts';
 import { fromWords } from '../../../src/graph/ops/value.ts';
 import type { Feed } from '../../../src/run/activation-errors.ts';

@@ -1,8 +1,9 @@
+import { check } from '../../gpu/errors.ts';
 import { type NodeSpec, openNode, tensorAttribute } from './node.ts';
 import type { Operator } from './operator.ts';
 import type { Plan } from './plan.ts';
-import { type OnnxTensor, sizeOf } from './tensors.ts';
-import { ANY, checkTensor, DTYPE_NUMBERS, fromWords, numbersOf, type OnnxDType } from './value.ts';
+import { type AttributeValue, type OnnxTensor, sizeOf } from './tensors.ts';
+import { ANY, checkTensor, DTYPE_NUMBERS, fromWords, int64Of, numbersOf, type OnnxDType } from './value.ts';
 
 /** Elements that the host makes: half a gigabyte of words. */
 const MOST_KNOWN = 2 ** 27;
@@ -26,30 +27,36 @@ function size(spec: NodeSpec): Plan {
   return listOf('int64', [sizeOf(dims)], true);
 }
 
+/** The tensor that a Constant's one attribute holds; null where it holds neither a tensor nor numbers. */
+export function constantTensor(name: string, value: AttributeValue | undefined): OnnxTensor | null {
+  if (typeof value === 'object' && 'dtype' in value) return name === 'value' ? (value as OnnxTensor) : null;
+  const list = Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as number[]) : null;
+  const numbers = list ?? [value as number];
+  const dims = list ? [list.length] : [];
+  if (name !== `value_${list ? 'floats' : 'float'}` && name !== `value_${list ? 'ints' : 'int'}`) return null;
+  if (name.startsWith('value_float')) {
+    const isNumbers = numbers.every((each) => typeof each === 'number');
+    return isNumbers ? { dtype: 'float32', dims, data: Float32Array.from(numbers) } : null;
+  }
+  const isIntegers = numbers.every((each) => typeof each === 'bigint' || Number.isInteger(each));
+  return isIntegers ? { dtype: 'int64', dims, data: BigInt64Array.from(numbers, int64Of) } : null;
+}
+
 function constant(spec: NodeSpec): Plan {
   const numbers = ['value_float', 'value_floats', 'value_int', 'value_ints'];
   const names = ['value', ...(spec.opset >= 12 ? numbers : [])];
   const node = openNode(spec, [], names);
   const given = names.filter((name) => node.attribute(name) !== undefined);
   node.ensure(given.length === 1, `exactly one of ${names.join(', ')} must be given`, given);
-  const tensor = tensorAttribute(node, 'value');
-  if (tensor) {
-    checkTensor(`${spec.operator}: value`, tensor);
-    return known(tensor);
-  }
   const [name] = given;
-  const dtype = name.startsWith('value_float') ? 'float32' : 'int64';
-  if (!name.endsWith('s')) {
-    return listOf(dtype, [dtype === 'int64' ? node.integer(name, 0) : node.float(name, 0)], true);
-  }
-  if (dtype === 'int64') return listOf(dtype, node.list(name)!);
-  const values = node.attribute(name);
-  node.ensure(
-    Array.isArray(values) || ArrayBuffer.isView(values),
-    `${name} must be a list of numbers`,
-    values,
+  const tensor = constantTensor(name, node.attribute(name));
+  check(
+    tensor,
+    `${spec.operator}: ${name} must be a tensor or numbers as its name says`,
+    node.attribute(name),
   );
-  return listOf(dtype, Array.from(values as number[], Number));
+  checkTensor(`${spec.operator}: ${name}`, tensor);
+  return known(tensor);
 }
 
 function constantOfShape(spec: NodeSpec): Plan {

@@ -36,7 +36,13 @@ export type Words = Float32Array | Int32Array | Uint32Array;
 export const wordTypeOf = (dtype: OnnxDType): WordType =>
   isFloat(dtype) ? 'f32' : dtype === 'uint32' ? 'u32' : 'i32';
 
-const ARRAYS: Record<OnnxDType, { new (length: number): OnnxTensor['data'] }> = {
+interface DataArray {
+  readonly BYTES_PER_ELEMENT: number;
+  new (length: number): OnnxTensor['data'];
+  new (buffer: ArrayBuffer, byteOffset: number, length: number): OnnxTensor['data'];
+}
+/** What holds a tensor's elements, sub-byte ones a byte each. */
+export const ARRAYS: Record<OnnxDType, DataArray> = {
   ...{ float32: Float32Array, float16: Uint16Array, int32: Int32Array, uint32: Uint32Array },
   ...{ int8: Int8Array, uint8: Uint8Array, int16: Int16Array, uint16: Uint16Array, int64: BigInt64Array },
   ...{ int4: Int8Array, uint4: Uint8Array, int2: Int8Array, uint2: Uint8Array, bool: Uint8Array },
@@ -101,6 +107,12 @@ export function fromWords(dtype: OnnxDType, dims: readonly number[], words: Arra
   if (dtype === 'float16') for (let i = 0; i < count; i++) data[i] = floatToHalfReference(words[i]);
   else data.set(words);
   return { dtype, dims: [...dims], data };
+}
+
+/** An integer in 64 bits; 2^63 is what a number makes of 2^63 - 1. */
+export function int64Of(value: number | bigint): bigint {
+  const exact = BigInt(value);
+  return exact === 2n ** 63n ? exact - 1n : exact;
 }
 
 /** Elements of a value whose data is known, as numbers: 64-bit ones beyond 2^53 are rounded, float16 is decoded. */

@@ -1,7 +1,7 @@
 import { NOTHING, Packed, type Wire, WireType } from './wire.ts';
 
 // The messages of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3) as far as a graph needs them.
-// Subgraphs, types and sparse tensors in attributes stay bytes, so that nothing nests deeper than these functions.
+// Types and sparse tensors in attributes stay bytes, and so do graphs nested deeper than any exporter nests them.
 
 export interface ModelProto {
   functions: FunctionProto[];
@@ -46,6 +46,8 @@ export interface AttributeProto {
   floats: Packed;
   integers: Packed;
   strings: Uint8Array[];
+  /** A subgraph. */
+  graph: GraphProto | null;
   /** The message itself, for kinds that are kept as they are. */
   bytes: Uint8Array;
 }
@@ -82,15 +84,66 @@ export interface FunctionProto {
   opsets: OpsetImport[];
 }
 
-export function readModel(wire: Wire): ModelProto {
-  const made: ModelProto = { functions: [], opsets: [], graph: null };
-  return wire.outermost('an ONNX file', made, (model, field) => {
-    if (field === 7) model.graph = readGraph(wire, model.graph);
-    else if (field === 8) model.opsets.push(readOpset(wire));
-    else if (field === 25) model.functions.push(readFunction(wire));
-    else wire.skip();
-  });
+type Element<T> = T extends readonly (infer E)[] ? E : T;
+/**
+ * A message's fields by number: where each is kept, and how it is read if it is no text. Of a list every one is kept, of
+ * anything else the last, which may add to the one before. Other fields are passed over.
+ */
+type Fields<T> = Readonly<
+  Record<
+    number,
+    { [K in keyof T]: K | readonly [key: K, read: (wire: Wire, before: T[K]) => Element<T[K]>] }[keyof T]
+  >
+>;
+
+type Visit<T> = (made: T, field: number, wire: Wire) => void;
+
+/** @param other what reads the message's other fields, or skips them */
+function visitor<T extends object>(
+  fields: Fields<T>,
+  other: Visit<T> = (_, __, wire) => wire.skip(),
+): Visit<T> {
+  return (made, field, wire) => {
+    const entry = fields[field];
+    if (entry === undefined) return other(made, field, wire);
+    const isText = typeof entry === 'string';
+    const key = (isText ? entry : (entry as readonly unknown[])[0]) as keyof T;
+    const before = made[key];
+    const value = isText ? wire.text() : (entry as readonly [keyof T, Read])[1](wire, before);
+    if (Array.isArray(before)) before.push(value);
+    else made[key] = value as T[keyof T];
+  };
 }
+type Read = (wire: Wire, before: unknown) => unknown;
+
+const bytes = (wire: Wire): Uint8Array => wire.bytes();
+const packed = (type: WireType) => (wire: Wire, before: Packed) => wire.packed(before, type);
+const varints = packed(WireType.Varint);
+const words = packed(WireType.Bit32);
+
+const visitModel = visitor<ModelProto>({
+  7: ['graph', readGraph],
+  8: ['opsets', readOpset],
+  25: ['functions', readFunction],
+});
+
+export function readModel(wire: Wire): ModelProto {
+  return wire.outermost('an ONNX file', { functions: [], opsets: [], graph: null }, visitModel);
+}
+
+const visitGraph = visitor<GraphProto>(
+  {
+    1: ['nodes', readNode],
+    2: 'name',
+    5: ['initializers', readTensorProto],
+    11: ['inputs', readValueInfo],
+    12: ['outputs', (wire: Wire) => readValueInfo(wire).name],
+  },
+  (graph, field, wire) => {
+    if (field === 15) graph.sparseInitializers++;
+    wire.skip();
+  },
+);
 
 /** @param before the same message's earlier part: protobuf lets one come in pieces */
 function readGraph(wire: Wire, before: GraphProto | null): GraphProto {
@@ -102,18 +155,18 @@ function readGraph(wire: Wire, before: GraphProto | null): GraphProto {
     inputs: [],
     outputs: [],
   };
-  return wire.message('a graph', made, (graph, field) => {
-    if (field === 1) graph.nodes.push(readNode(wire));
-    else if (field === 2) graph.name = wire.text();
-    else if (field === 5) graph.initializers.push(readTensorProto(wire));
-    else if (field === 11) graph.inputs.push(readValueInfo(wire));
-    else if (field === 12) graph.outputs.push(readValueInfo(wire).name);
-    else {
-      if (field === 15) graph.sparseInitializers++;
-      wire.skip();
-    }
-  });
+  return wire.message('a graph', made, visitGraph);
 }
+
+const visitNode = visitor<NodeProto>({
+  1: 'inputs',
+  2: 'outputs',
+  3: 'name',
+  4: 'op',
+  5: ['attributes', readAttribute],
+  7: 'domain',
+  8: 'overload',
+});
 
 function readNode(wire: Wire): NodeProto {
   const made: NodeProto = {
@@ -125,17 +178,29 @@ function readNode(wire: Wire): NodeProto {
     outputs: [],
     attributes: [],
   };
-  return wire.message('a node', made, (node, field) => {
-    if (field === 1) node.inputs.push(wire.text());
-    else if (field === 2) node.outputs.push(wire.text());
-    else if (field === 3) node.name = wire.text();
-    else if (field === 4) node.op = wire.text();
-    else if (field === 5) node.attributes.push(readAttribute(wire));
-    else if (field === 7) node.domain = wire.text();
-    else if (field === 8) node.overload = wire.text();
-    else wire.skip();
-  });
+  return wire.message('a node', made, visitNode);
 }
+
+const visitAttribute = visitor<AttributeProto>(
+  {
+    1: 'name',
+    2: ['float', (wire: Wire) => wire.float()],
+    3: ['integer', (wire: Wire) => wire.integer()],
+    4: ['string', bytes],
+    5: ['tensor', readTensorProto],
+    7: ['floats', words],
+    8: ['integers', varints],
+    9: ['strings', bytes],
+    21: 'refersTo',
+  },
+  (attribute, field, wire) => {
+    // A subgraph, a type, ...: or the field that says that there is one.
+    attribute.bytes = wire.whole();
+    if (field === 20) attribute.type = wire.small();
+    else if (field === 6 && wire.depth < MOST_DEPTH) attribute.graph = readGraph(wire, attribute.graph);
+    else wire.skip();
+  },
+);
 
 function readAttribute(wire: Wire): AttributeProto {
   const made: AttributeProto = {
@@ -149,88 +214,76 @@ function readAttribute(wire: Wire): AttributeProto {
     floats: Packed.none,
     integers: Packed.none,
     strings: [],
+    graph: null,
     bytes: NOTHING,
   };
   // Files of before 2017 leave the type out: it follows from the field then.
   let implied: number = ATTRIBUTE.UNDEFINED;
   wire.message('an attribute', made, (attribute, field) => {
-    implied = IMPLIED[field] ?? implied;
-    if (field === 1) attribute.name = wire.text();
-    else if (field === 2) attribute.float = wire.float();
-    else if (field === 3) attribute.integer = wire.integer();
-    else if (field === 4) attribute.string = wire.bytes();
-    else if (field === 5) attribute.tensor = readTensorProto(wire);
-    else if (field === 7) attribute.floats = wire.packed(attribute.floats, WireType.Bit32);
-    else if (field === 8) attribute.integers = wire.packed(attribute.integers, WireType.Varint);
-    else if (field === 9) attribute.strings.push(wire.bytes());
-    else if (field === 21) attribute.refersTo = wire.text();
-    else {
-      // A subgraph, a type, ...: or the field that says that there is one.
-      attribute.bytes = wire.whole();
-      if (field === 20) attribute.type = wire.small();
-      else wire.skip();
-    }
+    implied = impliedBy(field) ?? implied;
+    visitAttribute(attribute, field, wire);
   });
   if (made.type === ATTRIBUTE.UNDEFINED) made.type = implied;
   return made;
 }
 
-/** AttributeType by the field that holds its value. */
-const IMPLIED: Readonly<Record<number, number>> = {
-  ...{ 2: ATTRIBUTE.FLOAT, 3: ATTRIBUTE.INT, 4: ATTRIBUTE.STRING, 5: ATTRIBUTE.TENSOR, 6: ATTRIBUTE.GRAPH },
-  ...{ 7: ATTRIBUTE.FLOATS, 8: ATTRIBUTE.INTS, 9: ATTRIBUTE.STRINGS, 10: ATTRIBUTE.TENSORS },
-  ...{ 11: ATTRIBUTE.GRAPHS, 14: ATTRIBUTE.TYPE_PROTO, 15: ATTRIBUTE.TYPE_PROTOS },
-  ...{ 22: ATTRIBUTE.SPARSE_TENSOR, 23: ATTRIBUTE.SPARSE_TENSORS },
-};
+/** Messages in one another: a graph, a node and an attribute for each graph in a graph. */
+const MOST_DEPTH = 3 * 16;
 
-function readTensorProto(wire: Wire): TensorProto {
-  const made: TensorProto = emptyTensor();
-  wire.message('a tensor', made, (tensor, field) => readTensorField(wire, tensor, field));
-  return made;
+/** The AttributeType that the field of a value implies; null of a field that holds none. */
+function impliedBy(field: number): number | null {
+  const isValue = (field >= 2 && field <= 11) || field === 14 || field === 15 || field === 22 || field === 23;
+  return isValue ? (field < 20 ? field - 1 : field - 11) : null;
 }
 
-const emptyTensor = (): TensorProto => ({
-  name: '',
-  dims: Packed.none,
-  type: 0,
-  segmented: false,
-  raw: null,
-  floats: Packed.none,
-  ints32: Packed.none,
-  ints64: Packed.none,
-  doubles: Packed.none,
-  uints64: Packed.none,
-  external: null,
-  elsewhere: false,
-});
-
-function readTensorField(wire: Wire, tensor: TensorProto, field: number): void {
-  if (field === 1) tensor.dims = wire.packed(tensor.dims, WireType.Varint);
-  else if (field === 2) tensor.type = wire.small();
-  else if (field === 4) tensor.floats = wire.packed(tensor.floats, WireType.Bit32);
-  else if (field === 5) tensor.ints32 = wire.packed(tensor.ints32, WireType.Varint);
-  else if (field === 7) tensor.ints64 = wire.packed(tensor.ints64, WireType.Varint);
-  else if (field === 8) tensor.name = wire.text();
-  else if (field === 9) tensor.raw = wire.bytes();
-  else if (field === 10) tensor.doubles = wire.packed(tensor.doubles, WireType.Bit64);
-  else if (field === 11) tensor.uints64 = wire.packed(tensor.uints64, WireType.Varint);
-  else if (field === 13) {
-    tensor.external ??= new Map();
-    tensor.external.set(...readEntry(wire));
-  } else if (field === 14) tensor.elsewhere = wire.small() === 1;
-  else {
+const visitTensor = visitor<TensorProto>(
+  {
+    1: ['dims', varints],
+    2: ['type', (wire: Wire) => wire.small()],
+    4: ['floats', words],
+    5: ['ints32', varints],
+    7: ['ints64', varints],
+    8: 'name',
+    9: ['raw', bytes],
+    10: ['doubles', packed(WireType.Bit64)],
+    11: ['uints64', varints],
+    13: [
+      'external',
+      (wire: Wire, before: TensorProto['external']) => (before ?? new Map()).set(...readEntry(wire)),
+    ],
+    14: ['elsewhere', (wire: Wire) => wire.small() === 1],
+  },
+  (tensor, field, wire) => {
     if (field === 3) tensor.segmented = true;
     wire.skip();
-  }
+  },
+);
+
+function readTensorProto(wire: Wire): TensorProto {
+  const made: TensorProto = {
+    name: '',
+    dims: Packed.none,
+    type: 0,
+    segmented: false,
+    raw: null,
+    floats: Packed.none,
+    ints32: Packed.none,
+    ints64: Packed.none,
+    doubles: Packed.none,
+    uints64: Packed.none,
+    external: null,
+    elsewhere: false,
+  };
+  return wire.message('a tensor', made, visitTensor);
 }
 
+const visitEntry = visitor<{ key: string; value: string }>({ 1: 'key', 2: 'value' });
+
 /** A StringStringEntryProto. */
-const readEntry = (wire: Wire): [string, string] =>
-  wire.message<[string, string]>('an entry', ['', ''], (entry, field) => {
-    if (field === 1) entry[0] = wire.text();
-    else if (field === 2) entry[1] = wire.text();
-    else wire.skip();
-  });
+function readEntry(wire: Wire): [string, string] {
+  const { key, value } = wire.message('an entry', { key: '', value: '' }, visitEntry);
+  return [key, value];
+}
 
 function readValueInfo(wire: Wire): ValueInfoProto {
   const made: ValueInfoProto = { name: '', type: 0, shape: null };
@@ -269,12 +322,25 @@ const readDim = (wire: Wire): bigint | string | null =>
     else wire.skip();
   }).dim;
 
-const readOpset = (wire: Wire): OpsetImport =>
-  wire.message('an opset import', { domain: '', version: 0 }, (made, field) => {
-    if (field === 1) made.domain = wire.text();
-    else if (field === 2) made.version = Number(wire.integer());
-    else wire.skip();
-  });
+const visitOpset = visitor<OpsetImport>({
+  1: 'domain',
+  2: ['version', (wire: Wire) => Number(wire.integer())],
+});
+
+function readOpset(wire: Wire): OpsetImport {
+  return wire.message('an opset import', { domain: '', version: 0 }, visitOpset);
+}
+
+const visitFunction = visitor<FunctionProto>({
+  1: 'name',
+  4: 'inputs',
+  5: 'outputs',
+  7: ['nodes', readNode],
+  9: ['opsets', readOpset],
+  10: 'domain',
+  11: ['defaults', readAttribute],
+  13: 'overload',
+});
 
 function readFunction(wire: Wire): FunctionProto {
   const made: FunctionProto = {
@@ -287,15 +353,5 @@ function readFunction(wire: Wire): FunctionProto {
     nodes: [],
     opsets: [],
   };
-  return wire.message('a function', made, (body, field) => {
-    if (field === 1) body.name = wire.text();
-    else if (field === 4) body.inputs.push(wire.text());
-    else if (field === 5) body.outputs.push(wire.text());
-    else if (field === 7) body.nodes.push(readNode(wire));
-    else if (field === 9) body.opsets.push(readOpset(wire));
-    else if (field === 10) body.domain = wire.text();
-    else if (field === 11) body.defaults.push(readAttribute(wire));
-    else if (field === 13) body.overload = wire.text();
-    else wire.skip();
-  });
+  return wire.message('a function', made, visitFunction);
 }

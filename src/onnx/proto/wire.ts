@@ -14,6 +14,8 @@ export class Wire {
   readonly budget: Budget;
   /** Where the message that is read began, and where it ends. */
   start = 0;
+  /** How many messages that one is in. */
+  depth = 0;
   private end: number;
   private field = 0;
   private type: WireType = WireType.Varint;
@@ -30,7 +32,7 @@ export class Wire {
    *
    * @throws LloydError for bytes that are no protobuf, with their place in the file
    */
-  outermost<T>(what: string, made: T, visit: (made: T, field: number) => void): T {
+  outermost<T>(what: string, made: T, visit: (made: T, field: number, wire: Wire) => void): T {
     this.what = what;
     try {
       return this.fields(made, visit);
@@ -43,13 +45,15 @@ export class Wire {
   }
 
   /** The message within that the field holds; `visit` reads each field's value, or skips it. */
-  message<T>(what: string, made: T, visit: (made: T, field: number) => void): T {
+  message<T>(what: string, made: T, visit: (made: T, field: number, wire: Wire) => void): T {
     const length = this.length();
     const { what: outerWhat, start, end } = this;
     this.what = what;
     this.start = this.reader.pos;
     this.end = this.start + length;
+    this.depth++;
     this.fields(made, visit);
+    this.depth--;
     this.what = outerWhat;
     this.start = start;
     this.end = end;
@@ -59,14 +63,14 @@ export class Wire {
   /** What is read, for errors. */
   private what = '';
 
-  private fields<T>(made: T, visit: (made: T, field: number) => void): T {
+  private fields<T>(made: T, visit: (made: T, field: number, wire: Wire) => void): T {
     this.budget.spend(MESSAGE_BYTES, 'an ONNX file’s messages', CURE);
     const { reader, end } = this;
     while (reader.pos < end) {
       const [field, type] = reader.tag();
       this.field = field;
       this.type = type;
-      visit(made, field);
+      visit(made, field, this);
       check(reader.pos <= end, `field ${field} ends beyond its message`);
     }
     return made;

@@ -45,7 +45,7 @@ export type { DType, Tensor, TensorData } from './gpu/tensor.ts';
 export { uploadTexels } from './gpu/texels.ts';
 // What the types above are made of.
 export type { Port } from './graph/concrete-inputs.ts';
-export type { Dim, Graph, GraphModel, Node, ShapeOptions, ValueInfo } from './graph/graph.ts';
+export type { Dim, Graph, GraphModel, Node, ShapeOptions, Subgraph, ValueInfo } from './graph/graph.ts';
 export type { OnnxDType } from './graph/ops/value.ts';
 export * as kernels from './kernels/index.ts';
 export type {

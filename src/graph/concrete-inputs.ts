@@ -10,7 +10,7 @@ export interface Port {
   shape: readonly number[];
 }
 
-/** How {@link concreteGraph} reads a graph. */
+/** What a graph leaves open until it is read for use. */
 export interface ConcreteOptions {
   shapes?: ShapeOptions;
   /** What the first dimension of an input is where it is a symbol without a value. */

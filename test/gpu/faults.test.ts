@@ -24,7 +24,7 @@ const HANGS_AFTER_MS = 20_000;
  * `LLOYD_FAULTS=all`, which takes hours on a software adapter, every one.
  */
 const WHOLE = process.env.LLOYD_FAULTS === 'all';
-const SAMPLE = WHOLE ? Number.POSITIVE_INFINITY : THOROUGH ? 6 : 2;
+const SAMPLE = WHOLE ? Number.POSITIVE_INFINITY : THOROUGH ? 3 : 2;
 
 const random = seeded(5);
 const weights = random.floats(700);

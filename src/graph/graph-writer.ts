@@ -1,4 +1,5 @@
 import type { Graph, GraphModel, Node, ValueInfo } from './graph.ts';
+import { Names } from './names.ts';
 import type { Attributes, OnnxTensor } from './ops/tensors.ts';
 
 /** A graph under construction: names are made unique, constants kept. */
@@ -6,7 +7,7 @@ export class GraphWriter {
   readonly inputs: ValueInfo[] = [];
   readonly nodes: Node[] = [];
   readonly parameters = new Map<string, OnnxTensor>();
-  private readonly taken = new Set<string>();
+  private readonly names = new Names();
 
   /** @param model whose names are taken and whose constants are kept, where its graph is written anew */
   constructor(
@@ -17,15 +18,15 @@ export class GraphWriter {
     if (!model) return;
     const { inputs, nodes } = model.graph;
     for (const [name, tensor] of model.parameters) this.parameters.set(name, tensor);
-    for (const name of [...model.parameters.keys(), ...inputs.map((info) => info.name)]) this.taken.add(name);
+    for (const name of [...model.parameters.keys(), ...inputs.map((info) => info.name)]) this.names.add(name);
     this.take(nodes);
   }
 
   private take(nodes: readonly Node[]): void {
     for (const { name, outputs, subgraphs = {} } of nodes) {
-      for (const own of [name, ...outputs]) this.taken.add(own);
+      for (const own of [name, ...outputs]) this.names.add(own);
       for (const body of Object.values(subgraphs)) {
-        for (const own of body.parameters.keys()) this.taken.add(own);
+        for (const own of body.parameters.keys()) this.names.add(own);
         this.take(body.nodes);
       }
     }
@@ -33,10 +34,7 @@ export class GraphWriter {
 
   /** A name that nothing has yet: this one, or this one with a number. */
   unique(name: string): string {
-    let own = name;
-    for (let use = 2; this.taken.has(own); use++) own = `${name}#${use}`;
-    this.taken.add(own);
-    return own;
+    return this.names.unique(name);
   }
 
   input(info: ValueInfo): string {

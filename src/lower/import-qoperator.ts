@@ -1,6 +1,7 @@
 import { LloydError } from '../gpu/errors.ts';
 import { VIEWS } from '../graph/concrete.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
+import { Names } from '../graph/names.ts';
 import { type Attributes, type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
 import { isQuantized, type QuantizedModel } from '../model/quantized-model.ts';
 import { fuseAnyShape } from './fuse.ts';
@@ -37,13 +38,11 @@ const onCodes = (op: string) => /^(QLinear|QGemm$|ConvInteger$|MatMulInteger|Dyn
 const EXACT = ['QLinearConv', 'QLinearMatMul', 'QGemm', 'QLinearAdd', 'QLinearConcat'];
 /** Those whose layers may fall to the other side of a tie, by the place of their output's scale. */
 const ALONE: Readonly<Record<string, number>> = {
-  ...{
-    QLinearGlobalAveragePool: 3,
-    QLinearAveragePool: 3,
-    QLinearSigmoid: 3,
-    QLinearLeakyRelu: 3,
-    QLinearMul: 6,
-  },
+  QLinearGlobalAveragePool: 3,
+  QLinearAveragePool: 3,
+  QLinearSigmoid: 3,
+  QLinearLeakyRelu: 3,
+  QLinearMul: 6,
 };
 
 /**
@@ -74,7 +73,7 @@ class Dequantized {
   private readonly grids = new Map<string, Grid>();
   /** What a value of codes is as floats. */
   private readonly floats = new Map<string, string>();
-  private readonly names: Set<string>;
+  private readonly names: Names;
 
   /** @param alone operators that stay, by the place of their output's scale */
   constructor(
@@ -83,7 +82,7 @@ class Dequantized {
   ) {
     this.parameters = new Map(model.parameters);
     const { inputs, nodes } = model.graph;
-    this.names = new Set([
+    this.names = new Names([
       ...inputs.map(({ name }) => name),
       ...model.parameters.keys(),
       ...nodes.flatMap(({ name, outputs }) => [name, ...outputs]),
@@ -118,12 +117,12 @@ class Dequantized {
       // Codes as floats, and these quantized again, are the same codes: before it and after it, so that grids are known.
       const again = inputs.map((name, i) => {
         if (i !== 0 && !(i === 3 && op === 'QLinearMul')) return name;
-        const own = this.unique(`${name}/again`);
+        const own = this.names.unique(`${name}/again`);
         this.quantize([own], read(i), { scale: at(i + 1)!, zeroPoint: at(i + 2) });
         return own;
       });
       const grid = { scale: at(this.alone[op])!, zeroPoint: at(this.alone[op] + 1) };
-      const own = this.unique(`${outputs[0]}/codes`);
+      const own = this.names.unique(`${outputs[0]}/codes`);
       this.nodes.push({ ...node, inputs: again, outputs: [own] });
       return this.quantize(outputs, this.read(own, grid), grid);
     }
@@ -191,7 +190,7 @@ class Dequantized {
     const key = JSON.stringify([codes, scale, zeroPoint]);
     const known = this.floats.get(key);
     if (known) return known;
-    const name = this.unique(`${codes}/dequantized`);
+    const name = this.names.unique(`${codes}/dequantized`);
     const channels = sizeOf(this.parameters.get(scale)?.dims ?? []);
     const rank = this.parameters.get(codes)?.dims.length ?? 0;
     const attributes: Attributes =
@@ -210,13 +209,13 @@ class Dequantized {
     grid: Grid,
     attributes: Attributes,
   ): true {
-    const value = this.unique(`${outputs[0]}/float`);
+    const value = this.names.unique(`${outputs[0]}/float`);
     this.nodes.push({ op, name, inputs, outputs: [value], attributes });
     return this.quantize(outputs, value, grid);
   }
 
   private quantize(outputs: readonly string[], value: string, grid: Grid): true {
-    const name = this.unique(`${outputs[0]}/quantize`);
+    const name = this.names.unique(`${outputs[0]}/quantize`);
     const by = grid.zeroPoint === null ? [value, grid.scale] : [value, grid.scale, grid.zeroPoint];
     this.nodes.push({ op: 'QuantizeLinear', name, inputs: by, outputs, attributes: {} });
     this.grids.set(outputs[0], grid);
@@ -232,16 +231,9 @@ class Dequantized {
     if (bias === null) return null;
     const [x, w] = scales.map((name) => (name === null ? undefined : this.parameters.get(name)?.data));
     if (!(x instanceof Float32Array) || !(w instanceof Float32Array) || x.length !== 1) return undefined;
-    const scale = this.unique(`${bias}/scale`);
+    const scale = this.names.unique(`${bias}/scale`);
     const data = w.map((own) => Math.fround(Math.fround(x[0] * own) * factor));
     this.parameters.set(scale, { dtype: 'float32', dims: w.length === 1 ? [] : [w.length], data });
     return this.read(bias, { scale, zeroPoint: null }, 0);
-  }
-
-  private unique(wanted: string): string {
-    let name = wanted;
-    for (let i = 2; this.names.has(name); i++) name = `${wanted} ${i}`;
-    this.names.add(name);
-    return name;
   }
 }

@@ -1,5 +1,6 @@
 import { check } from '../gpu/errors.ts';
 import type { GraphModel } from '../graph/graph.ts';
+import { Names } from '../graph/names.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { GraphBuilder, type Value } from './graph-builder.ts';
 import { LAYER_REASONS, LAYERS } from './layer-kinds.ts';
@@ -79,7 +80,8 @@ const isContainer = (layer: unknown): layer is Container => {
 /** Reads models and layers; what is refused has no value. */
 class LayerReader {
   count = 0;
-  private readonly names = new Set<string>();
+  /** A layer may be used more than once. */
+  private readonly names = new Names();
   private readonly weights = new Map<Layer, Value[]>();
 
   constructor(
@@ -127,7 +129,7 @@ class LayerReader {
   private async readLayer(layer: Layer, path: string, inputs: (Value | null)[]): Promise<(Value | null)[]> {
     if (isContainer(layer)) return this.readModel(layer, inputs, `${path}/`);
     const kind = layer.getClassName();
-    const name = this.unique(path);
+    const name = this.names.unique(path);
     this.count++;
     const named = { name, op: kind };
     const ready = inputs.every((value) => value !== null);
@@ -179,14 +181,6 @@ class LayerReader {
     });
     this.weights.set(layer, made);
     return made;
-  }
-
-  /** A layer may be used more than once. */
-  private unique(name: string): string {
-    let own = name;
-    for (let use = 2; this.names.has(own); use++) own = `${name}#${use}`;
-    this.names.add(own);
-    return own;
   }
 }
 

@@ -2,6 +2,7 @@ import { check, LloydError } from '../../gpu/errors.ts';
 import { type ConcreteOptions, knownValues } from '../concrete-inputs.ts';
 import type { Graph, GraphModel, Node, Subgraph } from '../graph.ts';
 import { inferNode } from '../infer-node.ts';
+import { Names } from '../names.ts';
 import type { Attributes, OnnxTensor } from '../ops/tensors.ts';
 import { numbersOf, type Value } from '../ops/value.ts';
 import { unfusedModel } from './unfuse.ts';
@@ -277,25 +278,4 @@ function called(name: string, scope: Scope): string {
     if (own !== undefined) return own;
   }
   return name;
-}
-
-/** Names that are given out once each. */
-class Names {
-  private readonly taken: Set<string>;
-  /** From where on a name is tried with a number: a loop's rounds all have the same ones. */
-  private readonly uses = new Map<string, number>();
-
-  constructor(names: Iterable<string>) {
-    this.taken = new Set(names);
-  }
-
-  /** A name that nothing has yet. */
-  unique(name: string): string {
-    let use = this.uses.get(name) ?? 1;
-    let own = name;
-    for (; this.taken.has(own); own = `${name}#${use}`) use++;
-    this.uses.set(name, use);
-    this.taken.add(own);
-    return own;
-  }
 }

@@ -3,8 +3,8 @@ import int8Lanes from '../../shaders/lib/int8-lanes.wgsl?raw';
 import poolWindow from '../../shaders/lib/pool-window.wgsl?raw';
 import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { maxPool2dInt8Bindings, maxPool2dInt8Overrides, maxPool2dInt8Params, u32s } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { maxPool2dInt8Bindings, maxPool2dInt8Overrides, maxPool2dInt8Params, u32s } from './lib/params.ts';
 
 /**
  * Average pooling of packed NHWC 8-bit codes, in integers, half to even or truncated;

@@ -2,8 +2,8 @@ import source from '../../shaders/average-pool2d.wgsl?raw';
 import poolWindow from '../../shaders/lib/pool-window.wgsl?raw';
 import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { maxPool2dBindings, maxPool2dOverrides, maxPool2dParams, u32s } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { maxPool2dBindings, maxPool2dOverrides, maxPool2dParams, u32s } from './lib/params.ts';
 
 /**
  * Average pooling of f32 NHWC, channels padded to a multiple of 4; shapes in `shaders/average-pool2d.wgsl`.

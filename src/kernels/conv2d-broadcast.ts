@@ -10,8 +10,8 @@ import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dBindings, conv2dParams } from './lib/params.ts';
 
 /**
  * f32 convolution whose subgroups load weights together, epilogue fused; shapes in

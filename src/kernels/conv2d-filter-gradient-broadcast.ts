@@ -3,8 +3,8 @@ import broadcastQuads from '../../shaders/lib/broadcast-quads.wgsl?raw';
 import filterGradient from '../../shaders/lib/filter-gradient.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dFilterGradientBindings, conv2dFilterGradientParams } from '../gpu/params.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
+import { conv2dFilterGradientBindings, conv2dFilterGradientParams } from './lib/params.ts';
 
 /**
  * Filter gradient whose subgroups load gradients together; shapes in

@@ -1,8 +1,8 @@
 import source from '../../shaders/conv2d-filter-gradient.wgsl?raw';
 import filterGradient from '../../shaders/lib/filter-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dFilterGradientBindings, conv2dFilterGradientParams } from '../gpu/params.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
+import { conv2dFilterGradientBindings, conv2dFilterGradientParams } from './lib/params.ts';
 
 /**
  * Gradient of a convolution by its weights, in split sums; shapes in `shaders/conv2d-filter-gradient.wgsl`.

@@ -7,8 +7,8 @@ import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInputGradientBindings, conv2dInputGradientParams } from '../gpu/params.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
+import { conv2dInputGradientBindings, conv2dInputGradientParams } from './lib/params.ts';
 
 /**
  * Input gradient whose subgroups load weights together; shapes in `shaders/conv2d-input-gradient-broadcast.wgsl`.

@@ -5,8 +5,8 @@ import inputGradient from '../../shaders/lib/input-gradient.wgsl?raw';
 import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInputGradientBindings, conv2dInputGradientParams } from '../gpu/params.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
+import { conv2dInputGradientBindings, conv2dInputGradientParams } from './lib/params.ts';
 
 /**
  * Gradient of a convolution by its input; shapes in `shaders/conv2d-input-gradient.wgsl`.

@@ -14,8 +14,8 @@ import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dInt8Bindings, conv2dInt8Params } from './lib/params.ts';
 
 /**
  * int8 convolution whose subgroups load weights together, epilogue fused; shapes in

@@ -7,8 +7,8 @@ import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import subgroupMatrix from '../../shaders/lib/subgroup-matrix.wgsl?raw';
 import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dInt8Bindings, conv2dInt8Params } from './lib/params.ts';
 
 /**
  * int8 convolution and matrix product on tensor cores; shapes in `shaders/conv2d-int8-tensor.wgsl`.

@@ -9,8 +9,8 @@ import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import stagedTile from '../../shaders/lib/staged-tile.wgsl?raw';
 import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dInt8Bindings, conv2dInt8Params } from './lib/params.ts';
 
 /**
  * int8 convolution and matrix product for GPUs, staged in workgroup memory; shapes in

@@ -10,8 +10,8 @@ import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
 import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dInt8Bindings, conv2dInt8Params } from './lib/params.ts';
 
 /**
  * int8 convolution without dot4I8Packed or private arrays, with bias, clamp, 2x2 max-pool and requantization

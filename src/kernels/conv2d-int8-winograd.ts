@@ -8,8 +8,8 @@ import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import texels from '../../shaders/lib/texels.wgsl?raw';
 import { merged } from '../gpu/declaration.ts';
 import { defineKernel, TEXELS } from '../gpu/kernel.ts';
-import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dInt8Bindings, conv2dInt8Params } from './lib/params.ts';
 
 /**
  * int8 convolution by Winograd's F(2, 3) in exact integers, epilogue fused; geometries and shapes in

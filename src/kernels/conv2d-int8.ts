@@ -12,8 +12,8 @@ import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import weightTile from '../../shaders/lib/weight-tile.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dInt8Bindings, conv2dInt8Params } from './lib/params.ts';
 
 /**
  * int8 convolution with bias, clamp, 2x2 max-pool and requantization fused; shapes in `shaders/conv2d-int8.wgsl`.

@@ -5,8 +5,8 @@ import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import stagedTile from '../../shaders/lib/staged-tile.wgsl?raw';
 import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dParams } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dParams } from './lib/params.ts';
 
 /**
  * f32 convolution for GPUs that expands codebook weights while it stages them; shapes in

@@ -7,8 +7,8 @@ import stagedTile from '../../shaders/lib/staged-tile.wgsl?raw';
 import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
 import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dBindings, conv2dParams } from './lib/params.ts';
 
 /**
  * Convolution for GPUs with f16 products and f32 sums; shapes in `shaders/conv2d-tiled-f16.wgsl`.

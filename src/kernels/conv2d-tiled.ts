@@ -6,8 +6,8 @@ import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import stagedTile from '../../shaders/lib/staged-tile.wgsl?raw';
 import tiledFloat from '../../shaders/lib/tiled-float.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dBindings, conv2dParams } from './lib/params.ts';
 
 /**
  * f32 convolution for GPUs, staged in workgroup memory; shapes in `shaders/conv2d-tiled.wgsl`.

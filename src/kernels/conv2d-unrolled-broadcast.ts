@@ -8,8 +8,8 @@ import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dBindings, conv2dParams } from './lib/params.ts';
 
 /**
  * f32 convolution without private arrays whose subgroups load weights together; shapes in

@@ -7,8 +7,8 @@ import convUnrolled from '../../shaders/lib/conv-unrolled.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dBindings, conv2dParams } from './lib/params.ts';
 
 /**
  * f32 convolution without private arrays, with affine epilogue, clamp and 2x2 max-pool fused; shapes in

@@ -4,8 +4,8 @@ import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import texels from '../../shaders/lib/texels.wgsl?raw';
 import { merged } from '../gpu/declaration.ts';
 import { defineKernel, TEXELS } from '../gpu/kernel.ts';
-import { conv2dBindings } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dBindings } from './lib/params.ts';
 
 /**
  * f32 convolution by Winograd's F(2, 3), epilogue fused; geometries and shapes in `shaders/conv2d-winograd.wgsl`.

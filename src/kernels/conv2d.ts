@@ -8,8 +8,8 @@ import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import pixelBlocks from '../../shaders/lib/pixel-blocks.wgsl?raw';
 import registerTile from '../../shaders/lib/register-tile.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dBindings, conv2dParams } from './lib/params.ts';
 
 /**
  * f32 convolution with affine epilogue, clamp and 2x2 max-pool fused; shapes in `shaders/conv2d.wgsl`.

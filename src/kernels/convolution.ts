@@ -1,8 +1,8 @@
 import source from '../../shaders/convolution.wgsl?raw';
 import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { spatial, u32s } from '../gpu/params.ts';
 import { checkTransposedWindow, checkWindow } from '../gpu/window.ts';
+import { spatial, u32s } from './lib/params.ts';
 
 /**
  * Convolution or transposed convolution of floats or integers, channels first; see shaders/convolution.wgsl.

@@ -6,8 +6,8 @@ import int8Buffers from '../../shaders/lib/int8-buffers.wgsl?raw';
 import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInt8Bindings, conv2dInt8Params } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dInt8Bindings, conv2dInt8Params } from './lib/params.ts';
 
 /**
  * int8 convolution of each channel by its own filter, with bias, clamp, 2x2 max-pool and requantization fused;

@@ -4,8 +4,8 @@ import convParams from '../../shaders/lib/conv-params.wgsl?raw';
 import depthwise from '../../shaders/lib/depthwise.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dBindings, conv2dParams } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { conv2dBindings, conv2dParams } from './lib/params.ts';
 
 /**
  * f32 convolution of each channel by its own filter, with affine epilogue, clamp and 2x2 max-pool fused; shapes

@@ -2,8 +2,8 @@ import source from '../../shaders/depthwise-input-gradient.wgsl?raw';
 import coveringWindow from '../../shaders/lib/covering-window.wgsl?raw';
 import inputGradient from '../../shaders/lib/input-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInputGradientBindings, conv2dInputGradientParams } from '../gpu/params.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
+import { conv2dInputGradientBindings, conv2dInputGradientParams } from './lib/params.ts';
 
 /**
  * Gradient of a depthwise convolution by its input; shapes in `shaders/depthwise-input-gradient.wgsl`.

@@ -9,7 +9,7 @@ import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import weightTile from '../../shaders/lib/weight-tile.wgsl?raw';
 import source from '../../shaders/matmul-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInt8Bindings } from '../gpu/params.ts';
+import { conv2dInt8Bindings } from './lib/params.ts';
 
 /**
  * int8 matrix product with bias, clamp and requantization fused; shapes in `shaders/matmul-int8.wgsl`.

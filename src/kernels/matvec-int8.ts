@@ -6,7 +6,7 @@ import packedWeights from '../../shaders/lib/packed-weights.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import source from '../../shaders/matvec-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { conv2dInt8Bindings } from '../gpu/params.ts';
+import { conv2dInt8Bindings } from './lib/params.ts';
 
 /**
  * int8 products of a few rows with a matrix, epilogue fused; shapes in `shaders/matvec-int8.wgsl`.

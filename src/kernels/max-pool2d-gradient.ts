@@ -2,8 +2,8 @@ import coveringWindow from '../../shaders/lib/covering-window.wgsl?raw';
 import poolGradient from '../../shaders/lib/pool-gradient.wgsl?raw';
 import source from '../../shaders/max-pool2d-gradient.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { averagePool2dGradientParams } from '../gpu/params.ts';
 import { checkWindowGradient } from '../gpu/window.ts';
+import { averagePool2dGradientParams } from './lib/params.ts';
 
 /**
  * Gradient of max pooling by its input; shapes in `shaders/max-pool2d-gradient.wgsl`.

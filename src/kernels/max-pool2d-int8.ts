@@ -2,8 +2,8 @@ import int8Lanes from '../../shaders/lib/int8-lanes.wgsl?raw';
 import poolWindow from '../../shaders/lib/pool-window.wgsl?raw';
 import source from '../../shaders/max-pool2d-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { maxPool2dInt8Bindings, maxPool2dInt8Overrides, maxPool2dInt8Params } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { maxPool2dInt8Bindings, maxPool2dInt8Overrides, maxPool2dInt8Params } from './lib/params.ts';
 
 /**
  * Max pooling of packed NHWC 8-bit codes (4 channels a u32), exact; shapes in `shaders/max-pool2d-int8.wgsl`.

@@ -2,8 +2,8 @@ import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import poolWindow from '../../shaders/lib/pool-window.wgsl?raw';
 import source from '../../shaders/max-pool2d.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
-import { maxPool2dBindings, maxPool2dOverrides, maxPool2dParams } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { maxPool2dBindings, maxPool2dOverrides, maxPool2dParams } from './lib/params.ts';
 
 /**
  * Max pooling of f32 NHWC, channels padded to a multiple of 4; shapes in `shaders/max-pool2d.wgsl`.

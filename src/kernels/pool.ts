@@ -2,8 +2,8 @@ import elementNan from '../../shaders/lib/element-nan.wgsl?raw';
 import source from '../../shaders/pool.wgsl?raw';
 import { merged } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { spatial, u32s } from '../gpu/params.ts';
 import { checkWindow } from '../gpu/window.ts';
+import { spatial, u32s } from './lib/params.ts';
 
 /**
  * Maximum or average of windows, channels first; see shaders/pool.wgsl.

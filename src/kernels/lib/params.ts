@@ -1,4 +1,5 @@
-import { merged } from './declaration.ts';
+// What kernels of a family have in common on the host's side, as shaders/lib/ has it on the shaders'.
+import { merged } from '../../gpu/declaration.ts';
 
 /**
  * Several params of type u32, in the order of the shader's struct. Marked pure where it is called, as `merged` is.
@@ -32,6 +33,23 @@ export const WINDOW = /* @__PURE__ */ u32s(
   'padLeft',
 );
 
+/**
+ * Params of type u32 along each axis of space, depth first: `kernelDepth`, `kernelHeight`, `kernelWidth`.
+ *
+ * @example
+ * const params = merged(u32s('count'), spatial('input', 'output', 'kernel'));
+ */
+export function spatial<const N extends string>(
+  ...names: readonly N[]
+): Readonly<Record<`${N}${'Depth' | 'Height' | 'Width'}`, 'u32'>> {
+  const axes = ['Depth', 'Height', 'Width'] as const;
+  return u32s(...names.flatMap((name) => axes.map((axis) => `${name}${axis}` as const)));
+}
+
+/** Sizes of an input and an output. */
+const INPUT = /* @__PURE__ */ u32s('inputHeight', 'inputWidth');
+const OUTPUT = /* @__PURE__ */ u32s('outputHeight', 'outputWidth');
+
 /** What a float convolution reads and writes. */
 export const conv2dBindings = {
   input: { access: 'read', type: 'vec4f' },
@@ -43,14 +61,10 @@ export const conv2dBindings = {
 
 /** The struct of a float convolution. */
 export const conv2dParams = /* @__PURE__ */ merged(
-  /* @__PURE__ */ u32s(
-    'inputHeight',
-    'inputWidth',
-    'inputVectors',
-    'outputHeight',
-    'outputWidth',
-    'outputVectors',
-  ),
+  INPUT,
+  { inputVectors: 'u32' },
+  OUTPUT,
+  { outputVectors: 'u32' },
   WINDOW,
   {
     groupVectors: 'u32',
@@ -73,14 +87,10 @@ export const conv2dInt8Bindings = {
 
 /** The struct of an int8 convolution. */
 export const conv2dInt8Params = /* @__PURE__ */ merged(
-  /* @__PURE__ */ u32s(
-    'inputHeight',
-    'inputWidth',
-    'inputWords',
-    'outputHeight',
-    'outputWidth',
-    'outputWords',
-  ),
+  INPUT,
+  { inputWords: 'u32' },
+  OUTPUT,
+  { outputWords: 'u32' },
   WINDOW,
   {
     groupWords: 'u32',
@@ -103,14 +113,10 @@ export const conv2dFilterGradientBindings = {
 
 /** The struct of a gradient by a convolution’s weights. */
 export const conv2dFilterGradientParams = /* @__PURE__ */ merged(
-  /* @__PURE__ */ u32s(
-    'inputHeight',
-    'inputWidth',
-    'inputVectors',
-    'outputHeight',
-    'outputWidth',
-    'outputVectors',
-  ),
+  INPUT,
+  { inputVectors: 'u32' },
+  OUTPUT,
+  { outputVectors: 'u32' },
   WINDOW,
   {
     pixelCount: 'u32',
@@ -127,14 +133,10 @@ export const conv2dInputGradientBindings = {
 
 /** The struct of a gradient by a convolution’s input. */
 export const conv2dInputGradientParams = /* @__PURE__ */ merged(
-  /* @__PURE__ */ u32s(
-    'inputHeight',
-    'inputWidth',
-    'inputChannels',
-    'outputHeight',
-    'outputWidth',
-    'outputVectors',
-  ),
+  INPUT,
+  { inputChannels: 'u32' },
+  OUTPUT,
+  { outputVectors: 'u32' },
   WINDOW,
   {
     pixelCount: 'u32',
@@ -149,7 +151,8 @@ export const maxPool2dBindings = {
 
 /** The struct of a pool of floats. */
 export const maxPool2dParams = /* @__PURE__ */ merged(
-  /* @__PURE__ */ u32s('batch', 'height', 'width', 'channelVectors', 'outputHeight', 'outputWidth'),
+  /* @__PURE__ */ u32s('batch', 'height', 'width', 'channelVectors'),
+  OUTPUT,
   WINDOW,
 );
 
@@ -166,7 +169,8 @@ export const maxPool2dInt8Bindings = {
 
 /** The struct of a pool of int8 codes. */
 export const maxPool2dInt8Params = /* @__PURE__ */ merged(
-  /* @__PURE__ */ u32s('batch', 'height', 'width', 'channelWords', 'outputHeight', 'outputWidth'),
+  /* @__PURE__ */ u32s('batch', 'height', 'width', 'channelWords'),
+  OUTPUT,
   WINDOW,
 );
 
@@ -178,19 +182,7 @@ export const maxPool2dInt8Overrides = {
 
 /** The struct of a pool’s gradient. */
 export const averagePool2dGradientParams = /* @__PURE__ */ merged(
-  /* @__PURE__ */ u32s('batch', 'height', 'width', 'channelVectors', 'outputHeight', 'outputWidth'),
+  /* @__PURE__ */ u32s('batch', 'height', 'width', 'channelVectors'),
+  OUTPUT,
   UNDILATED_WINDOW,
 );
-
-/**
- * Params of type u32 along each axis of space, depth first: `kernelDepth`, `kernelHeight`, `kernelWidth`.
- *
- * @example
- * const params = merged(u32s('count'), spatial('input', 'output', 'kernel'));
- */
-export function spatial<const N extends string>(
-  ...names: readonly N[]
-): Readonly<Record<`${N}${'Depth' | 'Height' | 'Width'}`, 'u32'>> {
-  const axes = ['Depth', 'Height', 'Width'] as const;
-  return u32s(...names.flatMap((name) => axes.map((axis) => `${name}${axis}` as const)));
-}

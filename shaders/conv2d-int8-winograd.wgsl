@@ -148,33 +148,17 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
   }
   let index = (linear % groups) * WORKGROUP_SIZE + local;
   // A block past the end is block 0: it is computed again and never stored.
-  var block = select(0u, index, index < block_count);
-  let x0 = (block % (params.output_width / 4u)) * 4u;
-  block /= params.output_width / 4u;
-  let y0 = (block % (params.output_height / 2u)) * 2u;
-  let image = block / (params.output_height / 2u);
+  let block = block_at(select(0u, index, index < block_count), params.output_height / 2u, params.output_width / 4u);
 
   let group_vectors = params.group_words / 4u;
   let input_vectors = params.input_words / 4u;
   let group_vector = (tile / params.group_tiles) * group_vectors;
   let tap = group_vectors * 4u * TILE_VECTORS;
-  var columns: array<u32, 6>;
-  var inside: array<bool, 6>;
-  for (var c = 0u; c < 6u; c++) {
-    let x = i32(x0 + c) - i32(params.pad_left);
-    inside[c] = x >= 0 && x < i32(params.input_width);
-    columns[c] = group_vector + select(0u, u32(x) * input_vectors, inside[c]);
-  }
+  let columns = columns_under(block, group_vector, input_vectors);
   var sums: Sums;
 
   for (var ky = 0u; ky < params.kernel_height; ky++) {
-    var rows: array<u32, 2>;
-    var in_row: array<bool, 2>;
-    for (var r = 0u; r < 2u; r++) {
-      let y = i32(y0 + r + ky * params.dilation_height) - i32(params.pad_top);
-      in_row[r] = y >= 0 && y < i32(params.input_height);
-      rows[r] = (image * params.input_height + select(0u, u32(y), in_row[r])) * params.input_width * input_vectors;
-    }
+    let rows = rows_under(block, ky, input_vectors);
     var at = (tile * params.kernel_height + ky) * 3u * tap + lane % LANES;
     for (var vector = 0u; vector < group_vectors; vector++) {
       var w: array<vec4u, 12>;
@@ -184,8 +168,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
       at += 4u * TILE_VECTORS;
       var d: array<vec4u, 12>;
       for (var i = 0u; i < 12u; i++) {
-        let texel = textureLoad(input, texel_at(rows[i / 6u] + columns[i % 6u] + vector), 0);
-        d[i] = select(vec4u(params.pad_word), texel, in_row[i / 6u] && inside[i % 6u]);
+        let texel = textureLoad(input, texel_at(rows.at[i / 6u] + columns.at[i % 6u] + vector), 0);
+        d[i] = select(vec4u(params.pad_word), texel, rows.inside[i / 6u] && columns.inside[i % 6u]);
       }
       for (var word = 0u; word < 4u; word++) {
         var column: array<u32, 12>;
@@ -241,7 +225,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
   let first = tile * TILE_VECTORS;
   let output_vectors = select((params.output_words + 3u) / 4u, params.output_words, OUTPUT == 0u);
   let columns_out = params.output_width >> POOL;
-  let corner = (image * (params.output_height >> POOL) + (y0 >> POOL)) * columns_out + (x0 >> POOL);
+  let corner = (block.image * (params.output_height >> POOL) + (block.y >> POOL)) * columns_out + (block.x >> POOL);
   for (var v = 0u; v < min(TILE_VECTORS, output_vectors - first); v++) {
     let offset = bias[first + v];
     let scales = load_multipliers(first + v);

@@ -122,31 +122,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
   }
   let index = (linear % groups) * WORKGROUP_SIZE + local;
   // A block past the end is block 0: it is computed again and never stored.
-  var block = select(0u, index, index < block_count);
-  let x0 = (block % across) * 4u;
-  block /= across;
-  let y0 = (block % down) * 2u;
-  let image = block / down;
+  let block = block_at(select(0u, index, index < block_count), down, across);
 
   let group_vector = (tile / params.group_tiles) * params.group_vectors;
   let tap = params.group_vectors * 4u * TILE_VECTORS;
-  var columns: array<u32, 6>;
-  var inside: array<bool, 6>;
-  for (var c = 0u; c < 6u; c++) {
-    let x = i32(x0 + c) - i32(params.pad_left);
-    inside[c] = x >= 0 && x < i32(params.input_width);
-    columns[c] = group_vector + select(0u, u32(x) * params.input_vectors, inside[c]);
-  }
+  let columns = columns_under(block, group_vector, params.input_vectors);
   var sums: Sums;
 
   for (var ky = 0u; ky < params.kernel_height; ky++) {
-    var rows: array<u32, 2>;
-    var in_row: array<bool, 2>;
-    for (var r = 0u; r < 2u; r++) {
-      let y = i32(y0 + r + ky * params.dilation_height) - i32(params.pad_top);
-      in_row[r] = y >= 0 && y < i32(params.input_height);
-      rows[r] = (image * params.input_height + select(0u, u32(y), in_row[r])) * params.input_width * params.input_vectors;
-    }
+    let rows = rows_under(block, ky, params.input_vectors);
     var at = (tile * params.kernel_height + ky) * 3u * tap + lane % LANES;
     for (var vector = 0u; vector < params.group_vectors; vector++) {
       // What each term multiplies, of four channels of input: four channels of output in each lane.
@@ -167,8 +151,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
       at += 4u * TILE_VECTORS;
       var d: array<vec4f, 12>;
       for (var i = 0u; i < 12u; i++) {
-        let texel = bitcast<vec4f>(textureLoad(input, texel_at(rows[i / 6u] + columns[i % 6u] + vector), 0));
-        d[i] = select(vec4f(), texel, in_row[i / 6u] && inside[i % 6u]);
+        let texel = bitcast<vec4f>(textureLoad(input, texel_at(rows.at[i / 6u] + columns.at[i % 6u] + vector), 0));
+        d[i] = select(vec4f(), texel, rows.inside[i / 6u] && columns.inside[i % 6u]);
       }
       var terms: Terms;
       transform(&terms, 0u, d[0], d[1], d[2], d[3]);
@@ -260,21 +244,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
       var sum = outputs[v * 8u + i];
       if (any(is_nan(sum))) {
         let first = tile * params.kernel_height * 3u * tap + v;
-        sum = direct(image, y0 + (i >> 2u), x0 + (i & 3u), group_vector, first, tap);
+        sum = direct(block.image, block.y + (i >> 2u), block.x + (i & 3u), group_vector, first, tap);
       }
       let value = sum * scale[own + v] + shift[own + v];
       outputs[v * 8u + i] = clamp_or_nan(value, params.low, params.high);
     }
     for (var i = 0u; i < select(8u, 2u, params.pool == 1u); i++) {
-      let x = (x0 >> params.pool) + (i & 3u);
-      let y = (y0 >> params.pool) + (i >> 2u);
+      let x = (block.x >> params.pool) + (i & 3u);
+      let y = (block.y >> params.pool) + (i >> 2u);
       var value = outputs[v * 8u + i];
       if (params.pool == 1u) {
         let top = v * 8u + i * 2u;
         value = max_or_nan(max_or_nan(outputs[top], outputs[top + 1u]), max_or_nan(outputs[top + 4u], outputs[top + 5u]));
       }
       if (x < width && y < height) {
-        output[((image * height + y) * width + x) * params.output_vectors + own + v] = value;
+        output[((block.image * height + y) * width + x) * params.output_vectors + own + v] = value;
       }
     }
   }

@@ -6,6 +6,7 @@ import narrowWeights from '../../shaders/lib/narrow-weights.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import texels from '../../shaders/lib/texels.wgsl?raw';
+import block from '../../shaders/lib/winograd-block.wgsl?raw';
 import { merged } from '../gpu/declaration.ts';
 import { defineKernel, TEXELS } from '../gpu/kernel.ts';
 import { checkWindow } from '../gpu/window.ts';
@@ -28,7 +29,7 @@ import { conv2dInt8Bindings, conv2dInt8Params } from './lib/params.ts';
  */
 export const conv2dInt8WinogradKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-int8-winograd',
-  wgsl: [broadcast, exactFloat, requantize, narrowWeights, texels, epilogue, convParams, source],
+  wgsl: [broadcast, exactFloat, requantize, narrowWeights, texels, epilogue, convParams, block, source],
   bindings: /* @__PURE__ */ merged(conv2dInt8Bindings, {
     input: { access: 'read', type: TEXELS },
     weights: { access: 'read', type: TEXELS },

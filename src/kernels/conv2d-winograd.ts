@@ -2,6 +2,7 @@ import source from '../../shaders/conv2d-winograd.wgsl?raw';
 import keepNan from '../../shaders/lib/keep-nan.wgsl?raw';
 import broadcast from '../../shaders/lib/subgroup-broadcast.wgsl?raw';
 import texels from '../../shaders/lib/texels.wgsl?raw';
+import block from '../../shaders/lib/winograd-block.wgsl?raw';
 import { merged } from '../gpu/declaration.ts';
 import { defineKernel, TEXELS } from '../gpu/kernel.ts';
 import { checkWindow } from '../gpu/window.ts';
@@ -21,7 +22,7 @@ import { conv2dBindings } from './lib/params.ts';
  */
 export const conv2dWinogradKernel = /* @__PURE__ */ defineKernel({
   name: 'conv2d-winograd',
-  wgsl: [broadcast, keepNan, texels, source],
+  wgsl: [broadcast, keepNan, texels, block, source],
   bindings: /* @__PURE__ */ merged(conv2dBindings, {
     input: { access: 'read', type: TEXELS },
     weights: { access: 'read', type: TEXELS },

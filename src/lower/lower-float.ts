@@ -93,11 +93,18 @@ export function floatConvSteps(
 
 /** What `conv2d-winograd` is told of a layer's geometry: its kernel is three wide, its strides are 1. */
 function winogradGeometry(layer: ConvLayer) {
-  const { inputHeight, inputWidth, outputHeight, outputWidth, ...own } = convGeometry(layer);
-  const { kernelHeight, dilationHeight, padTop, padLeft } = own;
+  const {
+    inputHeight,
+    inputWidth,
+    outputHeight,
+    outputWidth,
+    kernelHeight,
+    dilationHeight,
+    padTop,
+    padLeft,
+  } = convGeometry(layer);
   return {
     ...{ inputHeight, inputWidth, outputHeight, outputWidth, kernelHeight, dilationHeight, padTop, padLeft },
-    imageCount: layer.batch,
-    pool: Number(Boolean(layer.pool)),
+    ...{ imageCount: layer.batch, pool: Number(Boolean(layer.pool)) },
   };
 }

@@ -83,8 +83,8 @@ export const commands: readonly Command[] = [
       ['-o, --out <file>', 'The file to write: .onnx, else safetensors (required)'],
       ['--format <name>', 'Of an ONNX file: qdq, qoperator (linear) or codebook (kmeans)', 'qdq or codebook'],
       ...CODE_TYPES,
-      ['--method <name>', 'kmeans or linear', 'kmeans'],
-      ['--bits <n>', '1 to 8 (linear: 2 to 8)', '4'],
+      ['--method <name>', 'kmeans or linear', 'linear with calibration, else kmeans'],
+      ['--bits <n>', '1 to 8 (linear: 2 to 8)', '4 of kmeans, 8 of linear'],
       [
         '--layers <plan>',
         "Bits of single layers, or of an operator's: 'backbone.conv0=8,Gemm=8'; * stands for any letters, 32 is fp32",
@@ -107,9 +107,9 @@ export const commands: readonly Command[] = [
       ...sampleOptions(256),
     ],
     examples: [
-      'lloyd quantize model.onnx --method linear --bits 8 --calibration photos --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 -o model.int8.onnx',
-      'lloyd quantize model.onnx --method linear --bits 8 --calibration photos --calibration-method percentile --percentile 99.99 -o model.int8.onnx',
-      'lloyd quantize bert.onnx --method linear --bits 8 --calibration inputs.npz --exclude Gemm --format qoperator -o bert.int8.onnx',
+      'lloyd quantize model.onnx --calibration photos --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 -o model.int8.onnx',
+      'lloyd quantize model.onnx --calibration photos --calibration-method percentile --percentile 99.99 -o model.int8.onnx',
+      'lloyd quantize bert.onnx --calibration inputs.npz --exclude Gemm --format qoperator -o bert.int8.onnx',
       'lloyd quantize weights/vgg-cifar10.safetensors --method kmeans --bits 4 -o vgg-kmeans4.safetensors',
       "lloyd quantize vgg.safetensors --method linear --bits 4 --layers 'backbone.conv0=8' -o vgg-w4.safetensors",
     ],

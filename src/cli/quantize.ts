@@ -43,6 +43,17 @@ const CALIBRATION_METHODS = {
 const methodNames = Object.keys(CALIBRATION_METHODS) as (keyof typeof CALIBRATION_METHODS)[];
 const QUANTIZED_FORMATS = ['qdq', 'qoperator', 'codebook'] as const;
 type QuantizedFormat = (typeof QUANTIZED_FORMATS)[number];
+/** Options that say how ranges of activations are found. */
+const CALIBRATES = {
+  calibration: '--calibration',
+  calibrationMethod: '--calibration-method',
+  percentile: '--percentile',
+  samples: '--samples',
+  size: '--size',
+  mean: '--mean',
+  std: '--std',
+  layout: '--layout',
+};
 /** Samples that calibrate, unless a count is given. */
 const SAMPLES = 256;
 const INITS = ['linear', 'quantile', 'random', 'kmeans++', 'optimal'] as const;
@@ -61,8 +72,8 @@ export async function run(context: Context): Promise<void> {
   const { args, options } = context;
   const out = text(options.out);
   check(out, 'quantize needs a file to write', 'no --out', 'add -o FILE.safetensors or -o FILE.onnx');
-  const method = choice('--method', options.method, ['kmeans', 'linear']) ?? 'kmeans';
-  const bits = bitWidth(method, options.bits) ?? 4;
+  const method = methodOf(options);
+  const bits = bitWidth(method, options.bits) ?? (method === 'linear' ? 8 : 4);
   const settings = {
     init: choice('--init', options.init, INITS),
     seed: seed(options.seed),
@@ -153,6 +164,19 @@ export async function run(context: Context): Promise<void> {
     commit: await findCommit(),
     date: new Date().toISOString(),
   });
+}
+
+/** The method asked for; linear where something calibrates it. */
+function methodOf(options: Context['options']): 'kmeans' | 'linear' {
+  const asked = choice('--method', options.method, ['kmeans', 'linear']);
+  const given = Object.entries(CALIBRATES).find(([name]) => options[name] !== undefined);
+  check(
+    asked !== 'kmeans' || !given,
+    `${given?.[1]} is of --method linear: codebooks need no calibration`,
+    '--method kmeans',
+    'leave one of them out',
+  );
+  return asked ?? (given ? 'linear' : 'kmeans');
 }
 
 function percentileOf(value: OptionValue, method: string): number | undefined {

@@ -197,6 +197,7 @@ function readTensors(
   bytes: Uint8Array,
   inputs: readonly ValueInfo[],
 ): ReadonlyMap<string, Tensor> {
+  check(bytes.length > 0, `${path}: a file of tensors must hold some`, 'an empty file', 'save it again');
   const isZip = bytes[0] === 0x50 && bytes[1] === 0x4b;
   try {
     const tensors: ReadonlyMap<string, Tensor> = isNpy(bytes)

@@ -62,6 +62,27 @@ async function quantized(...argv: string[]): Promise<QuantizedModel> {
 const LINEAR = ['--method', 'linear', '--bits', '8'];
 const NORMED = ['--mean', '0.5,0.5,0.5', '--std', '0.25'];
 
+test('an empty file of tensors is said to be one', async () => {
+  await writeFile(at('empty.npz'), new Uint8Array());
+  const argv = ['quantize', at('model.onnx'), '-o', at('out.onnx'), '--calibration', at('empty.npz')];
+  const { code, err } = await lloyd(...argv);
+  expect(code).toBe(1);
+  expect(err).toMatch(
+    /empty\.npz: a file of tensors must hold some; received "an empty file"; save it again/,
+  );
+});
+
+test('what calibrates makes it linear, of 8 bits, unless told otherwise', async () => {
+  const made = await quantized('--calibration', at('photos'), ...NORMED);
+  expect([...made.layers.values()].map(({ method, bits }) => [method, bits])).toEqual(
+    Array(3).fill(['linear', 8]),
+  );
+  const plain = await quantized();
+  expect([...plain.layers.values()].map(({ method, bits }) => [method, bits])).toEqual(
+    Array(3).fill(['kmeans', 4]),
+  );
+});
+
 test('pictures and arrays of the same values calibrate to the same network', async () => {
   const own = await quantized(...LINEAR, '--calibration', at('photos'), ...NORMED);
   expect([...own.layers.keys()]).toEqual(['first', 'second', 'scores']);
@@ -370,6 +391,10 @@ test.each([
     /--percentile must be a number above 0 and at/,
   ],
   [['--calibration-method', 'percentile', '--percentile', 'all'], /at most 100; received "all"/],
+  [
+    ['--method', 'kmeans', '--calibration', '8'],
+    /--calibration is of --method linear: codebooks need no calibration; received "--method kmeans"; leave one/,
+  ],
   [['--per-channel', '--no-per-channel'], /--per-channel is given or not; received "both ways"/],
   [['--format', 'int8'], /--format must be one of qdq, qoperator, codebook/],
   [['--format', 'qdq'], /--format must be one of what kmeans quantizes to; received "qdq"/],

@@ -162,10 +162,10 @@ export async function int8Operation(
           }
           return calls;
         },
-        packInput: ({ codes, input }) =>
-          resized(runtime, `${name}: packInput`, layouts.input, { codes, rows: input }, true),
-        unpackOutput: ({ output, codes }) =>
-          resized(runtime, `${name}: unpackOutput`, layouts.output, { codes, rows: output }, false),
+        packInput: (buffers) =>
+          resized(runtime, `${name}: packInput`, layouts.input, buffers?.codes, buffers?.input, true),
+        unpackOutput: (buffers) =>
+          resized(runtime, `${name}: unpackOutput`, layouts.output, buffers?.codes, buffers?.output, false),
         destroy() {
           alive = false;
           destroy();
@@ -194,7 +194,8 @@ async function resized(
   runtime: Runtime,
   name: string,
   layout: Int8Layout,
-  { codes, rows }: { codes: BufferSlice; rows: BufferSlice },
+  codes: BufferSlice,
+  rows: BufferSlice,
   packs: boolean,
 ): Promise<Call> {
   const { dtype, dims, rowBytes } = layout;

@@ -265,6 +265,8 @@ describe('one operation', () => {
       expect(() => conv.bind(buffers as never)).toThrow(message);
     }
     await expect(conv.packInput({ codes: input, input })).rejects.toThrow(/codes must have 92 bytes/);
+    await expect(conv.packInput(undefined as never)).rejects.toThrow(/packInput: codes must be a GPUBuffer/);
+    await expect(conv.unpackOutput({} as never)).rejects.toThrow(/unpackOutput: codes must be a GPUBuffer/);
     await expect(conv.unpackOutput({ output, codes: output })).rejects.toThrow(/codes must have 72 bytes/);
     conv.destroy();
     expect(() => conv.bind({ input, output })).toThrow(/must not have been destroyed/);

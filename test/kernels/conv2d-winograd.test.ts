@@ -143,6 +143,21 @@ describe('conv2d-winograd', () => {
     }
   });
 
+  test('rounds within its bound where sums are long', async () => {
+    const geometry: ConvGeometry = {
+      ...{ batch: 1, height: 4, width: 8, inChannels: 512, outChannels: 16, groups: 1 },
+      ...{ kernel: [3, 3], strides: [1, 1], dilations: [1, 1], pads: [1, 1, 1, 1] },
+    };
+    const kase: Case = { geometry, pool: false, size: 16, bounds: [-1e30, 1e30] };
+    const { input, weight, scale, shift } = inputsOf(kase);
+    const error = apart(
+      await run(kase, input, weight),
+      conv2d(input, weight, scale, shift, kase.bounds, geometry),
+    );
+    console.log(`conv2d-winograd, 3 x 3 x 512: ${error.toExponential(1)} of the largest`);
+    expect(error).toBeLessThan(2e-6);
+  });
+
   test('integers are exact', async () => {
     const geometry = { ...cases[0].geometry, batch: 2, groups: 1, inChannels: 16, outChannels: 20 };
     const kase: Case = { geometry, pool: false, size: 16, bounds: [-1e30, 1e30] };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type AcquiredDevice, type DeviceRequest, deviceDescriptor } from '../gpu/device.ts';
 import { check, LloydError } from '../gpu/errors.ts';
 import { unpackSwiftshader } from './chromium-package.ts';
+import { spreadPolls } from './polling.ts';
 
 export { readTuning, writeTuning } from './tuning-text.ts';
 
@@ -64,7 +65,11 @@ export function findGpu(request: DeviceRequest = {}): Promise<Found> {
   if (!promise) {
     // One after another: the choices differ in environment variables, which are the whole process's.
     const before = Promise.allSettled(found.values());
-    promise = before.then(() => choose(choice));
+    promise = before.then(async () => {
+      const chosen = await choose(choice);
+      if (chosen.source !== 'hardware') spreadPolls();
+      return chosen;
+    });
     found.set(choice, promise);
     promise.catch(() => found.delete(choice));
   }

@@ -2,6 +2,7 @@ import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { requantize } from '../kernels/requantize.ts';
 import type { RequantizeRule } from '../reference/requantize.ts';
+import { roundHalfToEven } from '../reference/round.ts';
 
 export type { RequantizeRule };
 
@@ -130,25 +131,35 @@ const nativeChecks = new WeakMap<GPUDevice, Map<string, Promise<boolean>>>();
  */
 export async function requantizeConstant(runtime: Runtime, rule: RequantizeRule): Promise<string> {
   const exact = exactConstant(rule);
-  if (rule === 'ort-f32') return (await nativeIsExact(runtime, '0u', exact)) ? '0u' : exact;
-  if (rule === 'lab') return (await nativeIsExact(runtime, '6u', exact)) ? '6u' : exact;
+  if (rule === 'ort-f32') return (await nativeIsExact(runtime, rule)) ? '0u' : exact;
+  if (rule === 'lab') return (await nativeIsExact(runtime, rule)) ? '6u' : exact;
   return exact;
 }
 
-function nativeIsExact(runtime: Runtime, native: string, exact: string): Promise<boolean> {
+type FloatRule = 'ort-f32' | 'lab';
+
+function nativeIsExact(runtime: Runtime, rule: FloatRule): Promise<boolean> {
   const checks = nativeChecks.get(runtime.device) ?? new Map<string, Promise<boolean>>();
   nativeChecks.set(runtime.device, checks);
-  let result = checks.get(native);
+  let result = checks.get(rule);
   if (!result) {
-    result = compareNative(runtime, native, exact);
-    checks.set(native, result);
-    result.catch(() => checks.delete(native));
+    result = compareNative(runtime, rule);
+    checks.set(rule, result);
+    result.catch(() => checks.delete(rule));
   }
   return result;
 }
 
-/** Runs both paths on ties, on products that need every bit of rounding, and on the extremes of int32. */
-async function compareNative(runtime: Runtime, native: string, exact: string): Promise<boolean> {
+/** The code before it is clamped, in float64 rounded to f32 after each step: what the exact integer path computes. */
+function exactCode(rule: FloatRule, accumulator: number, multiplier: number, zeroPoint: number): number {
+  const scaled = Math.fround(Math.fround(accumulator) * multiplier);
+  return rule === 'lab'
+    ? roundHalfToEven(Math.fround(scaled + zeroPoint))
+    : roundHalfToEven(scaled) + zeroPoint;
+}
+
+/** Runs the native path on ties, on products that need every bit of rounding, and on the extremes of int32. */
+async function compareNative(runtime: Runtime, rule: FloatRule): Promise<boolean> {
   const count = 1 << 14;
   const accumulators = new Int32Array(count);
   const multipliers = new Float32Array(count * 2);
@@ -168,21 +179,14 @@ async function compareNative(runtime: Runtime, native: string, exact: string): P
   accumulators.set([0, 1, -1, 0x7fffffff, -0x80000000, 16777217, -16777217, 33554435]);
   return runtime.scope(async ({ upload, empty, keep }) => {
     const inputs = { accumulators: upload(accumulators), multipliers: upload(multipliers) };
-    const results: Uint32Array[] = [];
-    for (const REQUANTIZE of [native, exact]) {
-      const kernel = await requantize.create(runtime.device, { REQUANTIZE });
-      const codes = empty(count * 4);
-      const params = {
-        count,
-        channels: count,
-        channelStride: 1,
-        zeroPoint: 3,
-        low: -8388607,
-        high: 8388607,
-      };
-      runtime.submit([keep(kernel.bind({ ...inputs, codes }, params))]);
-      results.push(new Uint32Array(await runtime.read(codes)));
-    }
-    return results[0].every((value, i) => value === results[1][i]);
+    const kernel = await requantize.create(runtime.device, { REQUANTIZE: rule === 'lab' ? '6u' : '0u' });
+    const codes = empty(count * 4);
+    const [zeroPoint, low, high] = [3, -8388607, 8388607];
+    const params = { count, channels: count, channelStride: 1, zeroPoint, low, high };
+    runtime.submit([keep(kernel.bind({ ...inputs, codes }, params))]);
+    return new Int32Array(await runtime.read(codes)).every((code, i) => {
+      const want = exactCode(rule, accumulators[i], multipliers[i * 2], zeroPoint);
+      return code === Math.min(Math.max(want, low), high);
+    });
   });
 }

@@ -70,8 +70,9 @@ export function chooseTile(
   const divides = (vectors: number) => shape.groups === 1 || channels % (vectors * 4) === 0;
   const fitting = [8, 4, 2, 1].filter((vectors) => vectors <= widest && divides(vectors));
   const lanes = convLanes(runtime, shape, int8);
-  // Fewer pixels would leave most of a workgroup's blocks of eight empty.
-  if (plane && pixelCount >= 8 * 16 && fitsWinograd(runtime, shape, plane, int8)) {
+  // Fewer pixels would be a single block of eight. Two of a workgroup's eight blocks are as fast as conv2d-broadcast, and
+  // a network has one pipeline less.
+  if (plane && pixelCount >= 8 * 2 && fitsWinograd(runtime, shape, plane, int8)) {
     return winogradTile(lanes, 8);
   }
   const shared = fitting.find((vectors) => vectors >= 4 && vectors <= lanes);

@@ -237,7 +237,8 @@ describe('fitsWinograd', () => {
   test('fits the layers of a VGG, and is what lavapipe gets', () => {
     expect(fitsWinograd(runtime, shape, plane, true)).toBe(true);
     expect(chooseTile(runtime, 256, shape, true, plane).variant).toBe('winograd');
-    expect(chooseTile(runtime, 64, shape, true, { ...plane, pixelCount: 64 }).variant).toBe('broadcast');
+    expect(chooseTile(runtime, 16, shape, true, { ...plane, pixelCount: 16 }).variant).toBe('winograd');
+    expect(chooseTile(runtime, 8, shape, true, { ...plane, pixelCount: 8 }).variant).toBe('broadcast');
   });
 
   const wrongs: [string, Partial<typeof shape>, Partial<ConvPlane>][] = [

@@ -217,7 +217,8 @@ describe('fitsWinograd, of floats', () => {
   test('fits the layers of a VGG, and is what lavapipe gets', () => {
     expect(fitsWinograd(runtime, shape, plane, false)).toBe(true);
     expect(chooseTile(runtime, 256, shape, false, plane).variant).toBe('winograd');
-    expect(chooseTile(runtime, 64, shape, false, { ...plane, pixelCount: 64 }).variant).toBe('broadcast');
+    expect(chooseTile(runtime, 16, shape, false, { ...plane, pixelCount: 16 }).variant).toBe('winograd');
+    expect(chooseTile(runtime, 8, shape, false, { ...plane, pixelCount: 8 }).variant).toBe('broadcast');
   });
 
   test('fits planes that blocks hang over a little, and not those that they hang over much', () => {

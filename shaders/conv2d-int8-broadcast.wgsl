@@ -65,7 +65,7 @@ fn finish(first: u32, tile: u32, sums: ptr<function, Sums>) {
       if (is_stored(first, i)) {
         let at = i * PIXEL_SUMS + 4u * v;
         let sum = vec4i(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
-        store_scaled((first + i) >> (2u * POOL), vector, unscale(sum) + offset, scales);
+        store_scaled((first + i) >> (2u * params.pool), vector, unscale(sum) + offset, scales);
       }
     }
   }

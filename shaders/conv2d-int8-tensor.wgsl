@@ -37,7 +37,6 @@ const SUBGROUPS_N: u32 = 2u;
 const SUBGROUP_SIZE: u32 = 32u;
 const STEP_VECTORS: u32 = 4u;
 const UNITS: u32 = 1u;
-const POOL: u32 = 0u;
 const OUTPUT: u32 = 0u;
 
 const SUBGROUP_ROWS: u32 = MATRICES_M * MATRIX_M;
@@ -77,7 +76,7 @@ fn leave(slice: u32, first: u32, column: u32, lane: u32) {
     let pixel = first + row;
     let vector = (column + own) / 4u;
     let at = slice + row * SUBGROUP_COLUMNS + own;
-    if (POOL == 1u) {
+    if (params.pool == 1u) {
       if (pixel < params.pixel_count) {
         let top = max(sums_of(at), sums_of(at + SUBGROUP_COLUMNS));
         let bottom = max(sums_of(at + 2u * SUBGROUP_COLUMNS), sums_of(at + 3u * SUBGROUP_COLUMNS));

@@ -30,7 +30,6 @@
 const TILE_WORDS: u32 = 16u;
 const TILE_ROWS: u32 = TILE_WORDS;
 const WORD_RUN: u32 = 1u;
-const POOL: u32 = 0u;
 const OUTPUT: u32 = 0u;
 const SPLIT: u32 = 0u;
 alias Loaded = u32;
@@ -55,6 +54,7 @@ struct Params {
   group_tiles: u32,
   pixel_count: u32,
   tile_count: u32,
+  pool: u32,
   pad_word: u32,
   zero_point: i32,
   low: i32,
@@ -162,11 +162,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
           for (var lane = 0u; lane < 4u; lane++) {
             output[at + lane] = bitcast<u32>(sum[lane]);
           }
-        } else if (POOL == 0u) {
+        } else if (params.pool == 0u) {
           store(quad + r, vector, sum + bias[vector]);
         }
       }
-      if (SPLIT == 0u && POOL == 1u && quad < params.pixel_count) {
+      if (SPLIT == 0u && params.pool == 1u && quad < params.pixel_count) {
         let at = q * 4u * THREAD_VECTORS + v;
         let top = max(total[at], total[at + THREAD_VECTORS]);
         let bottom = max(total[at + 2u * THREAD_VECTORS], total[at + 3u * THREAD_VECTORS]);

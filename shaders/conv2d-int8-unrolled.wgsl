@@ -13,7 +13,7 @@
 //
 // f32 sums are exact here: |product| <= 2^14, so 1,024 of them stay below 2^24; after every 256 words they move to i32.
 // SwiftShader multiplies and adds f32 at 6.6 Gop/s and does dot4I8Packed at 1.4 (two cores). One workgroup shares its
-// 8 channels, WORKGROUP_SIZE threads take 4 pixels each; with POOL the 4 pixels are one window. A ragged pixel tail
+// 8 channels, WORKGROUP_SIZE threads take 4 pixels each; with a pool the 4 pixels are one window. A ragged pixel tail
 // computes pixel 0 again and stores nothing.
 
 const OUTPUT: u32 = 0u;

@@ -24,7 +24,6 @@
 // costs it a bounds check for each component. Against conv2d-int8-broadcast in a VGG's forward pass, same run: 1.5
 // times the speed. Tried and slower: all four words in one body (100 KB of machine code), and half the rows.
 
-const POOL: u32 = 0u;
 const OUTPUT: u32 = 0u;
 override WORKGROUP_SIZE: u32 = 16u;
 
@@ -121,7 +120,7 @@ fn finish_vector(sums: ptr<function, Sums>, outputs: ptr<function, array<vec4i, 
   let c = finish(sums, v, 2u);
   let d = finish(sums, v, 3u);
   let at = v * 8u;
-  if (POOL == 1u) {
+  if (params.pool == 1u) {
     outputs[at] = max(max(a[0], a[1]), max(c[0], c[1]));
     outputs[at + 1u] = max(max(b[0], b[1]), max(d[0], d[1]));
     return;
@@ -224,12 +223,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
   }
   let first = tile * TILE_VECTORS;
   let output_vectors = select((params.output_words + 3u) / 4u, params.output_words, OUTPUT == 0u);
-  let columns_out = params.output_width >> POOL;
-  let corner = (block.image * (params.output_height >> POOL) + (block.y >> POOL)) * columns_out + (block.x >> POOL);
+  let pool = params.pool;
+  let columns_out = params.output_width >> pool;
+  let corner = (block.image * (params.output_height >> pool) + (block.y >> pool)) * columns_out + (block.x >> pool);
   for (var v = 0u; v < min(TILE_VECTORS, output_vectors - first); v++) {
     let offset = bias[first + v];
     let scales = load_multipliers(first + v);
-    for (var i = 0u; i < select(8u, 2u, POOL == 1u); i++) {
+    for (var i = 0u; i < select(8u, 2u, pool == 1u); i++) {
       let pixel = corner + (i >> 2u) * columns_out + (i & 3u);
       store_scaled(pixel, first + v, unscale(outputs[v * 8u + i]) + offset, scales);
     }

@@ -17,10 +17,10 @@
 // workgroup memory, which is what a CPU adapter wants (a workgroup-tiled kernel was 3 to 5 times slower on lavapipe).
 // One workgroup is WORKGROUP_SIZE such pixel tiles of the same channels and shares its part of the cache; with
 // subgroups, conv2d-int8-broadcast also shares the loads.
-// With POOL, pixels are enumerated window by window, so a thread owns whole 2x2 windows.
+// With a pool, pixels are enumerated window by window, so a thread owns whole 2x2 windows.
 // 8 x 16 on lavapipe: 128 i32 accumulators a thread, 18 to 20 Gop/s a core, where 16 x 8 gave 14 to 16 and 8 x 32 gave
 // 6 to 11: an input word differs from lane to lane and is dear to load, so it should meet many channels. Storing channel
-// by channel instead of pixel by pixel halves the speed with POOL.
+// by channel instead of pixel by pixel halves the speed with a pool.
 //
 // Adapters without a fast dot4I8Packed (SwiftShader) take conv2d-int8-unrolled.
 // A ragged pixel tail computes pixel 0 again and stores nothing.
@@ -42,7 +42,7 @@ fn finish(first: u32, tile: u32, sums: ptr<function, Sums>) {
   pool_windows(sums);
   for (var i = 0u; i < TILE_PIXELS; i++) {
     if (is_stored(first, i)) {
-      store_vectors((first + i) >> (2u * POOL), tile, sums, i);
+      store_vectors((first + i) >> (2u * params.pool), tile, sums, i);
     }
   }
 }

@@ -17,7 +17,6 @@
 
 alias Real = f32;
 const CHUNKED: u32 = 0u;
-const POOL: u32 = 0u;
 const CODE_BITS: u32 = 4u;
 
 @group(0) @binding(0) var<uniform> params: Params;

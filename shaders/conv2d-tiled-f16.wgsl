@@ -15,7 +15,6 @@
 
 alias Real = f16;
 const CHUNKED: u32 = 1u;
-const POOL: u32 = 0u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;

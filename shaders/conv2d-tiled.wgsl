@@ -13,7 +13,6 @@
 
 alias Real = f32;
 const CHUNKED: u32 = 0u;
-const POOL: u32 = 0u;
 
 fn prepare_weights(thread: u32) {
 }

@@ -9,7 +9,7 @@
 // scale,shift tile x 2                                    vec4f
 // output      batch, out_height, out_width, out_vectors   vec4f
 //
-// One workgroup shares its 8 channels, WORKGROUP_SIZE threads take 4 pixels each; with POOL the 4 pixels are one window.
+// One workgroup shares its 8 channels, WORKGROUP_SIZE threads take 4 pixels each; with a pool these are one window.
 // Per core on SwiftShader, 3x3 x 64 x 64: 0.8 Gop/s on a busy machine, where conv2d's arrays gave 0.2.
 // On lavapipe the arrays win (5.5 here against 8.4). A ragged pixel tail computes pixel 0 again and stores nothing.
 

@@ -17,9 +17,8 @@
 // One thread computes two rows of four pixels (two pool windows) by 4 * TILE_VECTORS channels. Only for kernels three
 // wide, stride and dilation 1. LANES is TILE_VECTORS: each lane of a subgroup loads one vector of weights and transforms
 // it, and all of them share what comes of it (lib/subgroup-broadcast.wgsl). Input and weights are textures, as in
-// conv2d-int8-winograd and for the same reason. Whether there is a pool is a parameter, so that a network's layers share
-// one pipeline: an adapter that is a CPU takes a third of a second to make one. Against conv2d-broadcast a VGG of batch
-// 32 runs 1.24 times as fast (lloyd bench vgg-forward --against). Tried: half the channels a thread, no faster than
+// conv2d-int8-winograd and for the same reason. Against conv2d-broadcast a VGG of batch 32 runs
+// 1.24 times as fast (lloyd bench vgg-forward --against). Tried: half the channels a thread, no faster than
 // conv2d-broadcast; F(4, 3), no faster than F(2, 3), and a NaN would reach six outputs.
 //
 // Rounding: within 2e-6 of the largest output, 3.4e-7 in the test of 3 x 3 x 512 terms. An infinite input makes NaN of

@@ -47,7 +47,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
   let sums = convolve(strip);
   let offset = bias[strip.vector];
   let scales = load_multipliers(strip.vector);
-  if (POOL == 1u) {
+  if (params.pool == 1u) {
     let largest = max(max(sums.s0, sums.s1), max(sums.s2, sums.s3));
     store_scaled(thread / vectors, strip.vector, largest + offset, scales);
     return;

@@ -44,7 +44,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
   let r1 = clamp_or_nan(sums.s1 * factor + offset, params.low, params.high);
   let r2 = clamp_or_nan(sums.s2 * factor + offset, params.low, params.high);
   let r3 = clamp_or_nan(sums.s3 * factor + offset, params.low, params.high);
-  if (POOL == 1u) {
+  if (params.pool == 1u) {
     output[thread] = max_or_nan(max_or_nan(r0, r1), max_or_nan(r2, r3));
     return;
   }

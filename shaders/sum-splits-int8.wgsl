@@ -5,14 +5,13 @@
 // Integer sums are exact in any order: the result is the unsplit kernel's, bit for bit.
 //
 // buffer      shape                            dtype
-// partial     splits, pixel_count, vectors     vec4i; with POOL pixels 4w to 4w + 3 are the corners of window w
+// partial     splits, pixel_count, vectors     vec4i; with a pool pixels 4w to 4w + 3 are the corners of window w
 // bias        vectors                          vec4i
 // multipliers vectors x 4                      vec2u a channel (lib/requantize.wgsl); f32 scale in .x for OUTPUT 2
 // output      pixel or window, output_words    4 int8 channels a u32 (OUTPUT 0), or one i32/f32 a channel (OUTPUT 1/2)
 //
 // One thread makes four channels of one output pixel; neighbours read neighbouring vectors.
 
-const POOL: u32 = 0u;
 const OUTPUT: u32 = 0u;
 override WORKGROUP_SIZE: u32 = 64u;
 
@@ -21,6 +20,7 @@ struct Params {
   pixel_count: u32,
   vector_count: u32,
   output_words: u32,
+  pool: u32,
   zero_point: i32,
   low: i32,
   high: i32,
@@ -46,11 +46,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
   let index = (workgroup.x + workgroup.y * grid.x) * WORKGROUP_SIZE + lane;
   let pixel = index / params.vector_count;
   let vector = index % params.vector_count;
-  if (pixel >= (params.pixel_count >> (2u * POOL))) {
+  if (pixel >= (params.pixel_count >> (2u * params.pool))) {
     return;
   }
-  var best = sum_of(pixel << (2u * POOL), vector);
-  for (var corner = 1u; corner < 4u * POOL; corner++) {
+  var best = sum_of(pixel << (2u * params.pool), vector);
+  for (var corner = 1u; corner < 4u * params.pool; corner++) {
     best = max(best, sum_of(pixel * 4u + corner, vector));
   }
   store(pixel, vector, best + bias[vector]);

@@ -86,7 +86,7 @@ function forward(shape: Shape): Dispatch {
     },
     params: {
       ...{ ...window, inputVectors: vectors, outputVectors: vectors, groupVectors: 1 },
-      ...{ groupTiles: layout.groupTiles, tileCount: layout.tileCount, low: -FINITE, high: FINITE },
+      ...{ groupTiles: layout.groupTiles, tileCount: layout.tileCount, pool: 0, low: -FINITE, high: FINITE },
     },
     of: 'output',
     near: () => depthwiseConv2d(input, weights, geometry),
@@ -117,7 +117,7 @@ function forwardInt8(shape: Shape): Dispatch {
     },
     params: {
       ...{ ...window, inputWords: vectors, outputWords: vectors, groupWords: 1, padWord: 0 },
-      ...{ groupTiles: layout.groupTiles, tileCount: layout.tileCount, ...bounds },
+      ...{ groupTiles: layout.groupTiles, tileCount: layout.tileCount, pool: 0, ...bounds },
     },
     of: 'output',
     exact: () =>

@@ -27,7 +27,7 @@ fn finish(first: u32, tile: u32, sums: ptr<function, Sums>) {
     let vector = tile * TILE_VECTORS + v;
     for (var i = 0u; i < TILE_PIXELS; i++) {
       if (is_stored(first, i) && vector < params.output_vectors) {
-        output[((first + i) >> (2u * POOL)) * params.output_vectors + vector] = sums[i * TILE_VECTORS + v];
+        output[((first + i) >> (2u * params.pool)) * params.output_vectors + vector] = sums[i * TILE_VECTORS + v];
       }
     }
   }

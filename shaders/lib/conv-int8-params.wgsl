@@ -1,5 +1,6 @@
-// What an int8 convolution that is one dispatch is told: sizes in words of four channels a pixel, the padding as a word
-// of the input's zero point, the output's zero point and bounds.
+// What an int8 convolution that is one dispatch is told: sizes in words of four channels a pixel, whether the output is
+// the maximum of each 2x2 window (pool, 0 or 1; lib/conv-params.wgsl says why it is told), the padding as a word of the
+// input's zero point, the output's zero point and bounds.
 
 struct Params {
   input_height: u32,
@@ -20,6 +21,7 @@ struct Params {
   group_tiles: u32,
   pixel_count: u32,
   tile_count: u32,
+  pool: u32,
   pad_word: u32,
   zero_point: i32,
   low: i32,

@@ -1,4 +1,6 @@
-// What every f32 convolution is told: sizes in vectors of four channels a pixel, and the bounds of its output.
+// What every f32 convolution is told: sizes in vectors of four channels a pixel, whether the output is the maximum of
+// each 2x2 window (pool, 0 or 1), and its bounds. The pool is no constant, so that a network's layers share one pipeline:
+// an adapter that is a CPU takes up to a second to make one.
 
 struct Params {
   input_height: u32,
@@ -19,6 +21,7 @@ struct Params {
   group_tiles: u32,
   pixel_count: u32,
   tile_count: u32,
+  pool: u32,
   low: f32,
   high: f32,
 }

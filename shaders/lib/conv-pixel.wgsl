@@ -1,7 +1,7 @@
 // Which output pixel a thread's tile entry is, where its window starts in the input, and what lies under its taps.
-// Needs of the kernel: const POOL and params of lib/conv-params.wgsl or lib/conv-int8-params.wgsl, but for their
-// channels. With POOL, pixels are enumerated window by window, so that four in a row are one 2x2 window. An index past
-// the end is pixel 0: it is computed again and never stored.
+// Needs params of lib/conv-params.wgsl or lib/conv-int8-params.wgsl, but for their channels. With a pool, pixels are
+// enumerated window by window, so that four in a row are one 2x2 window. An index past the end is pixel 0: it is
+// computed again and never stored.
 
 struct Pixel {
   image_row: u32,
@@ -13,7 +13,7 @@ fn locate(index: u32) -> Pixel {
   var pixel = select(0u, index, index < params.pixel_count);
   var y: u32;
   var x: u32;
-  if (POOL == 1u) {
+  if (params.pool == 1u) {
     let corner = pixel & 3u;
     pixel >>= 2u;
     let columns = params.output_width / 2u;

@@ -6,7 +6,6 @@
 //   fn larger(a: Sum, b: Sum) -> Sum
 //   fn finish(first: u32, tile: u32, sums: ptr<function, Sums>)      the epilogue; pools by pool_windows(sums)
 
-const POOL: u32 = 0u;
 
 /// `input_loads` and `group_loads` are what a pixel's channels and a group's take.
 fn convolve(linear: u32, local: u32, lane: u32, input_loads: u32, group_loads: u32) {
@@ -43,7 +42,7 @@ fn convolve(linear: u32, local: u32, lane: u32, input_loads: u32, group_loads: u
 /// A window's maximum ends up in its first pixel. As two passes over all sums: written window by window it kept the
 /// sums in memory on lavapipe and halved the speed of a whole kernel.
 fn pool_windows(sums: ptr<function, Sums>) {
-  if (POOL == 1u) {
+  if (params.pool == 1u) {
     for (var i = 0u; i < (TILE_PIXELS - 1u) * PIXEL_SUMS; i++) {
       sums[i] = larger(sums[i], sums[i + PIXEL_SUMS]);
     }
@@ -53,7 +52,7 @@ fn pool_windows(sums: ptr<function, Sums>) {
   }
 }
 
-/// Whether what pixel `first + i` holds is stored: at (first + i) >> (2 * POOL).
+/// Whether what pixel `first + i` holds is stored: at (first + i) >> (2 * pool).
 fn is_stored(first: u32, i: u32) -> bool {
-  return first + i < params.pixel_count && (POOL == 0u || (i & 3u) == 0u);
+  return first + i < params.pixel_count && (params.pool == 0u || (i & 3u) == 0u);
 }

@@ -1,4 +1,4 @@
-// The frame of the convolutions without private arrays: a thread's four pixels, which are one window with POOL, the
+// The frame of the convolutions without private arrays: a thread's four pixels, which are one window with a pool, the
 // walk over their windows, and the pool. Needs lib/conv-pixel.wgsl, lib/pixel-blocks.wgsl, params of
 // lib/conv-params.wgsl or lib/conv-int8-params.wgsl, and of the kernel: const STEP_VECTORS (weight vectors that a load
 // of the input meets), alias Sum, struct Sums, whose members name every sum, and
@@ -9,7 +9,6 @@
 //   fn store_pixel(pixel: u32, vector: u32, sum: Sum)
 //   fn finish(first: u32, tile: u32, sums: ptr<function, Sums>)      the epilogue; stores by store_pixels()
 
-const POOL: u32 = 0u;
 const TILE_PIXELS: u32 = 4u;
 
 /// The first load of the pixel under a tap, or OUTSIDE.
@@ -46,7 +45,7 @@ fn convolve(linear: u32, local: u32, lane: u32, input_loads: u32, group_loads: u
 
 /// Stores one vector of the four pixels, or the largest of each channel.
 fn store_pixels(first: u32, vector: u32, s0: Sum, s1: Sum, s2: Sum, s3: Sum) {
-  if (POOL == 1u) {
+  if (params.pool == 1u) {
     if (first < params.pixel_count) {
       store_pixel(first / 4u, vector, larger(larger(s0, s1), larger(s2, s3)));
     }

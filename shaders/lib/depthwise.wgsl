@@ -2,7 +2,7 @@
 // kernel: alias Cells, a vector of four channels; fn find_row(strip, y) -> Row, fn load_input(row, x) -> Cells, which
 // knows the padding, and fn load_filter(at) -> Cells; params of lib/conv-params.wgsl or lib/conv-int8-params.wgsl.
 //
-// The four pixels are neighbours in a row or, with POOL, one 2x2 window. Where stride and dilation along a row are 1, a
+// The four pixels are neighbours in a row or, with a pool, one 2x2 window. Where stride and dilation along a row are 1, a
 // tap's columns are the tap before's moved by one: each is loaded once, 9 loads for 12 products of a 3x3 filter's row
 // where there would be 15. Four sums by name stay in registers on every adapter. lavapipe, which loads lane by lane,
 // takes half the time of one pixel a thread so, and no more with the choice of the loop left to run time.
@@ -10,7 +10,6 @@
 // With MULTIPLIER m, output channel o has input channel o / m. Input channel 4k begins at output channel 4km, so the
 // four of an output vector v are all in input vector v / m.
 
-const POOL: u32 = 0u;
 const MULTIPLIER: u32 = 1u;
 
 struct Strip {
@@ -29,7 +28,7 @@ struct Sums {
 
 /// Strips of all pixels: they don't reach over the end of a row.
 fn strip_count() -> u32 {
-  if (POOL == 1u) {
+  if (params.pool == 1u) {
     return params.pixel_count / 4u;
   }
   return params.pixel_count / params.output_width * ((params.output_width + 3u) / 4u);
@@ -37,14 +36,14 @@ fn strip_count() -> u32 {
 
 /// Threads that follow one another take one strip's vectors: neighbours read neighbouring words.
 fn strip_of(thread: u32, vectors: u32) -> Strip {
-  let columns = select((params.output_width + 3u) / 4u, params.output_width / 2u, POOL == 1u);
-  let rows = params.output_height >> POOL;
+  let columns = select((params.output_width + 3u) / 4u, params.output_width / 2u, params.pool == 1u);
+  let rows = params.output_height >> params.pool;
   // Remainders by subtraction: lavapipe divides lane by lane.
   let strip = thread / vectors;
   let row = strip / columns;
   let image = row / rows;
-  let width = select(4u, 2u, POOL == 1u);
-  return Strip(thread - strip * vectors, image, (row - image * rows) << POOL, (strip - row * columns) * width);
+  let width = select(4u, 2u, params.pool == 1u);
+  return Strip(thread - strip * vectors, image, (row - image * rows) << params.pool, (strip - row * columns) * width);
 }
 
 /// A row of the input as a strip sees it: where the strip's vector of its first pixel is, and how many pixels it has:
@@ -77,7 +76,7 @@ fn convolve(strip: Strip) -> Sums {
   let left = i32(strip.x * params.stride_width) - i32(params.pad_left);
   let down = i32(params.stride_height);
   let right = i32(params.stride_width);
-  let slides = POOL == 0u && params.stride_width == 1u && params.dilation_width == 1u;
+  let slides = params.pool == 0u && params.stride_width == 1u && params.dilation_width == 1u;
   var at = strip.vector / 4u * params.kernel_height * params.kernel_width * 4u + strip.vector % 4u;
   var sums = Sums();
   for (var ky = 0u; ky < params.kernel_height; ky++) {
@@ -100,8 +99,8 @@ fn convolve(strip: Strip) -> Sums {
         a2 = a3;
       }
     } else {
-      let below = find_row(strip, select(y, y + down, POOL == 1u));
-      let third = select(2 * right, 0, POOL == 1u);
+      let below = find_row(strip, select(y, y + down, params.pool == 1u));
+      let third = select(2 * right, 0, params.pool == 1u);
       for (var kx = 0u; kx < params.kernel_width; kx++) {
         let x = left + i32(kx * params.dilation_width);
         let w = load_filter(at);

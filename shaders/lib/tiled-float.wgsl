@@ -1,6 +1,6 @@
 // The body of the float convolutions for GPUs: an implicit GEMM whose tiles are staged in workgroup memory, with the
 // affine epilogue, clamp and 2x2 max-pool of conv2d. Needs lib/staged-tile.wgsl, lib/keep-nan.wgsl and of the kernel:
-// alias Real (f32 or f16), const CHUNKED, POOL, the bindings params, input, scale, shift (vec4f) and output, and
+// alias Real (f32 or f16), const CHUNKED, the bindings params, input, scale, shift (vec4f) and output, and
 //
 //   fn prepare_weights(thread: u32)                  called once by every thread, ends with a barrier if it needs one
 //   fn weight_vector(vector: u32) -> vec4<Real>      four output channels: [tile][ky][kx][channel][TILE_VECTORS]
@@ -126,11 +126,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) count:
         }
         let value = clamp_or_nan(sum * scale[vector] + shift[vector], params.low, params.high);
         best = select(max_or_nan(best, value), value, r == 0u);
-        if (POOL == 0u && quad + r < params.pixel_count) {
+        if (params.pool == 0u && quad + r < params.pixel_count) {
           output[(quad + r) * params.output_vectors + vector] = value;
         }
       }
-      if (POOL == 1u && quad < params.pixel_count) {
+      if (params.pool == 1u && quad < params.pixel_count) {
         output[(quad / 4u) * params.output_vectors + vector] = best;
       }
     }

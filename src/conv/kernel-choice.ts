@@ -149,7 +149,7 @@ export function chooseInt8(
 /**
  * The dispatches of an int8 convolution.
  *
- * @param specialization what both families have: POOL, OUTPUT, REQUANTIZE and, below 8 bits, WEIGHT_BITS
+ * @param specialization what both families have: OUTPUT, REQUANTIZE and, below 8 bits, WEIGHT_BITS
  * @param params of `conv2d-int8`
  */
 export function int8Dispatches(
@@ -160,7 +160,8 @@ export function int8Dispatches(
   const { splits } = choice;
   const all = { ...choice.specialization, ...specialization };
   const buffers = { input: 'input', weights: 'weights', bias: 'bias', multipliers: 'multipliers' } as const;
-  if (choice.family === 'registers') {
+  const rows = isMatvec(choice, params);
+  if (choice.family === 'registers' && !rows) {
     const kernel = int8Variants[choice.variant];
     const { WEIGHT_BITS: _, ...wide } = all;
     const own = choice.variant === 'depthwise' ? wide : all; // its weights are always 8 bits wide
@@ -171,13 +172,13 @@ export function int8Dispatches(
     const kernel = conv2dInt8TensorKernel as unknown as Kernel;
     return [{ kernel, specialization: own, params, buffers: { ...buffers, output: 'output' } }];
   }
-  const { POOL = '0u', OUTPUT, REQUANTIZE, WEIGHT_BITS = '8u' } = specialization;
-  const { pixelCount, outputWords, zeroPoint, low, high } = params;
+  const { OUTPUT, REQUANTIZE, WEIGHT_BITS = '8u' } = specialization;
+  const { pixelCount, outputWords, pool, zeroPoint, low, high } = params;
   const SPLIT = splits > 1 ? '1u' : '0u';
   const output = splits > 1 ? 'partial' : 'output';
   const inputWords = params.kernelHeight * params.kernelWidth * params.inputWords;
   const { tileCount } = params;
-  const product: Int8Dispatch = isMatvec(specialization, params)
+  const product: Int8Dispatch = rows
     ? {
         kernel: matvecInt8Kernel as unknown as Kernel,
         specialization: { TILE_VECTORS: `${choice.tileVectors}u`, OUTPUT, REQUANTIZE, WEIGHT_BITS, SPLIT },
@@ -195,12 +196,13 @@ export function int8Dispatches(
     product,
     {
       kernel: sumSplitsInt8Kernel as unknown as Kernel,
-      specialization: { POOL, OUTPUT, REQUANTIZE },
+      specialization: { OUTPUT, REQUANTIZE },
       params: {
         splits,
         pixelCount,
         vectorCount: params.tileCount * choice.tileVectors,
         outputWords,
+        pool,
         zeroPoint,
         low,
         high,
@@ -217,7 +219,7 @@ const MATVEC_ROWS = 4;
  * Whether a convolution is the product of a few rows with a matrix: every pixel by itself, or every image whole, in one
  * group and without padding. A row's words then follow one another in memory as its weights do.
  */
-function isMatvec({ POOL }: Specialization, params: Record<string, number>): boolean {
+function isMatvec({ variant }: Int8Choice, params: Record<string, number>): boolean {
   const all = (names: readonly string[], value: (name: string) => number) =>
     names.every((name) => params[name] === value(name));
   const sides = ['Height', 'Width'];
@@ -229,9 +231,11 @@ function isMatvec({ POOL }: Specialization, params: Record<string, number>): boo
     sides.every((side) => params[`kernel${side}`] === params[`input${side}`]);
   return (
     (alone || whole) &&
-    POOL !== '1u' &&
+    // Depthwise weights lie otherwise; SwiftShader, whose variant `unrolled` is, takes six times as long over it.
+    variant !== 'depthwise' &&
+    variant !== 'unrolled' &&
     params.pixelCount <= MATVEC_ROWS &&
-    all(['padTop', 'padLeft'], () => 0) &&
+    all(['padTop', 'padLeft', 'pool'], () => 0) &&
     params.groupTiles === params.tileCount
   );
 }
@@ -275,5 +279,6 @@ export function matmulGeometry(M: number) {
     padTop: 0,
     padLeft: 0,
     pixelCount: M,
+    pool: 0,
   };
 }

@@ -125,23 +125,20 @@ export async function prepareConv2dInt8(
   const { codes, layout } = arrange(weight.data as Int8Array, shape, choice.tileVectors);
   const epilogue = await prepareEpilogue(own, 'conv2dInt8', weight.data as Int8Array, layout, options);
   const { bias, multipliers, inputZeroPoint, params } = epilogue;
-  const dispatches = int8Dispatches(
-    choice,
-    { ...epilogue.specialization, POOL: pool ? '1u' : '0u' },
-    {
-      ...plane,
-      inputWords: Math.ceil(channels / 4),
-      kernelHeight,
-      kernelWidth,
-      dilationHeight: dilations[0],
-      padTop: pads[0],
-      padLeft: pads[1],
-      groupWords: Math.ceil(layout.paddedChannels / 4),
-      groupTiles: layout.groupTiles,
-      padWord: ((inputZeroPoint & 255) * 0x01010101) >>> 0,
-      ...params,
-    },
-  );
+  const dispatches = int8Dispatches(choice, epilogue.specialization, {
+    ...plane,
+    inputWords: Math.ceil(channels / 4),
+    kernelHeight,
+    kernelWidth,
+    dilationHeight: dilations[0],
+    padTop: pads[0],
+    padLeft: pads[1],
+    pool: Number(Boolean(pool)),
+    groupWords: Math.ceil(layout.paddedChannels / 4),
+    groupTiles: layout.groupTiles,
+    padWord: ((inputZeroPoint & 255) * 0x01010101) >>> 0,
+    ...params,
+  });
   const weights = packWeights(choice, codes, layout, 8);
   const partial = partialBytes(choice, pixelCount, layout.tileCount);
   return int8Operation(

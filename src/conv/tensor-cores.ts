@@ -132,6 +132,7 @@ async function selfCheck(runtime: Runtime, cores: TensorCores): Promise<string |
     padLeft: 1,
     groupWords: words,
     pixelCount,
+    pool: 0,
     padWord: 0xfbfbfbfb,
     zeroPoint: 0,
     low: -128,

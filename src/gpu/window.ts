@@ -68,6 +68,8 @@ function axesOf(params: Params): [string, WindowAxis & { size: number }][] {
 
 /** What a kernel that reads windows refuses; see {@link checkCoordinates}. */
 export function checkWindow(name: string, params: Params): void {
+  const { pool = 0 } = params;
+  check(pool === 0 || pool === 1, `${name}: pool must be 0, or 1 for the maximum of each 2x2 window`, pool);
   for (const [axis, own] of axesOf(params)) checkCoordinates(`${name}: the window's ${axis}`, own);
 }
 

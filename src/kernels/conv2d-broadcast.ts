@@ -23,8 +23,8 @@ import { conv2dBindings, conv2dParams } from './lib/params.ts';
  * kernel.bind({ input, weights, scale, shift, output }, {
  *   inputHeight: 32, inputWidth: 32, outputHeight: 32, outputWidth: 32, kernelHeight: 3, kernelWidth: 3,
  *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1,
- *   pixelCount: 1024, inputVectors: 1, outputVectors: 16, groupVectors: 1, groupTiles: 2, tileCount: 2, low: 0,
- *   high: 6,
+ *   pixelCount: 1024, inputVectors: 1, outputVectors: 16, groupVectors: 1, groupTiles: 2, tileCount: 2, pool: 0,
+ *   low: 0, high: 6,
  * }).encode(pass);
  */
 export const conv2dBroadcastKernel = /* @__PURE__ */ defineKernel({
@@ -49,7 +49,6 @@ export const conv2dBroadcastKernel = /* @__PURE__ */ defineKernel({
     LANES: ['4u', '8u'],
     TILE_PIXELS: ['4u', '8u'],
     TILE_VECTORS: ['4u', '8u'],
-    POOL: ['0u', '1u'],
   },
   requires: ['subgroups'],
   check: checkWindow,

@@ -27,7 +27,7 @@ import { conv2dInt8Bindings, conv2dInt8Params } from './lib/params.ts';
  * kernel.bind({ input, weights, bias, multipliers, output }, {
  *   inputHeight: 8, inputWidth: 8, outputHeight: 8, outputWidth: 8, kernelHeight: 3, kernelWidth: 3,
  *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 64,
- *   inputWords: 64, outputWords: 128, groupWords: 64, groupTiles: 16, tileCount: 16, padWord: 0x80808080,
+ *   inputWords: 64, outputWords: 128, groupWords: 64, groupTiles: 16, tileCount: 16, pool: 0, padWord: 0x80808080,
  *   zeroPoint: -128, low: -128, high: 127,
  * }).encode(pass);
  */
@@ -44,7 +44,6 @@ export const conv2dInt8BroadcastKernel = /* @__PURE__ */ defineKernel({
     LANES: ['4u', '8u'],
     TILE_PIXELS: ['4u', '8u'],
     TILE_VECTORS: ['4u', '8u'],
-    POOL: ['0u', '1u'],
     OUTPUT: ['0u', '1u', '2u'],
     WEIGHT_BITS: ['8u', '4u', '2u'],
     REQUANTIZE: [],

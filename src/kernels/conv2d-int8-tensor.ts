@@ -19,7 +19,7 @@ import { conv2dInt8Bindings, conv2dInt8Params } from './lib/params.ts';
  * kernel.bind({ input, weights, bias, multipliers, output }, {
  *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
  *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 50,
- *   inputWords: 16, outputWords: 32, groupWords: 16, groupTiles: 1, tileCount: 1, padWord: 0x80808080,
+ *   inputWords: 16, outputWords: 32, groupWords: 16, groupTiles: 1, tileCount: 1, pool: 0, padWord: 0x80808080,
  *   zeroPoint: -5, low: -5, high: 127,
  * }).encode(pass);
  */
@@ -42,7 +42,6 @@ export const conv2dInt8TensorKernel = /* @__PURE__ */ defineKernel({
     SUBGROUP_SIZE: ['16u', '32u', '64u'],
     STEP_VECTORS: ['4u', '8u'],
     UNITS: ['1u', '16u'],
-    POOL: ['0u', '1u'],
     OUTPUT: ['0u', '1u', '2u'],
     REQUANTIZE: [],
   },

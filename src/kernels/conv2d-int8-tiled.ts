@@ -23,7 +23,7 @@ import { conv2dInt8Bindings, conv2dInt8Params } from './lib/params.ts';
  * kernel.bind({ input, weights, bias, multipliers, output }, {
  *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
  *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 50,
- *   inputWords: 3, outputWords: 5, groupWords: 3, groupTiles: 1, tileCount: 1, padWord: 0x80808080,
+ *   inputWords: 3, outputWords: 5, groupWords: 3, groupTiles: 1, tileCount: 1, pool: 0, padWord: 0x80808080,
  *   zeroPoint: -5, low: -5, high: 127, splits: 1,
  * }).encode(pass);
  */
@@ -43,7 +43,6 @@ export const conv2dInt8TiledKernel = /* @__PURE__ */ defineKernel({
     THREAD_VECTORS: ['1u', '2u'],
     WORD_RUN: ['1u', '2u', '4u'],
     BUFFERS: ['1u', '2u'],
-    POOL: ['0u', '1u'],
     OUTPUT: ['0u', '1u', '2u'],
     SPLIT: ['0u', '1u'],
     WEIGHT_BITS: ['8u', '4u', '2u'],

@@ -23,7 +23,7 @@ import { conv2dInt8Bindings, conv2dInt8Params } from './lib/params.ts';
  * recordCalls(encoder, [kernel.bind(buffers, {
  *   inputHeight: 16, inputWidth: 16, outputHeight: 16, outputWidth: 16, kernelHeight: 3, kernelWidth: 3,
  *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 256,
- *   inputWords: 32, outputWords: 64, groupWords: 32, groupTiles: 8, tileCount: 8, padWord: 0x80808080,
+ *   inputWords: 32, outputWords: 64, groupWords: 32, groupTiles: 8, tileCount: 8, pool: 0, padWord: 0x80808080,
  *   zeroPoint: -128, low: -128, high: 127,
  * })]);
  */
@@ -39,7 +39,6 @@ export const conv2dInt8WinogradKernel = /* @__PURE__ */ defineKernel({
   constants: {
     LANES: ['4u', '8u'],
     TILE_VECTORS: ['4u', '8u'],
-    POOL: ['0u', '1u'],
     OUTPUT: ['0u', '1u', '2u'],
     WEIGHT_BITS: ['8u', '4u', '2u'],
     REQUANTIZE: [],

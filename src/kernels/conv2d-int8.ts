@@ -24,7 +24,7 @@ import { conv2dInt8Bindings, conv2dInt8Params } from './lib/params.ts';
  * kernel.bind({ input, weights, bias, multipliers, output }, {
  *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
  *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 50,
- *   inputWords: 3, outputWords: 5, groupWords: 3, groupTiles: 2, tileCount: 2, padWord: 0x80808080,
+ *   inputWords: 3, outputWords: 5, groupWords: 3, groupTiles: 2, tileCount: 2, pool: 0, padWord: 0x80808080,
  *   zeroPoint: -5, low: -5, high: 127,
  * }).encode(pass);
  */
@@ -40,7 +40,6 @@ export const conv2dInt8Kernel = /* @__PURE__ */ defineKernel({
   constants: {
     TILE_PIXELS: ['4u', '8u', '16u'],
     TILE_VECTORS: ['1u', '2u', '4u'],
-    POOL: ['0u', '1u'],
     OUTPUT: ['0u', '1u', '2u'],
     WEIGHT_BITS: ['8u', '4u', '2u'],
     REQUANTIZE: [],

@@ -19,7 +19,7 @@ import { conv2dBindings, conv2dParams } from './lib/params.ts';
  * kernel.bind({ input, weights, scale, shift, output }, {
  *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
  *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 50,
- *   inputVectors: 3, outputVectors: 5, groupVectors: 3, groupTiles: 1, tileCount: 1, low: 0, high: 6,
+ *   inputVectors: 3, outputVectors: 5, groupVectors: 3, groupTiles: 1, tileCount: 1, pool: 0, low: 0, high: 6,
  * }).encode(pass);
  */
 export const conv2dTiledKernel = /* @__PURE__ */ defineKernel({
@@ -34,7 +34,6 @@ export const conv2dTiledKernel = /* @__PURE__ */ defineKernel({
     THREAD_PIXELS: ['4u', '8u'],
     THREAD_VECTORS: ['1u', '2u'],
     BUFFERS: ['1u', '2u'],
-    POOL: ['0u', '1u'],
   },
   check: checkWindow,
   workgroups: ({ pixelCount, tileCount }, { TILE_PIXELS = 64 }) =>

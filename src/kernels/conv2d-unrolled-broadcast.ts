@@ -21,7 +21,7 @@ import { conv2dBindings, conv2dParams } from './lib/params.ts';
  * kernel.bind({ input, weights, scale, shift, output }, {
  *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
  *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 50,
- *   inputVectors: 3, outputVectors: 5, groupVectors: 3, groupTiles: 2, tileCount: 2, low: 0, high: 6,
+ *   inputVectors: 3, outputVectors: 5, groupVectors: 3, groupTiles: 2, tileCount: 2, pool: 0, low: 0, high: 6,
  * }).encode(pass);
  */
 export const conv2dUnrolledBroadcastKernel = /* @__PURE__ */ defineKernel({
@@ -40,7 +40,6 @@ export const conv2dUnrolledBroadcastKernel = /* @__PURE__ */ defineKernel({
   bindings: conv2dBindings,
   params: conv2dParams,
   overrides: { WORKGROUP_SIZE: { default: 8, allowed: [8, 16, 32, 64] } },
-  constants: { POOL: ['0u', '1u'] },
   requires: ['subgroups'],
   check: checkWindow,
   workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE }) =>

@@ -19,7 +19,7 @@ import { conv2dBindings, conv2dParams } from './lib/params.ts';
  * kernel.bind({ input, weights, scale, shift, output }, {
  *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
  *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 50,
- *   inputVectors: 3, outputVectors: 5, groupVectors: 3, groupTiles: 5, tileCount: 5, low: 0, high: 6,
+ *   inputVectors: 3, outputVectors: 5, groupVectors: 3, groupTiles: 5, tileCount: 5, pool: 0, low: 0, high: 6,
  * }).encode(pass);
  */
 export const conv2dKernel = /* @__PURE__ */ defineKernel({
@@ -38,7 +38,7 @@ export const conv2dKernel = /* @__PURE__ */ defineKernel({
   bindings: conv2dBindings,
   params: conv2dParams,
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64] } },
-  constants: { TILE_PIXELS: ['4u', '8u', '16u'], TILE_VECTORS: ['1u', '2u', '4u'], POOL: ['0u', '1u'] },
+  constants: { TILE_PIXELS: ['4u', '8u', '16u'], TILE_VECTORS: ['1u', '2u', '4u'] },
   check: checkWindow,
   workgroups: ({ pixelCount, tileCount }, { WORKGROUP_SIZE, TILE_PIXELS = 8 }) =>
     Math.ceil(pixelCount / (TILE_PIXELS * WORKGROUP_SIZE)) * tileCount,

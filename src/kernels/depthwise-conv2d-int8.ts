@@ -18,7 +18,7 @@ import { conv2dInt8Bindings, conv2dInt8Params } from './lib/params.ts';
  * kernel.bind({ input, weights, bias, multipliers, output }, {
  *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
  *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 50,
- *   inputWords: 5, outputWords: 5, groupWords: 1, padWord: 0, groupTiles: 2, tileCount: 2, zeroPoint: 0,
+ *   inputWords: 5, outputWords: 5, groupWords: 1, padWord: 0, groupTiles: 2, tileCount: 2, pool: 0, zeroPoint: 0,
  *   low: -128, high: 127,
  * }).encode(pass);
  */
@@ -29,14 +29,13 @@ export const depthwiseConv2dInt8Kernel = /* @__PURE__ */ defineKernel({
   params: conv2dInt8Params,
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
   constants: {
-    POOL: ['0u', '1u'],
     MULTIPLIER: [],
     OUTPUT: ['0u', '1u', '2u'],
     REQUANTIZE: [],
   },
   check: checkWindow,
-  workgroups: ({ pixelCount, outputWidth, outputWords }, { WORKGROUP_SIZE, POOL = 0, OUTPUT = 0 }) => {
-    const strips = POOL === 1 ? pixelCount / 4 : (pixelCount / outputWidth) * Math.ceil(outputWidth / 4);
+  workgroups: ({ pixelCount, outputWidth, outputWords, pool }, { WORKGROUP_SIZE, OUTPUT = 0 }) => {
+    const strips = pool === 1 ? pixelCount / 4 : (pixelCount / outputWidth) * Math.ceil(outputWidth / 4);
     const vectors = OUTPUT === 0 ? outputWords : Math.ceil(outputWords / 4);
     return Math.ceil((strips * vectors) / WORKGROUP_SIZE);
   },

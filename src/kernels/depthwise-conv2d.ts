@@ -17,7 +17,7 @@ import { conv2dBindings, conv2dParams } from './lib/params.ts';
  * kernel.bind({ input, weights, scale, shift, output }, {
  *   inputHeight: 5, inputWidth: 5, outputHeight: 5, outputWidth: 5, kernelHeight: 3, kernelWidth: 3,
  *   strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 1, padLeft: 1, pixelCount: 50,
- *   inputVectors: 5, outputVectors: 5, groupVectors: 1, groupTiles: 2, tileCount: 2, low: 0, high: 6,
+ *   inputVectors: 5, outputVectors: 5, groupVectors: 1, groupTiles: 2, tileCount: 2, pool: 0, low: 0, high: 6,
  * }).encode(pass);
  */
 export const depthwiseConv2dKernel = /* @__PURE__ */ defineKernel({
@@ -26,10 +26,10 @@ export const depthwiseConv2dKernel = /* @__PURE__ */ defineKernel({
   bindings: conv2dBindings,
   params: conv2dParams,
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
-  constants: { POOL: ['0u', '1u'], MULTIPLIER: [] },
+  constants: { MULTIPLIER: [] },
   check: checkWindow,
-  workgroups: ({ pixelCount, outputWidth, outputVectors }, { WORKGROUP_SIZE, POOL = 0 }) => {
-    const strips = POOL === 1 ? pixelCount / 4 : (pixelCount / outputWidth) * Math.ceil(outputWidth / 4);
+  workgroups: ({ pixelCount, outputWidth, outputVectors, pool }, { WORKGROUP_SIZE }) => {
+    const strips = pool === 1 ? pixelCount / 4 : (pixelCount / outputWidth) * Math.ceil(outputWidth / 4);
     return Math.ceil((strips * outputVectors) / WORKGROUP_SIZE);
   },
 });

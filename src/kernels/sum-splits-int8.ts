@@ -10,7 +10,7 @@ import { defineKernel } from '../gpu/kernel.ts';
  * @example
  * const kernel = await kernels.sumSplitsInt8.create(device); // nine pixels of twelve channels, five splits
  * kernel.bind({ partial, bias, multipliers, output }, {
- *   splits: 5, pixelCount: 9, vectorCount: 8, outputWords: 3, zeroPoint: -5, low: -128, high: 127,
+ *   splits: 5, pixelCount: 9, vectorCount: 8, outputWords: 3, pool: 0, zeroPoint: -5, low: -128, high: 127,
  * }).encode(pass);
  */
 export const sumSplitsInt8Kernel = /* @__PURE__ */ defineKernel({
@@ -27,12 +27,13 @@ export const sumSplitsInt8Kernel = /* @__PURE__ */ defineKernel({
     pixelCount: 'u32',
     vectorCount: 'u32',
     outputWords: 'u32',
+    pool: 'u32',
     zeroPoint: 'i32',
     low: 'i32',
     high: 'i32',
   },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
-  constants: { POOL: ['0u', '1u'], OUTPUT: ['0u', '1u', '2u'], REQUANTIZE: [] },
-  workgroups: ({ pixelCount, vectorCount }, { WORKGROUP_SIZE, POOL = 0 }) =>
-    Math.ceil((Math.floor(pixelCount / (POOL === 1 ? 4 : 1)) * vectorCount) / WORKGROUP_SIZE),
+  constants: { OUTPUT: ['0u', '1u', '2u'], REQUANTIZE: [] },
+  workgroups: ({ pixelCount, vectorCount, pool }, { WORKGROUP_SIZE }) =>
+    Math.ceil((Math.floor(pixelCount / (pool === 1 ? 4 : 1)) * vectorCount) / WORKGROUP_SIZE),
 });

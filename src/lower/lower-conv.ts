@@ -25,7 +25,6 @@ export function layoutFor<T extends Float32Array | Int8Array | Uint8Array>(
 
 /** The geometry both convolution kernels take, `words` being channels over four. */
 export function convGeometry(layer: ConvLayer) {
-  const pool = layer.pool ? 4 : 1;
   return {
     inputHeight: layer.inputShape.height,
     inputWidth: layer.inputShape.width,
@@ -39,7 +38,8 @@ export function convGeometry(layer: ConvLayer) {
     dilationWidth: layer.dilations[1],
     padTop: layer.pads[0],
     padLeft: layer.pads[1],
-    pixelCount: layer.batch * pixels(layer.outputShape) * pool,
+    pixelCount: layer.batch * pixels(layer.outputShape) * (layer.pool ? 4 : 1),
+    pool: Number(Boolean(layer.pool)),
   };
 }
 

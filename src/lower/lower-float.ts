@@ -59,10 +59,7 @@ export function floatConvSteps(
     }
   }
   const winograd = tile.variant === 'winograd';
-  const specialization: Specialization = {
-    ...tile.specialization,
-    ...(!winograd && { POOL: layer.pool ? '1u' : '0u' }),
-  };
+  const specialization: Specialization = { ...tile.specialization };
   if (tile.tiled && packed) specialization.CODE_BITS = `${bits}u`;
   steps.push({
     name: layer.name,
@@ -102,9 +99,10 @@ function winogradGeometry(layer: ConvLayer) {
     dilationHeight,
     padTop,
     padLeft,
+    pool,
   } = convGeometry(layer);
   return {
     ...{ inputHeight, inputWidth, outputHeight, outputWidth, kernelHeight, dilationHeight, padTop, padLeft },
-    ...{ imageCount: layer.batch, pool: Number(Boolean(layer.pool)) },
+    ...{ imageCount: layer.batch, pool },
   };
 }

@@ -48,7 +48,6 @@ export function int8ConvSteps(
   const bias = integerBias(layer, weights, input);
   const zeroByte = input.zeroPoint & 255;
   const specialization: Specialization = {
-    POOL: layer.pool ? '1u' : '0u',
     OUTPUT: float ? '2u' : '0u',
     WEIGHT_BITS: `${bits}u`,
     // Floats are not requantized: one pipeline serves every rule.

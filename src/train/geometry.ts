@@ -96,6 +96,7 @@ export function planConv(
     groupTiles,
     pixelCount,
     tileCount,
+    pool: 0,
     low,
     high,
   };

@@ -71,6 +71,7 @@ function planTiled(limits: Limits, run: ConvGeometry, conv: ConvGeometry, batch:
         groupTiles,
         pixelCount,
         tileCount,
+        pool: 0,
         low: -LARGEST,
         high: LARGEST,
       },

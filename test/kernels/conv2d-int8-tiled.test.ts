@@ -119,6 +119,7 @@ async function run(tile: TiledTile, pool: boolean, splits: number, bits: 8 | 4 |
       groupTiles: layout.groupTiles,
       pixelCount,
       tileCount: layout.tileCount,
+      pool: Number(pool),
       splits,
       padWord: ((padCode & 255) * 0x01010101) >>> 0,
       zeroPoint: 0,
@@ -127,7 +128,6 @@ async function run(tile: TiledTile, pool: boolean, splits: number, bits: 8 | 4 |
     },
     {
       ...tiledSpecialization(tile, 3),
-      POOL: pool ? '1u' : '0u',
       OUTPUT: '1u',
       SPLIT: splits > 1 ? '1u' : '0u',
       WEIGHT_BITS: `${bits}u`,

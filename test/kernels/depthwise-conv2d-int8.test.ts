@@ -80,7 +80,6 @@ async function run(kase: Case, output: '0u' | '1u' | '2u', dense: boolean): Prom
   const { outputVectors, ...shapes } = convParams(geometry);
   const outputWords = output === '0u' ? outputVectors : outChannels;
   const specialization: Specialization = {
-    POOL: pool ? '1u' : '0u',
     OUTPUT: output,
     REQUANTIZE: output === '0u' ? await requantizeConstant(gpu.runtime, rule) : '0u',
     ...(dense
@@ -99,6 +98,7 @@ async function run(kase: Case, output: '0u' | '1u' | '2u', dense: boolean): Prom
       groupWords: Math.ceil(layout.paddedChannels / 4),
       groupTiles: layout.groupTiles,
       tileCount: layout.tileCount,
+      pool: Number(pool),
       pixelCount: pixels * (pool ? 4 : 1),
       padWord: ((zeroPoint & 255) * 0x01010101) >>> 0,
       zeroPoint: OUTPUT_ZERO_POINT,

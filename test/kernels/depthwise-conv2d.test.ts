@@ -48,11 +48,12 @@ async function run(geometry: ConvGeometry, { scale, shift, low, high, pool }: Ep
       groupVectors: 1,
       groupTiles: layout.groupTiles,
       tileCount: layout.tileCount,
+      pool: Number(pool),
       pixelCount,
       low,
       high,
     },
-    { POOL: pool ? '1u' : '0u', MULTIPLIER: `${outChannels / inChannels}u` },
+    { MULTIPLIER: `${outChannels / inChannels}u` },
   );
   return g.stripChannels(new Float32Array(output), outChannels);
 }

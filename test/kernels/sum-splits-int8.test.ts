@@ -35,11 +35,12 @@ async function run(
       pixelCount: pixels,
       vectorCount: vectors,
       outputWords: words,
+      pool: Number(pool),
       zeroPoint: 3,
       low,
       high,
     },
-    { POOL: pool ? '1u' : '0u', WORKGROUP_SIZE: 32 as never, ...specialization },
+    { WORKGROUP_SIZE: 32 as never, ...specialization },
   );
   return { output, sums: sumSplitsInt8(partial, splits, bias, pool) };
 }

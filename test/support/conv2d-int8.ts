@@ -209,6 +209,7 @@ export function testConv2dInt8(
               groupTiles: layout.groupTiles,
               pixelCount: 42,
               tileCount: layout.tileCount,
+              pool: 0,
               padWord: 0,
               zeroPoint: 0,
               ...bounds,

@@ -160,7 +160,7 @@ export function testStores(kernel: typeof conv2dKernel, tileVectors: number, spe
       {
         ...sizes,
         ...{ inputVectors: 2, outputVectors, groupVectors: 2, groupTiles: layout.groupTiles },
-        ...{ pixelCount: width, tileCount: layout.tileCount, low: -1e30, high: 1e30 },
+        ...{ pixelCount: width, tileCount: layout.tileCount, pool: 0, low: -1e30, high: 1e30 },
       },
       specialization,
     );

@@ -85,10 +85,11 @@ export async function tiledFloatError(runtime: Runtime, kase: TiledFloatCase): P
       groupTiles: layout.groupTiles,
       pixelCount,
       tileCount: layout.tileCount,
+      pool: Number(kase.pool),
       low: -2,
       high: 1e30,
     },
-    { ...tiledFloatSpecialization(kase.tile), POOL: kase.pool ? '1u' : '0u', ...kase.specialization },
+    { ...tiledFloatSpecialization(kase.tile), ...kase.specialization },
   );
   const reference = (weights: Float32Array, inputs: Float32Array, by: Float32Array, plus: Float32Array) => {
     const all = conv2d(inputs, weights, by, plus, [-2, 1e30], geometry);

@@ -1,7 +1,7 @@
 import { PNG } from 'pngjs';
 import { check, LloydError } from '../gpu/errors.ts';
-import { MOST_PIXELS, pixelsOf } from '../run/picture-input.ts';
-import type { Pixels } from '../run/resample.ts';
+import { type Pixels, pixelsOf } from '../reference/preprocess-image.ts';
+import { MOST_PIXELS } from '../run/picture-input.ts';
 import type { Ledger } from './ledger.ts';
 
 /** Four bytes a pixel, whatever the file has. */

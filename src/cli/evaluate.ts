@@ -19,7 +19,7 @@ import { mebibytes, percent, significant, thousands } from './table.ts';
 import { type LoadedModel, loadModel, loadNetwork, portablePath } from './weights.ts';
 
 const TEST_IMAGES = 10_000;
-const PICTURE_FLAGS = ['size', 'mean', 'std', 'layout', 'shape', 'constant'];
+const PICTURE_FLAGS = ['size', 'mean', 'std', 'layout', 'order', 'interpolation', 'shape', 'constant'];
 
 export async function run(context: Context): Promise<void> {
   const { args, options } = context;

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { check } from '../gpu/errors.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
+import type { Pixels } from '../reference/preprocess-image.ts';
 import {
   checkPictureSettings,
   type PictureInput,
@@ -9,7 +10,7 @@ import {
   type PictureWords,
   pictureTensor,
 } from '../run/picture-input.ts';
-import { type Pixels, resample } from '../run/resample.ts';
+import { resample } from '../run/resample.ts';
 import type { OptionValue } from './command.ts';
 import { readPicture } from './decode-picture.ts';
 import type { Ledger } from './ledger.ts';
@@ -35,7 +36,12 @@ export function pictureSettings(options: Readonly<Record<string, OptionValue>>):
     std: numbers('--std', options.std) ?? [1],
   };
   checkPictureSettings(settings, PICTURE_OPTIONS);
-  return { ...settings, layout: choice('--layout', options.layout, ['nchw', 'nhwc']) };
+  return {
+    ...settings,
+    layout: choice('--layout', options.layout, ['nchw', 'nhwc']),
+    order: choice('--order', options.order, ['rgb', 'bgr']),
+    interpolation: choice('--interpolation', options.interpolation, ['bilinear', 'bicubic']),
+  };
 }
 
 /** Paths of the pictures in a folder and its folders, sorted. */
@@ -67,7 +73,8 @@ export async function readPictures(
 ): Promise<OnnxTensor> {
   const pictures: Pixels[] = [];
   // Each at the network's size before the next is read: photographs are far larger.
+  const { channels, width, height, interpolation } = input;
   for (const path of paths)
-    pictures.push(resample(await readPicture(files, path, input.channels), input.width, input.height));
+    pictures.push(resample(await readPicture(files, path, channels), width, height, interpolation));
   return pictureTensor(pictures, input, batch);
 }

@@ -53,6 +53,8 @@ const CALIBRATES = {
   mean: '--mean',
   std: '--std',
   layout: '--layout',
+  order: '--order',
+  interpolation: '--interpolation',
 };
 /** Samples that calibrate, unless a count is given. */
 const SAMPLES = 256;

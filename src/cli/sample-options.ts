@@ -16,6 +16,8 @@ export const PICTURE_OPTIONS: readonly OptionDeclaration[] = [
   ['--mean <a,b,c>', 'Taken from each channel of pixels/255 (one value for all)', '0'],
   ['--std <a,b,c>', 'What each channel is divided by then; 0.00392156862745098 gives 0 to 255', '1'],
   ['--layout <name>', 'nchw or nhwc', "as the input's shape looks"],
+  ['--order <name>', 'rgb or bgr: the channels of the network, of --mean and of --std', 'rgb'],
+  ['--interpolation <name>', 'bilinear or bicubic, as Pillow resizes', 'bilinear'],
 ];
 
 /** The options of what gives a network inputs to run on. */

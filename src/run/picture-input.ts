@@ -2,7 +2,13 @@ import { check } from '../gpu/errors.ts';
 import type { ShapeOptions, ValueInfo } from '../graph/graph.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { float32ToFloat16 } from '../io/tensor.ts';
-import { type Pixels, resample } from './resample.ts';
+import {
+  type Interpolation,
+  type Normalization,
+  type Pixels,
+  writePixels,
+} from '../reference/preprocess-image.ts';
+import { resample } from './resample.ts';
 
 /** What turns pictures into a network's input; sizes and layout where its shape leaves them open. */
 export interface PictureSettings {
@@ -13,10 +19,14 @@ export interface PictureSettings {
   /** Divides what is left. */
   std: readonly number[];
   layout?: PictureLayout;
+  /** Of the colours, as the network has them (default rgb). */
+  order?: Normalization['order'];
+  /** How pictures are resized (default bilinear). */
+  interpolation?: Interpolation;
 }
 
 /** The order of a picture's dimensions, by its letters. */
-export type PictureLayout = 'nchw' | 'nhwc';
+export type PictureLayout = Normalization['layout'];
 
 /** What the settings are called where they are given, for what is said of them. */
 export interface PictureWords {
@@ -29,12 +39,22 @@ export interface PictureWords {
 }
 
 /** @throws LloydError for a mean or deviation that no picture has */
-export function checkPictureSettings({ mean, std }: PictureSettings, words: PictureWords): void {
+export function checkPictureSettings(
+  { mean, std }: Pick<PictureSettings, 'mean' | 'std'>,
+  words: Pick<PictureWords, 'mean' | 'std'>,
+): void {
   for (const [word, values] of [[words.mean, mean] as const, [words.std, std] as const]) {
     const fits = [1, 3, 4].includes(values.length);
     check(fits, `${word} must have a value for all channels, or one a channel`, values.length);
+    check(values.every(Number.isFinite), `${word} must be finite`, values);
   }
   check(!std.includes(0), `${words.std} must not be 0`, std);
+}
+
+/** @throws LloydError for so many values of a setting that they are not one, or one a channel */
+export function checkChannelValues(word: string, values: readonly number[], channels: number): void {
+  const fits = values.length === 1 || values.length === channels;
+  check(fits, `${word} must have one value, or ${channels}`, values.length);
 }
 
 /** How pictures become an input. */
@@ -49,6 +69,8 @@ export interface PictureInput {
   batch?: number;
   mean: readonly number[];
   std: readonly number[];
+  order?: Normalization['order'];
+  interpolation?: Interpolation;
 }
 
 /**
@@ -99,10 +121,8 @@ export function pictureInput(
     `${words.size} must be the network's own, ${wide}x${high}`,
     `${width}x${height}`,
   );
-  for (const [word, values] of [[words.mean, settings.mean] as const, [words.std, settings.std] as const]) {
-    const fits = values.length === 1 || values.length === channels;
-    check(fits, `${word} must have one value, or ${channels}`, values.length);
-  }
+  checkChannelValues(words.mean, settings.mean, channels);
+  checkChannelValues(words.std, settings.std, channels);
   const plain = settings.mean.every((each) => each === 0) && settings.std.every((each) => each === 1);
   check(
     dtype !== 'uint8' || plain,
@@ -113,27 +133,24 @@ export function pictureInput(
     ...{ name, dtype, layout, channels, width, height, batch: shape[0] },
     mean: settings.mean,
     std: settings.std,
+    order: settings.order,
+    interpolation: settings.interpolation,
   };
 }
 
 /** Pictures as one input tensor, filled up by the first of them again where they are fewer than `batch`. */
 export function pictureTensor(pictures: readonly Pixels[], input: PictureInput, batch: number): OnnxTensor {
-  const { channels, width, height, layout, mean, std, dtype } = input;
-  const pixels = width * height;
-  const values = new Float32Array(batch * channels * pixels);
+  const { channels, width, height, layout, dtype, interpolation } = input;
+  const each = channels * width * height;
+  const values = new Float32Array(batch * each);
+  // Pixels as they are.
+  const plain = { layout, order: input.order, mean: [0], std: [1 / 255] };
   for (let n = 0; n < batch; n++) {
-    if (n >= pictures.length) {
-      const from = n % pictures.length;
-      values.copyWithin(n * channels * pixels, from * channels * pixels, (from + 1) * channels * pixels);
-      continue;
-    }
-    const { data } = resample(pictures[n], width, height);
-    for (let c = 0; c < channels; c++) {
-      const [middle, spread] = [mean[c % mean.length], std[c % std.length]];
-      const unit = dtype === 'uint8' ? 1 : 255;
-      const at = (p: number) =>
-        layout === 'nchw' ? (n * channels + c) * pixels + p : (n * pixels + p) * channels + c;
-      for (let p = 0; p < pixels; p++) values[at(p)] = (data[p * channels + c] / unit - middle) / spread;
+    if (n >= pictures.length)
+      values.copyWithin(n * each, (n % pictures.length) * each, ((n % pictures.length) + 1) * each);
+    else {
+      const resized = resample(pictures[n], width, height, interpolation);
+      writePixels(resized, dtype === 'uint8' ? plain : input, values.subarray(n * each, (n + 1) * each));
     }
   }
   const dims = layout === 'nchw' ? [batch, channels, height, width] : [batch, height, width, channels];
@@ -150,17 +167,3 @@ export function spreadOver<T>(items: readonly T[], most: number): T[] {
 
 /** More would be a decoder's memory, not a picture. */
 export const MOST_PIXELS = 2 ** 26;
-
-/** A decoder's RGBA in grey, RGB or RGBA. */
-export function pixelsOf(rgba: ArrayLike<number>, width: number, height: number, channels: number): Pixels {
-  const count = width * height;
-  const data = new Uint8Array(count * channels);
-  for (let p = 0; p < count; p++) {
-    if (channels === 1) {
-      // ITU-R 601-2, in integers as Pillow has it.
-      const at = p * 4;
-      data[p] = (rgba[at] * 19595 + rgba[at + 1] * 38470 + rgba[at + 2] * 7471 + 0x8000) >> 16;
-    } else for (let c = 0; c < channels; c++) data[p * channels + c] = rgba[p * 4 + c];
-  }
-  return { width, height, channels, data };
-}

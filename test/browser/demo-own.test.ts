@@ -11,7 +11,8 @@ import type { Graph } from '../../src/graph/graph.ts';
 import type { OnnxTensor } from '../../src/graph/ops/tensors.ts';
 import { logitSqnrDb, writeModelFile } from '../../src/index.ts';
 import { readOnnx, writeOnnx } from '../../src/onnx/index.ts';
-import { type PictureInput, pictureTensor, pixelsOf } from '../../src/run/picture-input.ts';
+import { pixelsOf } from '../../src/reference/preprocess-image.ts';
+import { type PictureInput, pictureTensor } from '../../src/run/picture-input.ts';
 import { imageClassifier, png } from '../support/image-classifier.ts';
 import { seeded, testUnlessSlow } from '../support/runtime.ts';
 import {

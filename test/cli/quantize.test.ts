@@ -376,6 +376,8 @@ test.each([
   [['--std', '1,0,1'], /--std must not be 0/],
   [['--std', '1,2'], /--std must have a value for all channels, or one a channel; received 2/],
   [['--layout', 'chw'], /--layout must be one of nchw, nhwc/],
+  [['--order', 'rbg'], /--order must be one of rgb, bgr/],
+  [['--interpolation', 'lanczos'], /--interpolation must be one of bilinear, bicubic/],
   [['--shape', 'batch'], /--shape must be a list of symbol=size or input=AxBxC; received "batch"/],
   [['--shape', 'a=1', '--shape', 'a=2'], /--shape may give a size once; received "a=2"/],
   [

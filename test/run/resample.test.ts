@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import { pixelsOf, resizePixels } from '../../src/reference/preprocess-image.ts';
 import { resample } from '../../src/run/resample.ts';
+import { PILLOW, PILLOW_PICTURE } from '../support/pillow.ts';
 import { seeded } from '../support/runtime.ts';
 
 const picture = (
@@ -64,3 +66,14 @@ test('the middle is cut out of what covers the size, each channel by itself', ()
   expect([flat.width, flat.height]).toEqual([16, 9]);
   for (const [i, value] of flat.data.entries()) expect(value).toBe(60 * (i % 4) + 7);
 });
+
+test.each(PILLOW)(
+  "Pillow's bytes: %s",
+  (_, { size, crop, interpolation = 'bilinear', channels = 3 }, want) => {
+    const pixels = pixelsOf(PILLOW_PICTURE, 9, 7, channels);
+    const made = crop
+      ? resizePixels(pixels, crop, size, interpolation)
+      : resample(pixels, size.width, size.height, interpolation);
+    expect([...made.data]).toEqual(want);
+  },
+);

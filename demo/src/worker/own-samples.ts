@@ -4,6 +4,7 @@ import { seeded } from '../../../bench/random.ts';
 import { concreteInputs } from '../../../src/graph/concrete-inputs.ts';
 import { sizeOf } from '../../../src/graph/ops/tensors.ts';
 import { fromWords } from '../../../src/graph/ops/value.ts';
+import { type Pixels, pixelsOf } from '../../../src/reference/preprocess-image.ts';
 import type { Feed } from '../../../src/run/activation-errors.ts';
 import {
   checkPictureSettings,
@@ -12,10 +13,9 @@ import {
   type PictureWords,
   pictureInput,
   pictureTensor,
-  pixelsOf,
   spreadOver,
 } from '../../../src/run/picture-input.ts';
-import { type Pixels, resample } from '../../../src/run/resample.ts';
+import { resample } from '../../../src/run/resample.ts';
 import type { SampleRequest } from '../protocol.ts';
 import { many } from '../text.ts';
 import type { State } from './state.ts';

@@ -94,6 +94,7 @@ export {
 } from './quantize/linear.ts';
 export { pack, unpack } from './quantize/pack.ts';
 export type { CodeOptions, Scheme } from './quantize/qparams.ts';
+export type { Crop, Interpolation } from './reference/preprocess-image.ts';
 export type { Calibration } from './run/calibrate.ts';
 export {
   type CompareOptions,
@@ -111,6 +112,13 @@ export { modelFileBytes, readModelFile, writeModelFile } from './run/file.ts';
 export type { Images } from './run/image-values.ts';
 export { agreement, logitSqnrDb, topOne, wilson } from './run/metrics.ts';
 export { type QuantizeModelOptions, quantizeModel } from './run/precision.ts';
+export {
+  type ImagePreprocessing,
+  type PictureSize,
+  type PreprocessImageOptions,
+  preparePreprocessImage,
+  preprocessImage,
+} from './run/preprocess-image.ts';
 export { type CompileOptions, compile, type RunOptions, type Session } from './run/session.ts';
 export type { RowCounts } from './run/tally.ts';
 export type { TunedLayers, TuneOptions } from './run/tune.ts';

@@ -19,8 +19,11 @@ interface Bound {
   // biome-ignore lint/suspicious/noExplicitAny: bindings and params of every kernel differ
   kernel: any;
   specialization?: Specialization;
-  /** By binding: its content, the bytes of an output that is only written, or the name of a buffer made before. */
-  buffers: Record<string, Data | number | string>;
+  /**
+   * By binding: its content, the bytes of an output that is only written, the name of a buffer made before, or a texture
+   * of four bytes a texel, destroyed with the buffers.
+   */
+  buffers: Record<string, Data | number | string | GPUTexture>;
   params: Record<string, number>;
 }
 
@@ -71,7 +74,7 @@ async function openDispatch(
     for (const [buffer, data] of inPlace) runtime.device.queue.writeBuffer(buffer, 0, data as never);
     runtime.submit(calls);
     const { buffer, byteLength } = buffers.get(of)!;
-    return runtime.read(buffer, byteLength);
+    return runtime.read(buffer as GPUBuffer, byteLength);
   };
   const floats = async () => view(new Float32Array(await once()));
   const [unit, ceiling] =
@@ -93,7 +96,7 @@ async function openDispatch(
 }
 
 async function bindAll(runtime: Runtime, parts: readonly Bound[]) {
-  const buffers = new Map<string, { buffer: GPUBuffer; byteLength: number }>();
+  const buffers = new Map<string, { buffer: GPUBuffer | GPUTexture; byteLength: number }>();
   const inPlace: [GPUBuffer, Data][] = [];
   const calls: Call[] = [];
   let moved = 0;
@@ -102,6 +105,12 @@ async function bindAll(runtime: Runtime, parts: readonly Bound[]) {
     for (const [name, data] of Object.entries(contents)) {
       if (typeof data === 'string') {
         buffers.set(name, buffers.get(data)!);
+        continue;
+      }
+      if (typeof data === 'object' && 'createView' in data) {
+        const byteLength = data.width * data.height * 4;
+        buffers.set(name, { buffer: data, byteLength });
+        moved += byteLength;
         continue;
       }
       const written = typeof data === 'number';

@@ -74,6 +74,8 @@ export const caseOfStem: Readonly<Record<string, string>> = {
   'observe-range': 'observe-range',
   'pack-codes': 'pack-codes',
   pool: 'pool',
+  'preprocess-image': 'preprocess-image',
+  'preprocess-image-texture': 'preprocess-image-texture',
   'quantize-linear': 'quantize-linear',
   'quantize-linear-onnx': 'quantize-linear-onnx',
   recurrent: 'recurrent',

@@ -29,7 +29,7 @@ export function kernelPage({ name, kernel, sentence, examples }: KernelSource): 
     String(index + (hasParams ? 1 : 0)),
     code(binding),
     access,
-    code(type === 'texture_2d<u32>' ? type : `array<${type}>`),
+    code(type.startsWith('texture') ? type : `array<${type}>`),
   ]);
   const settings = [
     ...Object.entries(declaration.overrides ?? {}).map(([key, { default: value, allowed }]) => [

@@ -48,10 +48,12 @@ export function bind(
       `${name} needs a buffer for every binding (${Object.keys(bindings).join(', ')})`,
       `no ${key}`,
     );
+    const { type } = bindings[key];
     if (isTexture(slice)) {
-      check(bindings[key].type === TEXELS, `${name}: ${key} must be a buffer`, 'a texture');
+      check(type.startsWith('texture'), `${name}: ${key} must be a buffer`, 'a texture');
       return slice.createView();
     }
+    check(type !== 'texture_2d<f32>', `${name}: ${key} must be a texture`, 'a buffer');
     const resource = 'buffer' in slice ? { ...slice } : { buffer: slice };
     const size = resource.size ?? resource.buffer.size - (resource.offset ?? 0);
     check(
@@ -60,7 +62,7 @@ export function bind(
       size,
       'split the work, or bind a slice',
     );
-    if (bindings[key].type !== TEXELS) return resource;
+    if (type !== TEXELS) return resource;
     const to = texelTexture(device, size, `${name} ${key}`);
     copies.push({ from: { buffer: resource.buffer, offset: resource.offset ?? 0, byteLength: size }, to });
     return to.createView();

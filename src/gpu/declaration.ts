@@ -19,7 +19,7 @@ export const TEXELS = 'texture_2d<u32>';
 /** How a shader sees one of its buffers. */
 export interface BindingDeclaration {
   access: 'read' | 'write';
-  type: ElementType | `atomic<${'u32' | 'i32'}>` | 'texture_2d<u32>';
+  type: ElementType | `atomic<${'u32' | 'i32'}>` | 'texture_2d<u32>' | 'texture_2d<f32>';
 }
 
 /** An `override` of a shader. */
@@ -55,10 +55,15 @@ export type ParamValues<P extends ParamTypes> = { [K in keyof P]: number };
 export type Specialization = Record<string, number | string>;
 /** A storage binding: a whole buffer, or a 256-byte-aligned slice of one. */
 export type BufferSlice = GPUBuffer | { buffer: GPUBuffer; offset?: number; size?: number };
-/** What a binding takes: a buffer or a slice of one; a texture binding also a texture made by `uploadTexels`. */
+/**
+ * What a binding takes: a buffer or a slice of one; `texture_2d<u32>` also a texture made by `uploadTexels`, and
+ * `texture_2d<f32>` a texture alone, whose texels are loaded and not sampled.
+ */
 export type Resource<D extends BindingDeclaration = BindingDeclaration> = 'texture_2d<u32>' extends D['type']
   ? BufferSlice | GPUTexture
-  : BufferSlice;
+  : D['type'] extends 'texture_2d<f32>'
+    ? GPUTexture
+    : BufferSlice;
 
 /** What {@link defineKernel} takes: a kernel's WGSL, and all that its shader says of itself once more, as types. */
 export interface KernelDeclaration<B extends Bindings, P extends ParamTypes> {

@@ -124,8 +124,8 @@ async function compile(
   const entries: GPUBindGroupLayoutEntry[] = Object.values(bindings).map(({ access, type }, index) => ({
     binding: index + (hasParams ? 1 : 0),
     visibility: GPUShaderStage.COMPUTE,
-    ...(type === TEXELS
-      ? { texture: { sampleType: 'uint' } }
+    ...(type.startsWith('texture')
+      ? { texture: { sampleType: type === TEXELS ? 'uint' : 'unfilterable-float' } }
       : { buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' } }),
   }));
   if (hasParams)

@@ -71,6 +71,8 @@ export { observeHistogramKernel as observeHistogram } from './observe-histogram.
 export { observeRangeKernel as observeRange } from './observe-range.ts';
 export { packCodesKernel as packCodes } from './pack-codes.ts';
 export { pool } from './pool.ts';
+export { preprocessImageKernel as preprocessImage } from './preprocess-image.ts';
+export { preprocessImageTextureKernel as preprocessImageTexture } from './preprocess-image-texture.ts';
 export { quantizeLinearKernel as quantizeLinear } from './quantize-linear.ts';
 export { quantizeLinearOnnx } from './quantize-linear-onnx.ts';
 export { recurrent } from './recurrent.ts';

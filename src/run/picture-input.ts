@@ -44,8 +44,9 @@ export function checkPictureSettings(
   words: Pick<PictureWords, 'mean' | 'std'>,
 ): void {
   for (const [word, values] of [[words.mean, mean] as const, [words.std, std] as const]) {
-    const fits = [1, 3, 4].includes(values.length);
-    check(fits, `${word} must have a value for all channels, or one a channel`, values.length);
+    const count = Array.isArray(values) ? values.length : values;
+    const fits = [1, 3, 4].includes(count as number);
+    check(fits, `${word} must have a value for all channels, or one a channel`, count);
     check(values.every(Number.isFinite), `${word} must be finite`, values);
   }
   check(!std.includes(0), `${words.std} must not be 0`, std);

@@ -45,6 +45,12 @@ export function surroundings(runtime: lloyd.Runtime) {
     undo.push(() => made.destroy());
     return made;
   };
+  const texture = (width: number, height: number) => {
+    const usage = GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST;
+    const made = device.createTexture({ size: [width, height], format: 'rgba8unorm', usage });
+    undo.push(() => made.destroy());
+    return made;
+  };
   const int8s = (dims: number[]) => ({
     dtype: 'int8' as const,
     dims,
@@ -137,6 +143,8 @@ export function surroundings(runtime: lloyd.Runtime) {
   const own: Record<string, Record<string, Thing>> = {
     conv2dInt8: { input: () => int8s([1, 5, 5, 4]), weight: () => int8s([8, 4, 3, 3]) },
     prepareConv2dInt8: { weight: () => int8s([8, 16, 3, 3]), input: () => buffer(32 * 32 * 16) },
+    preparePreprocessImage: { camera: () => texture(640, 480) },
+    'kernels.preprocessImageTexture': { source: () => texture(640, 480) },
     prepareMatmulInt8: { a: () => buffer(64 * 8), output: () => buffer(64 * 5 * 4) },
     recordCalls: {
       calls: async () => {

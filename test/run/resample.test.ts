@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { pixelsOf, resizePixels } from '../../src/reference/preprocess-image.ts';
+import { pixelsOf, resizePixels, resizeTaps } from '../../src/reference/preprocess-image.ts';
 import { resample } from '../../src/run/resample.ts';
 import { PILLOW, PILLOW_PICTURE } from '../support/pillow.ts';
 import { seeded } from '../support/runtime.ts';
@@ -77,3 +77,12 @@ test.each(PILLOW)(
     expect([...made.data]).toEqual(want);
   },
 );
+
+test('weights are whole, halves away from zero, and those of a half-pixel centre', () => {
+  const tables = (size: number, start: number, end: number, length: number, by: 'bilinear' | 'bicubic') =>
+    resizeTaps(size, start, end, length, by).map(({ first, weights }) => [first, ...weights]);
+  expect(tables(3, 0, 3, 9, 'bilinear')[2]).toEqual([0, 2796203, 1398101]);
+  // Between two pixels (-1, 9, 9, -1) / 16; a quarter past one (-9, 111, 29, -3) / 128.
+  expect(tables(8, 3.5, 4.5, 1, 'bicubic')[0]).toEqual([2, -262144, 2359296, 2359296, -262144]);
+  expect(tables(8, 3.25, 4.25, 1, 'bicubic')[0]).toEqual([2, -294912, 3637248, 950272, -98304]);
+});

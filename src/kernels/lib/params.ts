@@ -188,3 +188,23 @@ export const averagePool2dGradientParams = /* @__PURE__ */ merged(
   OUTPUT,
   UNDILATED_WINDOW,
 );
+
+/** What preprocess-image and preprocess-image-texture bind besides their source. */
+export const preprocessImageTables = {
+  spans: { access: 'read', type: 'vec2u' },
+  weights: { access: 'read', type: 'i32' },
+  values: { access: 'read', type: 'f32' },
+  output: { access: 'write', type: 'f32' },
+} as const;
+
+export const preprocessImageParams = /* @__PURE__ */ u32s(
+  'width',
+  'height',
+  'sourceWidth',
+  'channels',
+  'reversed',
+  'taps',
+  'offset',
+  'pixelStride',
+  'channelStride',
+);

@@ -82,11 +82,14 @@ export function pageWeight() {
     writeBundle(_, bundle) {
       const size = (entry) => gzipSync(entry.code ?? entry.source).length;
       const pages = Object.values(bundle).filter(({ fileName }) => /\.(js|css|html)$/.test(fileName));
-      const late = pages.filter(({ fileName }) => /tfjs/.test(fileName));
+      // What a button asks for: demo/vite.config.mjs names what tfjs loads into.
+      const lateAs = (name) => pages.filter(({ fileName }) => fileName.includes(name));
+      const [tfjs, camera] = [lateAs('tfjs'), lateAs('camera-')];
+      const late = [...tfjs, ...camera];
       const sum = (entries) => entries.reduce((total, entry) => total + size(entry), 0) / 1000;
       const first = sum(pages.filter((entry) => !late.includes(entry)));
       this.info(
-        `page weight: ${first.toFixed(1)} kB gzip (limit 400), tfjs ${sum(late).toFixed(1)} kB when asked for`,
+        `page weight: ${first.toFixed(1)} kB gzip (limit 400), when asked for tfjs ${sum(tfjs).toFixed(1)} kB, the embed page's camera ${sum(camera).toFixed(1)} kB`,
       );
       if (first > 400)
         this.error(`the page must stay under 400 kB compressed; it has ${first.toFixed(1)} kB`);

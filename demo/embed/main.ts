@@ -1,4 +1,3 @@
-import { showEdges } from './camera.ts';
 import { roundTrip } from './own-device.ts';
 
 const text = (values: Float32Array) => [...values].map((value) => value.toFixed(2)).join('  ');
@@ -15,18 +14,36 @@ else {
   start.onclick = () => loop(device);
 }
 
-/** Shows edges frame by frame. */
+/** A device after one was lost, which takes the browser a moment. */
+async function anotherDevice(): Promise<GPUDevice> {
+  for (let tries = 0; ; tries++) {
+    const adapter = await navigator.gpu.requestAdapter();
+    if (adapter || tries > 50) return adapter!.requestDevice();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Shows a camera's frames and their edges; goes on unseen where a browser loses its device over the first one it shows. */
 async function loop(device: GPUDevice) {
   start.disabled = true;
-  const [camera, edges] = document.querySelectorAll('canvas');
-  const { show, family } = await showEdges(device, camera, edges);
+  // Loaded when asked for: it brings all that runs networks.
+  const { showFrames } = await import('./camera.ts');
+  const canvases = [...document.querySelectorAll('canvas')];
   let count = 0;
-  const next = () => {
-    show(count++);
-    frames.textContent = `${count} frames, ${family} kernels`;
-    requestAnimationFrame(next);
-  };
-  requestAnimationFrame(next);
+  for (const shown of [true, false]) {
+    const own = shown ? device : await anotherDevice();
+    const { show, family } = await showFrames(own, canvases[0], shown ? canvases : []);
+    let lost = false;
+    own.lost.then(() => {
+      lost = true;
+    });
+    while (!lost) {
+      const from = show(count++);
+      frames.textContent = `${count} frames from ${from}, ${family} kernels${shown ? '' : ', none shown'}`;
+      await new Promise(requestAnimationFrame);
+    }
+  }
+  frames.textContent += ': the device was lost.';
 }
 
 document.querySelector('button')!.addEventListener('click', async () => {

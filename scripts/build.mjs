@@ -1,27 +1,26 @@
 // The library build: every file that package.json's exports, imports and bin name, and the declarations beside them.
 // --js leaves the declarations out: `npm start` runs the code and needs no types.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { performance } from 'node:perf_hooks';
-import { build } from 'vite';
+import { build, esmExternalRequirePlugin } from 'vite';
 import { outputs, packageJson, root } from './package.mjs';
 import { strippedWgsl } from './strip-wgsl.mjs';
 
 const started = performance.now();
 rmSync(`${root}/dist`, { recursive: true, force: true });
 
+/** What the command and lloyd/node alone need: built into dist with their licences, so that no app installs them. */
+const BUNDLED = ['cac', 'cli-progress', 'jpeg-js', 'pngjs'];
 const packages = [
   ...Object.keys(packageJson.dependencies),
   ...Object.keys(packageJson.devDependencies),
   ...Object.keys(packageJson.peerDependencies),
-];
+].filter((name) => !BUNDLED.includes(name));
 const isExternal = (id) =>
   // Resolved by package.json's `imports` in the user's own runtime or bundler: Node's device there, the browser's here.
-  id === '#default-device' ||
-  id.startsWith('node:') ||
-  builtinModules.includes(id) ||
-  packages.some((name) => id === name || id.startsWith(`${name}/`));
+  id === '#default-device' || packages.some((name) => id === name || id.startsWith(`${name}/`));
 
 /**
  * `export * as kernels` stays a reference to the entry with an export a kernel: made into an object, it would bring every
@@ -34,6 +33,29 @@ const kernelsEntry = {
     id === './kernels/index.ts' && importer?.endsWith('/src/index.ts')
       ? { id: './kernels.js', external: true }
       : undefined,
+};
+
+/** Node's own modules stay outside, also where a package that is built in asks for them by require. */
+const nodeModules = esmExternalRequirePlugin({
+  external: [/^node:/, ...builtinModules.map((name) => new RegExp(`^${name}$`))],
+});
+
+/** Writes the licences of the packages whose code is in dist. */
+const notices = {
+  name: 'lloyd-notices',
+  writeBundle(_, bundle) {
+    const ids = Object.values(bundle).flatMap(({ moduleIds = [] }) => moduleIds);
+    const folders = new Set(
+      ids.flatMap((id) => /^\0?(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(id)?.[1] ?? []),
+    );
+    const texts = [...folders].sort().map((folder) => {
+      const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
+      const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
+      if (!file) throw new Error(`${name} is built into dist, and has no licence to keep beside it`);
+      return `${name} ${version}, ${license}\n\n${readFileSync(`${folder}/${file}`, 'utf8').trim()}\n`;
+    });
+    writeFileSync(`${root}/dist/THIRD-PARTY.txt`, texts.join(`\n${'-'.repeat(80)}\n\n`));
+  },
 };
 
 /**
@@ -69,7 +91,7 @@ await build({
   configFile: false,
   logLevel: 'warn',
   publicDir: false,
-  plugins: [strippedWgsl(), kernelsEntry],
+  plugins: [strippedWgsl(), kernelsEntry, nodeModules, notices],
   build: {
     target: 'es2023',
     outDir: 'dist',

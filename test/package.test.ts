@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'vite';
@@ -10,7 +11,7 @@ import { describe, expect, test } from 'vitest';
 const root = join(import.meta.dirname, '..');
 const packageJson = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
 const isBuilt = existsSync(join(root, 'dist/.stamp'));
-if (!isBuilt) console.log('package.test.ts: dist is not built; 4 tests skipped (npm run build)');
+if (!isBuilt) console.log('package.test.ts: dist is not built; 5 tests skipped (npm run build)');
 
 /** Every path that exports, imports and bin name. */
 function promised(): string[] {
@@ -49,6 +50,28 @@ describe('package.json', () => {
 });
 
 describe.skipIf(!isBuilt)('the built package', () => {
+  test('brings an app what the core reads, and what the command alone needs inside, with its licences', async () => {
+    expect(Object.keys(packageJson.dependencies)).toEqual(['@bufbuild/protobuf', 'fflate']);
+    const scripts = (await readdir(join(root, 'dist'), { recursive: true })).filter((name) =>
+      /\.js$/.test(name),
+    );
+    const named = new Set<string>();
+    for (const script of scripts) {
+      const code = await readFile(join(root, 'dist', script), 'utf8');
+      for (const [, name] of code.matchAll(/^(?:import|export)\b[^;'"]*["']([^"'.#][^"']*)["'];/gm))
+        named.add(name);
+      expect(code, script).not.toMatch(/\b__require\(/);
+    }
+    const outside = [...named].filter((name) => !isBuiltin(name));
+    expect(outside.sort()).toEqual(['@bufbuild/protobuf/wire', 'fflate']);
+    const notices = await readFile(join(root, 'dist/THIRD-PARTY.txt'), 'utf8');
+    for (const name of ['cac', 'cli-progress', 'jpeg-js', 'pngjs', 'string-width'])
+      expect(notices).toMatch(new RegExp(`^${name} \\d[\\d.]+, (MIT|BSD-3-Clause)\n\n`, 'm'));
+    expect(
+      notices.match(/Permission is hereby granted|Redistribution and use/g)!.length,
+    ).toBeGreaterThanOrEqual(5);
+  });
+
   test('has every file that exports, imports and bin name', () => {
     for (const path of promised()) {
       // Declarations are left out of the build that `npm start` makes.

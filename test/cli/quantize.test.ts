@@ -16,6 +16,7 @@ import {
 import { readOnnx } from '../../src/onnx/read-onnx.ts';
 import { writeOnnx } from '../../src/onnx/write-onnx.ts';
 import { readModelFile } from '../../src/run/file.ts';
+import { resample } from '../../src/run/resample.ts';
 import { npy } from '../io/npy-writer.ts';
 import { zip } from '../io/zip-writer.ts';
 import { lloyd } from '../support/command-line.ts';
@@ -302,6 +303,30 @@ test('JPEG pictures calibrate as PNG ones of their pixels do', async () => {
   ];
   expect(own.activations).toEqual(same.activations);
   expect(own.layers).toEqual(same.layers);
+});
+
+test('--order and --interpolation say how pictures become tensors', async () => {
+  // Pictures of another size, and what Pillow's rule makes of them with red and blue in each other's places.
+  await mkdir(at('large'), { recursive: true });
+  await mkdir(at('small'), { recursive: true });
+  for (let i = 0; i < 3; i++) {
+    const random = seeded(200 + i);
+    const data = Uint8Array.from({ length: 13 * 11 * 3 }, () => random.integer(0, 255));
+    await writeFile(at('large', `${i}.png`), png(13, 11, data));
+    const small = resample({ width: 13, height: 11, channels: 3, data }, 8, 8, 'bicubic').data;
+    const swapped = small.map((_, p) => small[p - (p % 3) + (2 - (p % 3))]);
+    await writeFile(at('small', `${i}.png`), png(8, 8, swapped));
+  }
+  const [own, same, other] = [
+    await quantized(
+      ...[...LINEAR, '--calibration', at('large'), ...NORMED],
+      ...['--order', 'bgr', '--interpolation', 'bicubic'],
+    ),
+    await quantized(...LINEAR, '--calibration', at('small'), ...NORMED),
+    await quantized(...LINEAR, '--calibration', at('large'), ...NORMED, '--order', 'bgr'),
+  ];
+  expect(own.activations).toEqual(same.activations);
+  expect(own.activations).not.toEqual(other.activations);
 });
 
 test.each([

@@ -1,6 +1,6 @@
 // Preprocessing on the GPU as an app calls it: the same bits as from files, one recording for many frames, one line for
 // whatever does not fit.
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { recordCalls } from '../../src/gpu/call.ts';
 import { LloydError } from '../../src/gpu/errors.ts';
 import type { GpuTensor } from '../../src/gpu/gpu-tensor.ts';
@@ -107,7 +107,14 @@ test('one recording serves every frame, a batch of them, on into a session, and 
     device.queue.writeTexture({ texture }, first as never, { bytesPerRow: 31 * 4 }, [31, 21]);
     device.queue.writeBuffer(pixels, 0, second as never);
     const encoder = device.createCommandEncoder();
+    const made = (['createBuffer', 'createBindGroup', 'createTexture'] as const).map((name) =>
+      vi.spyOn(device, name),
+    );
     recordCalls(encoder, calls);
+    for (const spy of made) {
+      expect(spy).not.toHaveBeenCalled();
+      spy.mockRestore();
+    }
     session.encode(encoder, { image }, { scores });
     device.queue.submit([encoder.finish()]);
     const want = [first, second].flatMap((bytes) => [...expected(bytes, { source, size })]);

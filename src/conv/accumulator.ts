@@ -80,10 +80,11 @@ export function accumulatorBound(input: AccumulatorInput): AccumulatorBound {
   const terms = weights.length / channels;
   let worst = 0;
   let worstChannel = 0;
-  for (const span of spans) {
-    for (let channel = 0; channel < channels; channel++) {
+  for (let channel = 0; channel < channels; channel++) {
+    const sums = signedSums(input, channel, channel * terms, (channel + 1) * terms);
+    for (const span of spans) {
       const start = span.bias ? (bias?.[channel] ?? 0) : 0;
-      const [least, most] = reachOf(input, span, channel, channel * terms, (channel + 1) * terms);
+      const [least, most] = reachOf(sums, span);
       const reach = Math.max(Math.abs(start + most), Math.abs(start + least));
       if (reach > worst) [worst, worstChannel] = [reach, channel];
     }
@@ -106,13 +107,20 @@ export function accumulatorReach(
   const terms = weights.length / channels;
   const [low, high] = inputRange;
   const span = { low: low - inputZeroPoint, high: high - inputZeroPoint, factor: 1, bias: false };
-  return reachOf(input, span, channel, channel * terms, (channel + 1) * terms);
+  return reachOf(signedSums(input, channel, channel * terms, (channel + 1) * terms), span);
 }
 
-/** The least and the most that the codes from `begin` to `end` of a channel can add up to. */
+/** The least and the most that codes of these sums can add up to. */
 function reachOf(
-  { weights, weightZeroPoint = 0 }: AccumulatorInput,
+  [positive, negative]: readonly [number, number],
   { low, high, factor }: Span,
+): [number, number] {
+  return [(positive * low + negative * high) * factor, (positive * high + negative * low) * factor];
+}
+
+/** The sum of the positive codes from `begin` to `end` of a channel, and of the negative ones. */
+function signedSums(
+  { weights, weightZeroPoint = 0 }: AccumulatorInput,
   channel: number,
   begin: number,
   end: number,
@@ -121,14 +129,15 @@ function reachOf(
     typeof weightZeroPoint === 'number'
       ? weightZeroPoint
       : weightZeroPoint[weightZeroPoint.length > 1 ? channel : 0];
-  let positive = 0;
-  let negative = 0;
+  // Of the sum and the sum of magnitudes: to ask every weight for its sign takes several times as long.
+  let sum = 0;
+  let size = 0;
   for (let i = begin; i < end; i++) {
     const weight = weights[i] - zero;
-    if (weight > 0) positive += weight;
-    else negative += weight;
+    sum += weight;
+    size += Math.abs(weight);
   }
-  return [(positive * low + negative * high) * factor, (positive * high + negative * low) * factor];
+  return [(size + sum) / 2, (sum - size) / 2];
 }
 
 /** Greedily the longest runs, each begun where the next term of any channel would leave int32. */
@@ -140,7 +149,7 @@ function splitsOf(input: AccumulatorInput, spans: readonly Span[], terms: number
     const reaches = spans.map((span) =>
       Array.from({ length: channels }, (_, channel) => {
         const at = channel * terms + term;
-        return reachOf(input, span, channel, at, at + 1);
+        return reachOf(signedSums(input, channel, at, at + 1), span);
       }),
     );
     const full = sums.some(({ least, most }, s) =>

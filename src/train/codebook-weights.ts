@@ -37,17 +37,17 @@ export async function codebookWeights(
   const members = workshop.empty(positions.length * 4, `${name} members`);
   const offsets = workshop.empty((segments + 1) * 4, `${name} offsets`);
   const load = () => {
-    const entries = bases.map((base, i) => base + current[i]);
     const tiled = new Uint32Array(layout.length);
     const starts = new Uint32Array(segments + 1);
-    for (const [i, entry] of entries.entries()) {
+    for (let i = 0; i < positions.length; i++) {
+      const entry = bases[i] + current[i];
       tiled[positions[i]] = entry;
       starts[entry + 1]++;
     }
     for (let k = 0; k < segments; k++) starts[k + 1] += starts[k];
-    const sorted = new Uint32Array(entries.length);
+    const sorted = new Uint32Array(positions.length);
     const next = starts.slice();
-    for (const [i, entry] of entries.entries()) sorted[next[entry]++] = positions[i];
+    for (let i = 0; i < positions.length; i++) sorted[next[bases[i] + current[i]]++] = positions[i];
     runtime.write(entryBuffer, tiled);
     runtime.write(offsets, starts);
     runtime.write(members, sorted);
@@ -108,15 +108,20 @@ export async function codebookWeights(
       // Before the next decode the buffer still holds the weights the step moved.
       const tiled = new Float32Array(await runtime.read(effective));
       const values = new Float32Array(await runtime.read(centroids));
-      current = current.map((code, i) => {
+      // A new array, as the old one was handed out. No view a weight: it would take longer than the search.
+      current = current.slice();
+      for (let i = 0; i < current.length; i++) {
         const weight = tiled[positions[i]];
-        const own = values.subarray(bases[i], bases[i] + clusters);
-        let best = code;
+        const base = bases[i];
+        let least = Math.abs(values[base + current[i]] - weight);
         for (let k = 0; k < clusters; k++) {
-          if (Math.abs(own[k] - weight) < Math.abs(own[best] - weight)) best = k;
+          const distance = Math.abs(values[base + k] - weight);
+          if (distance < least) {
+            least = distance;
+            current[i] = k;
+          }
         }
-        return best;
-      });
+      }
       load();
       recenter ??= await sumMembers(effective, centroids, 1);
       runtime.submit(recenter);

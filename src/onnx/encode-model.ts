@@ -11,6 +11,8 @@ import { TYPE_NUMBERS, tensorChunks } from './write-tensor.ts';
 /** The first version of the format that has an opset: a reader of an older one refuses the file. */
 const IR_VERSIONS: readonly (readonly [opset: number, version: number])[] = [
   ...([
+    [25, 13],
+    [24, 12],
     [23, 11],
     [21, 10],
     [19, 9],
@@ -18,7 +20,8 @@ const IR_VERSIONS: readonly (readonly [opset: number, version: number])[] = [
     [12, 7],
     [11, 6],
     [10, 5],
-    [9, 4],
+    // Of opsets 7 and 8 it is 3, in which every initializer must be an input, too.
+    [7, 4],
   ] as const),
 ];
 /** The first version that has 2-bit integers. */

@@ -126,9 +126,22 @@ const CHANGES: Readonly<Record<string, readonly Change[]>> = {
   ),
   Softmax: [softmax],
   LogSoftmax: [softmax],
-  Upsample: [{ opset: 10, raise: () => ({ op: 'Resize' }) }],
+  Upsample: [
+    {
+      opset: 9,
+      raise: (node, make) => ({
+        inputs: [
+          node.inputs[0],
+          make.floats(`${node.name}/scales`, Float32Array.from(node.attributes.scales as number[])),
+        ],
+        attributes: without(node.attributes, 'scales'),
+      }),
+    },
+    { opset: 10, raise: () => ({ op: 'Resize' }) },
+  ],
   Resize: [resize],
   BatchNormalization: [
+    { opset: 9, raise: ({ attributes }) => ({ attributes: without(attributes, 'spatial') }) },
     { opset: 14, raise: ({ outputs }) => (outputs.length > 1 ? 'its outputs for training are no more' : {}) },
   ],
   GroupNormalization: [{ opset: 21, raise: () => 'its scale and bias are a channel each from there on' }],

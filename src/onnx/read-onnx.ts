@@ -39,7 +39,7 @@ export interface ReadOnnxOptions {
 /**
  * Reads an ONNX model: its graph in ONNX's operators, its constants as tensors.
  *
- * Any graph of opsets 9 to 23 is read, whatever its operators: those that don't run here are reported by
+ * Any graph of opsets 7 to 27 is read, whatever its operators: those that don't run here are reported by
  * {@link supportedNodes} and where the model is run. Tensors are views of `bytes` where they lie aligned, so do not
  * change `bytes` afterwards. `Constant` nodes and initializers (also those listed as inputs) become parameters, the
  * model's own functions are inlined, nodes get names of their own (`Conv_3`), and are sorted where they were not. An `If`

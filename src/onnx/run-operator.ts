@@ -19,7 +19,7 @@ export interface OperatorOptions {
   requantize?: RequantizeRule;
   /** `wrap`, with `requantize: 'lab'`, lets QuantizeLinear wrap to int8 before the clamp, as the lab's code does. */
   overflow?: 'saturate' | 'wrap';
-  /** The opset whose definition holds, 9 to 23; the newest unless given. */
+  /** The opset whose definition holds, 7 to 27; the newest unless given. */
   opset?: number;
   /** How many outputs the node has, where that's a choice: Split's parts, MaxPool's indices, Dropout's mask. */
   outputs?: number;
@@ -44,7 +44,7 @@ export const operators = Object.keys(plannedOperators) as readonly OperatorName[
  * `QLinearLeakyRelu`, `QLinearAveragePool`, `QLinearSoftmax`, `QLinearWhere`, `MatMulIntegerToFloat`,
  * `DynamicQuantizeMatMul` and `QGemm` (com.microsoft).
  *
- * All {@link operators} follow the definition of `opset`, 9 to 23. The others are element-wise functions, moves and
+ * All {@link operators} follow the definition of `opset`, 7 to 27. The others are element-wise functions, moves and
  * views, reductions, softmax, convolutions and their transposes, matrix products, pools, normalizations, resizing,
  * gathering and scattering, top-k, running sums, recurrent cells, attention, sampling by grids, and what is known from
  * shapes alone; and ONNX Runtime's fused ones, under their domain (`com.microsoft.Gelu`) where ONNX has the name. float16 is computed in float32 and rounded to nearest even at the end. int64 comes as

@@ -454,7 +454,7 @@ describe('bad input is refused by name, and nothing is dispatched', () => {
       'MatMulInteger',
       [zeros('int8', 2, 3), zeros('int8', 3, 4)],
       { transB: 1 },
-      /attributes \(none\) at opset 23; received "transB"/,
+      /attributes \(none\) at opset 27; received "transB"/,
     ],
     [
       'shapes that do not broadcast',

@@ -56,6 +56,12 @@ describe('against ONNX Runtime', () => {
       ...(['Sin', 'Cos'] as const).map(
         (operator): PeerCase => ({ operator, inputs: [grid([100, -300, 1000])] }),
       ),
+      {
+        operator: 'Swish',
+        attributes: { alpha: 0.5 },
+        inputs: [grid(SPECIAL)],
+        options: { opset: 24 },
+      },
       { operator: 'Log', inputs: [positive()] },
     ]);
   });

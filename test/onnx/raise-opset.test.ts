@@ -40,6 +40,9 @@ const CASES: Make[] = [
   ['Unsqueeze', { axes: [0, 4] }],
   ['Dropout', { ratio: 0.25 }],
   ['BatchNormalization', { epsilon: 0.25 }, 9, 1, [vector(1), vector(2), vector(3), vector(4)]],
+  ['BatchNormalization', { epsilon: 0.25, spatial: 1 }, 7, 1, [vector(1), vector(2), vector(3), vector(4)]],
+  ['Upsample', { mode: 'linear', scales: Float32Array.of(1, 1, 2, 1.5) }, 7],
+  ['Upsample', { mode: 'nearest', scales: Float32Array.of(1, 1, 1, 3) }, 8],
   ['Upsample', { mode: 'nearest' }, 9, 1, [scales]],
   ['Upsample', { mode: 'linear' }, 9, 1, [scales]],
   ['Resize', { mode: 'nearest' }, 10, 1, [scales]],
@@ -63,7 +66,7 @@ describe.each(CASES)('%s %o', (...args) => {
   const before = interpretGraph(model, feeds);
 
   test('means the same under every newer opset', () => {
-    for (let next = opset; next <= 23; next++) {
+    for (let next = opset; next <= 27; next++) {
       const raised = readOnnx(writeOnnx(model, { opset: next }));
       expect(raised.graph.opset).toBe(next);
       const after = interpretGraph(raised, feeds);

@@ -250,9 +250,9 @@ export const resize: Generator = (random) => {
 export const upsample: Generator = (random) => {
   const dims = [1, random.integer(1, 2), random.integer(1, 4), random.integer(1, 4)];
   const scales = float32s(1, 1, random.pick([1, 2, 3]), random.pick([1, 2, 3]));
-  return {
-    inputs: [float32(random, dims), scales],
-    attributes: { mode: random.pick(['nearest', 'linear']) },
-    opset: 9,
-  };
+  const x = float32(random, dims);
+  const mode = random.pick(['nearest', 'linear']);
+  return random.pick([7, 9]) === 7
+    ? { inputs: [x], attributes: { mode, scales: scales.data as Float32Array }, opset: 7 }
+    : { inputs: [x, scales], attributes: { mode }, opset: 9 };
 };

@@ -36,27 +36,37 @@ function plan(node: ReturnType<typeof openNode>, x: Value, to: OnnxDType): Plan 
   return { outputs, steps: conversion(x, to) };
 }
 
-/** Conversions of dtype. `saturate` and `round_mode` are about 8-bit floats, which there are none of here. */
+/** Attributes that are about 8-bit floats, which there are none of here. */
+const ofNarrowFloats = ({ opset }: NodeSpec): string[] => [
+  ...(opset >= 19 ? ['saturate'] : []),
+  ...(opset >= 24 ? ['round_mode'] : []),
+];
+
+function checkNarrowFloats(node: ReturnType<typeof openNode>): void {
+  node.flag('saturate', true);
+  node.choice('round_mode', ['up', 'down', 'nearest'], 'up');
+}
+
+/** Conversions of dtype. */
 export const castOperators = {
   Cast: {
     since: 6,
     plan(spec: NodeSpec) {
-      const names = ['to', ...(spec.opset >= 19 ? ['saturate'] : [])];
-      const node = openNode(spec, ['input'], names);
+      const node = openNode(spec, ['input'], ['to', ...ofNarrowFloats(spec)]);
       const x = node.required('input', ANY);
       const number = node.integer('to', 0);
       const to = DTYPE_NUMBERS[number];
       const known = Object.entries(DTYPE_NUMBERS).map(([key, dtype]) => `${key} (${dtype})`);
       node.ensure(to, `to must be one of ${known.join(', ')}`, number);
-      node.flag('saturate', true);
+      checkNarrowFloats(node);
       return plan(node, x, to);
     },
   },
   CastLike: {
     since: 15,
     plan(spec: NodeSpec) {
-      const node = openNode(spec, ['input', 'target_type'], spec.opset >= 19 ? ['saturate'] : []);
-      node.flag('saturate', true);
+      const node = openNode(spec, ['input', 'target_type'], ofNarrowFloats(spec));
+      checkNarrowFloats(node);
       return plan(node, node.required('input', ANY), node.required('target_type', ANY).dtype);
     },
   },

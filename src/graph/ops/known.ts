@@ -94,7 +94,9 @@ function eyeLike(spec: NodeSpec): Plan {
 }
 
 function range(spec: NodeSpec): Plan {
-  const node = openNode(spec, ['start', 'limit', 'delta']);
+  // What float16 is added in: there is no range of it here.
+  const node = openNode(spec, ['start', 'limit', 'delta'], spec.opset >= 27 ? ['stash_type'] : []);
+  node.integer('stash_type', 1);
   const { dtype } = node.required('start', ['float32', 'int16', 'int32', 'int64']);
   const [start, limit, delta] = ['start', 'limit', 'delta'].map((name) => {
     const value = node.required(name, [dtype]);

@@ -80,8 +80,11 @@ function batchNormalization(spec: NodeSpec): Plan {
     spec.opset >= 14 ? 'input_mean' : 'mean',
     spec.opset >= 14 ? 'input_var' : 'var',
   ];
-  const attributes = ['epsilon', 'momentum', ...(spec.opset >= 14 ? ['training_mode'] : [])];
+  const attributes = ['epsilon', 'momentum'];
+  if (spec.opset < 9) attributes.push('spatial');
+  if (spec.opset >= 14) attributes.push('training_mode');
   const node = openNode(spec, ['X', ...names], attributes);
+  node.ensure(node.flag('spatial', true), 'spatial must be 1: a mean is that of a channel', 0);
   node.ensure(!node.flag('training_mode', false), 'training_mode must be 0: this is inference', 1);
   node.float('momentum', 0.9);
   const x = openChannels(node, names);

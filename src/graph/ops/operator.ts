@@ -14,4 +14,4 @@ export interface Operator {
 }
 
 /** Opsets of the default domain that operators follow; the newest is the default. */
-export const OPSETS = { oldest: 9, newest: 23 } as const;
+export const OPSETS = { oldest: 7, newest: 27 } as const;

@@ -232,6 +232,7 @@ export const pointwiseOperators = {
   Softplus: unary('softplus'),
   Softsign: unary('softsign'),
   Mish: unary('mish', { since: 18 }),
+  Swish: unary('swish', { since: 24, parameters: { alpha: 1 } }),
   ThresholdedRelu: unary('thresholdedRelu', { since: 10, parameters: { alpha: 1 } }),
   Exp: unary('exp'),
   Log: unary('log'),

@@ -43,7 +43,8 @@ function resizedAxes(node: Node, x: Value, mode: CoordinateMode): ResizedAxis[] 
   const rank = x.dims.length;
   const listed = node.opset >= 18 ? node.list('axes') : null;
   const named = listed ? node.axes(listed, rank) : x.dims.map((_, i) => i);
-  const scales = node.numbers('scales', ['float32']);
+  const attribute = node.attribute('scales') as ArrayLike<number> | undefined;
+  const scales = attribute ? Array.from(attribute, Math.fround) : node.numbers('scales', ['float32']);
   const sizes = node.opset >= 11 ? node.integers('sizes') : null;
   const cropped = mode === 'tf_crop_and_resize';
   const roi = node.opset >= 11 && cropped ? node.numbers('roi', FLOATS) : null;
@@ -93,7 +94,10 @@ function openResize(spec: NodeSpec): { node: Node; x: Value; asked: Asked } {
     attributes.push('extrapolation_value', 'nearest_mode');
   }
   if (opset >= 18) attributes.push('antialias', 'axes', 'keep_aspect_ratio_policy');
-  const node = openNode(spec, opset < 11 ? ['X', 'scales'] : ['X', 'roi', 'scales', 'sizes'], attributes);
+  // Up to opset 8 Upsample's scales are an attribute.
+  if (opset < 9) attributes.push('scales');
+  const names = opset < 9 ? ['X'] : opset < 11 ? ['X', 'scales'] : ['X', 'roi', 'scales', 'sizes'];
+  const node = openNode(spec, names, attributes);
   const mode = node.choice(
     'mode',
     ['nearest', 'linear', ...(opset >= 11 ? (['cubic'] as const) : [])],
@@ -203,5 +207,5 @@ function resize(spec: NodeSpec): Plan {
 /** Resizing by sampling and interpolation. */
 export const resizeOperators = {
   Resize: { since: 10, plan: resize },
-  Upsample: { since: 9, until: 10, plan: resize },
+  Upsample: { since: 7, until: 10, plan: resize },
 } satisfies Readonly<Record<string, Operator>>;

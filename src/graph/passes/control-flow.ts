@@ -145,6 +145,8 @@ class Flat {
 
   private scan({ name, inputs, outputs, attributes, subgraphs }: Node, scope: Scope | null): boolean {
     const { body } = subgraphs!;
+    // In opset 8 it has lengths first and batches second.
+    if (this.model.graph.opset < 9) return false;
     const states = inputs.length - Number(attributes.num_scan_inputs);
     if (!body || !(states >= 0) || body.inputs.length !== inputs.length || inputs.includes(null))
       return false;

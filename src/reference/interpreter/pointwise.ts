@@ -68,6 +68,11 @@ const hardSigmoid: Definition = (call) => {
   return each(call.input(0), (x) => within(0, alpha * x + beta, 1));
 };
 
+const swish: Definition = (call) => {
+  const alpha = call.float('alpha', 1);
+  return each(call.input(0), (x) => x * sigmoid(alpha * x));
+};
+
 const elu: Definition = (call) => {
   const alpha = call.float('alpha', 1);
   return each(call.input(0), (x) => (x < 0 ? alpha * Math.expm1(x) : x));
@@ -183,6 +188,7 @@ export const pointwise: Readonly<Record<string, Definition>> = {
   Celu: celu,
   Softplus: unary(softplus),
   Softsign: unary((x) => x / (1 + Math.abs(x))),
+  Swish: swish,
   Mish: unary((x) => x * Math.tanh(softplus(x))),
   ThresholdedRelu: thresholdedRelu,
   Exp: unary(Math.exp),

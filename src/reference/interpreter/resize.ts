@@ -86,7 +86,7 @@ function mixtureAt(call: Call, mode: string, x: number, axis: Axis): Mixture {
   return taps.map(({ at, weight }) => ({ at, weight: weight / total }));
 }
 
-/** The lists of a node: opset 10 has scales as its second input, later ones behind a region of interest. */
+/** The lists of a node: up to opset 8 scales are an attribute, up to 10 its second input, later ones behind a region of interest. */
 function axesOf(call: Call, x: Value): Axis[] {
   const rank = x.dims.length;
   const named = call.list('axes')?.map((axis) => axisOf(axis, rank)) ?? x.dims.map((_, i) => i);
@@ -94,7 +94,7 @@ function axesOf(call: Call, x: Value): Axis[] {
     const value = call.optional(place);
     return value && value.data.length > 0 ? Array.from(value.data) : null;
   };
-  const scales = listed(call.opset < 11 ? 1 : 2);
+  const scales = call.opset < 9 ? call.list('scales') : listed(call.opset < 11 ? 1 : 2);
   const sizes = call.opset < 11 ? null : listed(3);
   const cropped = call.text('coordinate_transformation_mode', '') === 'tf_crop_and_resize';
   const roi = cropped ? listed(1) : null;

@@ -9,7 +9,7 @@
 //
 // One thread adds one vector; neighbouring threads take neighbouring vectors, so every access is coalesced.
 //
-// ReLU is low = 0, ReLU6 also high = 6; without one, low and high are the ends of finite f32. Zeros in padding stay
+// ReLU is low = 0, ReLU6 also high = 6; without one, low and high are infinite. Zeros in padding stay
 // zeros, because every clamp in use contains 0. A NaN stays one (lib/keep-nan.wgsl). One rounding, the adapter's own for f32 addition.
 
 override WORKGROUP_SIZE: u32 = 64u;

@@ -12,7 +12,7 @@
 // One thread writes one value: inputs of any number of channels begin anywhere in a vector of four, and neighbouring
 // threads still read and write neighbouring values.
 //
-// ReLU is low = 0, ReLU6 also high = 6; without one, low and high are the ends of finite f32. Nothing is rounded; a NaN stays one
+// ReLU is low = 0, ReLU6 also high = 6; without one, low and high are infinite. Nothing is rounded; a NaN stays one
 // (lib/keep-nan.wgsl).
 
 override WORKGROUP_SIZE: u32 = 64u;

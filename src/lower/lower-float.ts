@@ -7,7 +7,7 @@ import { codebookExpandKernel } from '../kernels/codebook-expand.ts';
 import type { CodebookLayer } from '../model/quantized-model.ts';
 import { type ConvLayer } from './fuse.ts';
 import { decodeCodebook } from './layer-codes.ts';
-import { floatBounds, type LowerOptions, type Operand, type Step, vectors } from './lower.ts';
+import { type LowerOptions, type Operand, type Step, vectors } from './lower.ts';
 import { convGeometry, convMacs, layoutFor, padded, weightShape } from './lower-conv.ts';
 
 /** Lowers a convolution to f32 dispatches; one with a codebook keeps its weights packed until it runs. */
@@ -80,7 +80,8 @@ export function floatConvSteps(
       groupVectors: Math.ceil(layout.paddedChannels / 4),
       groupTiles: layout.groupTiles,
       tileCount: layout.tileCount,
-      ...floatBounds(layer),
+      low: layer.low,
+      high: layer.high,
     },
     macs: convMacs(layer),
     shape: layer.outputShape,

@@ -9,7 +9,7 @@ import type { ActivationQparams } from '../model/quantized-model.ts';
 import { prepareAdd } from '../quantize/add.ts';
 import { prepareConcat } from '../quantize/concat.ts';
 import type { PlainLayer } from './fuse.ts';
-import { codeBounds, floatBounds, type Operand, pixels, type Step, vectors } from './lower.ts';
+import { codeBounds, type Operand, pixels, type Step, vectors } from './lower.ts';
 
 /** A layer that joins branches. */
 export type MergeLayer = PlainLayer & { kind: 'add' | 'concat' };
@@ -21,7 +21,7 @@ const FLIP = 128;
 export function mergeSteps(layer: MergeLayer, inputs: readonly Operand[], output: Operand): Step[] {
   const { outputShape } = layer;
   const pixelCount = layer.batch * pixels(outputShape);
-  const bounds = floatBounds(layer);
+  const bounds = { low: layer.low, high: layer.high };
   const common = { name: layer.name, specialization: {}, macs: 0, shape: outputShape };
   if (layer.kind === 'add') {
     const [a, b] = inputs;

@@ -100,7 +100,7 @@ export const vectors = (shape: ImageShape) => Math.ceil(shape.channels / 4);
 /** Pixels of one image. */
 export const pixels = (shape: ImageShape) => shape.height * shape.width;
 
-/** A fused activation's bounds; without one, everything finite. */
+/** A fused activation's bounds, infinite without one: infinities, as of a mask, go through. */
 export interface Clamp {
   low: number;
   high: number;
@@ -109,15 +109,8 @@ export interface Clamp {
 /** The largest float32. */
 export const FINITE = 3.4028234663852886e38;
 
-/** Bounds of f32 outputs: an infinite one would not be a constant that WGSL takes. */
-export const floatBounds = ({ low, high }: Clamp): Clamp => ({
-  low: Math.max(low, -FINITE),
-  high: Math.min(high, FINITE),
-});
-
 /** Those of float outputs of an integer kernel, whose params are i32: the bits of the float bounds. */
-export function floatBoundWords(clamp: Clamp): Clamp {
-  const { low, high } = floatBounds(clamp);
+export function floatBoundWords({ low, high }: Clamp): Clamp {
   const [lowWord, highWord] = new Int32Array(Float32Array.of(low, high).buffer);
   return { low: lowWord, high: highWord };
 }

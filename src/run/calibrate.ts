@@ -191,7 +191,7 @@ export async function calibrate(
         }),
       );
       const [[low], [high]] = [new Float32Array(minimum), new Float32Array(maximum)];
-      // The kernels clamp to what is finite: an activation at either end has overflowed.
+      // A window of a pool that is all padding has the lowest float.
       check(
         low > -FINITE && high < FINITE,
         `${name}: activations must be finite to be calibrated`,

@@ -345,6 +345,29 @@ const cases: Record<string, [parts: Part[], feeds: Record<string, OnnxTensor>, o
     ],
     { x: x234 },
   ],
+  'a row that a mask of infinities hides whole': [
+    [
+      node('MatMul', ['q', 'k'], ['s']),
+      node('Add', ['s', 'mask'], ['m']),
+      node('Softmax', ['m'], ['p'], intAttribute('axis', -1)),
+      node('IsNaN', ['p'], ['n']),
+      node('Where', ['n', 'zero', 'p'], ['y']),
+      f32('zero', [], 0),
+      input('q', [1, 2, 2, 3]),
+      input('k', [1, 2, 3, 2]),
+      input('mask', [1, 2, 2, 2]),
+      output('y'),
+    ],
+    {
+      q: floats(1, 1, 2, 2, 3),
+      k: floats(2, 1, 2, 3, 2),
+      mask: of(
+        'float32',
+        [1, 2, 2, 2],
+        Float32Array.of(0, -Infinity, -Infinity, -Infinity, 0, 0, -Infinity, 0),
+      ),
+    },
+  ],
   'a batch of none': [
     [node('Relu', ['x'], ['y']), input('x', ['n', 3]), output('y')],
     { x: of('float32', [0, 3], new Float32Array(0)) },

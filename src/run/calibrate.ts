@@ -1,19 +1,13 @@
 import { check } from '../gpu/errors.ts';
-import { guardOf } from '../gpu/guard.ts';
-import type { Kernel } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import type { ConcreteOptions } from '../graph/concrete-inputs.ts';
 import type { ShapeOptions } from '../graph/graph.ts';
-import { type OnnxTensor, sizeOf } from '../graph/ops/tensors.ts';
+import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { isFloat } from '../graph/ops/value.ts';
-import { observeHistogramKernel } from '../kernels/observe-histogram.ts';
-import { reduceMinMaxKernel } from '../kernels/reduce-min-max.ts';
 import { type FusedGraph, fuseGraph, type Layer, layerInputs } from '../lower/fuse.ts';
-import { FINITE, type Step, vectors } from '../lower/lower.ts';
-import { lowerFused } from '../lower/lower-model.ts';
-import type { TensorOperand } from '../lower/placement.ts';
 import type { Model } from '../model/graph.ts';
 import type { ActivationQparams } from '../model/quantized-model.ts';
+import { toGraphModel } from '../model/translate.ts';
 import {
   createObserver,
   OBSERVER_METHODS,
@@ -24,12 +18,10 @@ import {
 } from '../quantize/calibration.ts';
 import { StreamingHistogram } from '../quantize/histogram.ts';
 import { createPause } from '../quantize/pause.ts';
-import { OBSERVED_BINS, observedLimit } from '../reference/observe-histogram.ts';
 import { roundHalfToEven } from '../reference/round.ts';
-import type { Given } from './executor.ts';
-import { buildExecutor } from './executor.ts';
-import { feedOf } from './feed.ts';
+import { checkFeed, feedOf } from './feed.ts';
 import { arePixels, checkFiniteImages, type Images, PIXELS } from './image-values.ts';
+import { observingProgram } from './observing-program.ts';
 
 export type { Images };
 
@@ -82,7 +74,8 @@ export async function calibrate(
     'calibration must be images, or a list of inputs by name',
     samples,
   );
-  const sizes: ConcreteOptions = isImages ? { batch: 1, shapes } : { shapes: shapesOf(samples[0]) };
+  const feeds = isImages ? [] : checkedFeeds(model, samples);
+  const sizes: ConcreteOptions = isImages ? { batch: 1, shapes } : { shapes: shapesOf(feeds[0]) };
   const single = fuseGraph(model, sizes);
   const { inputs } = single.graph;
   let perImage = 0;
@@ -114,56 +107,7 @@ export async function calibrate(
     `calibration must hold at least the ${own} images that the network takes at once`,
     `${total} images`,
   );
-  const lowered = await lowerFused(runtime, fused, null);
-  const watched = observedValues(fused);
-  const steps: Step[] = [];
-  /** What is read of each: its minimum, its maximum, its counts. */
-  const results = new Map<string, TensorOperand[]>();
   const counting = usesHistogram(observer);
-  /** An operator may have several outputs, by names of their own. */
-  const writtenBy = ({ kernel, operands }: Step): TensorOperand[] =>
-    Object.entries(operands).flatMap(([name, operand]) =>
-      'tensor' in operand && kernel.declaration.bindings[name].access !== 'read' ? [operand] : [],
-    );
-  // A concatenation is whole after its last dispatch.
-  const last = new Map(lowered.steps.flatMap((step) => writtenBy(step).map(({ tensor }) => [tensor, step])));
-  const isWhole = ({ tensor }: TensorOperand, step: Step) =>
-    watched.includes(tensor) && last.get(tensor) === step;
-  for (const step of lowered.steps) {
-    steps.push(step);
-    for (const written of writtenBy(step).filter((operand) => isWhole(operand, step))) {
-      const count = written.byteLength / 4;
-      const common = { name: step.name, specialization: {}, macs: 0, shape: step.shape };
-      const minimum = { tensor: `${written.tensor} minimum`, byteLength: 4 };
-      const maximum = { tensor: `${written.tensor} maximum`, byteLength: 4 };
-      const ends = { input: written, minimum, maximum };
-      results.set(written.tensor, [minimum, maximum]);
-      steps.push({
-        ...common,
-        kernel: reduceMinMaxKernel as unknown as Kernel,
-        operands: ends,
-        params: { count, axisSize: 1, axisStride: count, slices: 1 },
-      });
-      if (!counting) continue;
-      const slices = slicesOf(count);
-      const counts = { tensor: `${written.tensor} counts`, byteLength: slices * OBSERVED_BINS * 4 };
-      results.get(written.tensor)!.push(counts);
-      // Zeros that pad the channels to a multiple of four move no extremes, but they would be counted.
-      const isPadded = count > sizeOf(fused.graph.values.get(written.tensor)!.dims);
-      const { channels } = step.shape;
-      const rows = isPadded
-        ? { rowLength: Math.max(1, vectors(step.shape) * 4), channels }
-        : { rowLength: 1, channels: 1 };
-      steps.push({
-        ...common,
-        kernel: observeHistogramKernel as unknown as Kernel,
-        operands: { ...ends, counts },
-        params: { count, ...rows, slices },
-      });
-    }
-  }
-  const kept = new Set([...results.values()].flat().map(({ tensor }) => tensor));
-  const executor = await buildExecutor(runtime, { ...lowered, steps }, kept, signal);
   const observers = new Map<string, Observer>();
   const observe = (name: string, batch: Float32Array | StreamingHistogram) => {
     const own = observers.get(name) ?? createObserver(observer, { percentile });
@@ -177,49 +121,47 @@ export async function calibrate(
     if (values.every(Number.isFinite)) observe(name, values);
   };
   const pixels = isImages && arePixels(samples);
-  const pass = async (given: readonly Given[]) => {
-    const entered = given.map((each, i) => executor.enter(i, each));
-    guardOf(runtime.device).note('the calibration samples', () => {
-      for (const [i, { data }] of entered.entries()) executor.write(i, data);
-    });
-    runtime.submit([...entered.flatMap(({ call }) => call ?? []), ...executor.calls]);
-    for (const name of watched) {
-      const [minimum, maximum, counts] = await Promise.all(
-        results.get(name)!.map(async (operand) => {
-          const { buffer } = executor.arena.buffer(operand);
-          return runtime.read(buffer, operand.byteLength);
-        }),
-      );
-      const [[low], [high]] = [new Float32Array(minimum), new Float32Array(maximum)];
-      // A window of a pool that is all padding has the lowest float.
-      check(
-        low > -FINITE && high < FINITE,
-        `${name}: activations must be finite to be calibrated`,
-        `${low} to ${high}`,
-        'check the weights and the images',
-      );
-      observe(name, counts ? histogramOf(new Uint32Array(counts), low, high) : Float32Array.of(low, high));
+  const observed = async (
+    of: FusedGraph,
+    run: (program: Awaited<ReturnType<typeof observingProgram>>) => Promise<void>,
+  ) => {
+    const program = await observingProgram(runtime, of, counting, signal);
+    try {
+      await run(program);
+    } finally {
+      program.destroy();
     }
   };
-  try {
-    for (let first = 0; first < total; first += own) {
-      signal?.throwIfAborted();
-      if (!isImages) {
-        const given = feedOf(lowered.inputs, samples[first]);
+  if (isImages) {
+    await observed(fused, async ({ pass }) => {
+      for (let first = 0; first < total; first += own) {
+        signal?.throwIfAborted();
+        // A last partial batch starts earlier instead: seeing an image twice doesn't move its extremes.
+        const start = Math.max(0, Math.min(first, total - own));
+        const chunk = samples.subarray(start * perImage, (start + own) * perImage);
+        if (!pixels) observeInput(inputs[0].name, chunk as Float32Array);
+        await pass([chunk], observe);
+      }
+    });
+  }
+  // Samples of one size share a program.
+  const bySize = new Map<string, Feed[]>();
+  for (const feed of feeds) {
+    const size = inputs.map(({ name }) => feed[name].dims).join(' ');
+    bySize.set(size, [...(bySize.get(size) ?? []), feed]);
+  }
+  for (const alike of bySize.values()) {
+    const first = alike[0] === feeds[0];
+    await observed(first ? fused : fuseGraph(model, { shapes: shapesOf(alike[0]) }), async (program) => {
+      for (const feed of alike) {
+        signal?.throwIfAborted();
+        const given = feedOf(program.inputs, feed);
         for (const [i, { name, dtype }] of inputs.entries()) {
           if (isFloat(dtype)) observeInput(name, given[i] as Float32Array);
         }
-        await pass(given);
-        continue;
+        await program.pass(given, observe);
       }
-      // A last partial batch starts earlier instead: seeing an image twice doesn't move its extremes.
-      const start = Math.max(0, Math.min(first, total - own));
-      const chunk = samples.subarray(start * perImage, (start + own) * perImage);
-      if (!pixels) observeInput(inputs[0].name, chunk as Float32Array);
-      await pass([chunk]);
-    }
-  } finally {
-    executor.destroy();
+    });
   }
   const ranges = new Map<string, Range>();
   const pause = createPause(signal);
@@ -236,33 +178,38 @@ export async function calibrate(
   return new Map([...assigned].map(([name, qparams]) => [fused.origin(name), qparams]));
 }
 
-/** Slices in which a tensor is counted: enough to fill a device, few to be read. */
-const slicesOf = (count: number) => Math.max(1, Math.min(16, Math.ceil(count / 2 ** 14)));
-
-function histogramOf(slices: Uint32Array, low: number, high: number): StreamingHistogram {
-  const counts = new Float64Array(OBSERVED_BINS);
-  for (let i = 0; i < slices.length; i++) counts[i % OBSERVED_BINS] += slices[i];
-  const limit = low === 0 && high === 0 ? 0 : observedLimit(low, high);
-  return StreamingHistogram.of(counts, limit, low, high);
-}
-
-const shapesOf = (feed: Readonly<Record<string, OnnxTensor>>): ShapeOptions =>
+const shapesOf = (feed: Feed): ShapeOptions =>
   Object.fromEntries(Object.entries(feed).map(([name, { dims }]) => [name, dims]));
 
-/** What calibrates: images of a network of one input, or its inputs by name, once or more often. */
-export type Calibration = Images | readonly Readonly<Record<string, OnnxTensor>>[];
-
-/** The values that integer layers read or leave; inputs are not among them. */
-function observedValues({ layers, graph }: FusedGraph): string[] {
-  const inputs = new Set(graph.inputs.map(({ name }) => name));
-  const names = new Set<string>();
-  for (const layer of layers) {
-    if (layer.kind === 'operator') continue;
-    for (const name of layerInputs(layer)) names.add(name);
-    names.add(layer.output);
+/** Inputs by name, each list of them as the network takes them. */
+function checkedFeeds(model: Model, samples: Exclude<Calibration, Images>) {
+  const { inputs } = toGraphModel(model).graph;
+  for (const [i, feed] of samples.entries()) {
+    const label = `calibration sample ${i}`;
+    check(
+      typeof feed === 'object' && feed !== null && !ArrayBuffer.isView(feed),
+      `${label} must be inputs by name`,
+      feed,
+      'pass calibration: [{ name: tensor, ... }, ...]',
+    );
+    checkFeed(inputs, feed, `${label}: `);
   }
-  return [...names].filter((name) => !inputs.has(name));
+  return samples;
 }
+
+/**
+ * The shapes that inputs by name say; none of images.
+ *
+ * @throws LloydError for inputs that contradict the network, naming the sample
+ */
+export function calibratedShapes(model: Model, samples: Calibration | undefined): ShapeOptions | undefined {
+  if (!Array.isArray(samples) || samples.length === 0) return undefined;
+  return shapesOf(checkedFeeds(model, samples)[0]);
+}
+
+type Feed = Readonly<Record<string, OnnxTensor>>;
+/** What calibrates: images of a network of one input, or its inputs by name, once or more often, of any sizes that it takes. */
+export type Calibration = Images | readonly Feed[];
 
 /** A pixel's, where images are pixels or their range is more than half of a pixel's: that costs less than a bit. */
 function inputQparams(range: Range | undefined): ActivationQparams {

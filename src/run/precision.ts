@@ -20,7 +20,7 @@ import type { ObserverMethod } from '../quantize/calibration.ts';
 import { type KmeansGranularity, type KmeansInit, kmeansBatch } from '../quantize/kmeans.ts';
 import { linearQuantize } from '../quantize/linear.ts';
 import { chooseQparams, codeRange } from '../quantize/qparams.ts';
-import { type Calibration, calibrate } from './calibrate.ts';
+import { type Calibration, calibrate, calibratedShapes } from './calibrate.ts';
 
 /** Options of {@link quantizeModel}. */
 export interface QuantizeModelOptions {
@@ -43,7 +43,7 @@ export interface QuantizeModelOptions {
    * network will be run, pixels or floats of its own range, or a list of inputs by name.
    */
   calibration?: Calibration;
-  /** What the symbols of the inputs' shapes stand for, while it is calibrated. */
+  /** What the symbols of the inputs' shapes stand for, while it is calibrated; unless given, what inputs by name say. */
   shapes?: ShapeOptions;
   /** The activations' qparams of an earlier calibration of the same model, instead of images. */
   activations?: ReadonlyMap<string, ActivationQparams>;
@@ -91,11 +91,12 @@ async function quantizeLayers<M extends Model>(
   const { method, bits, layers: plan = {}, requantize = 'ort-f32' } = options;
   check(method === 'kmeans' || method === 'linear', "method must be 'kmeans' or 'linear'", method);
   checkModel(given);
-  const own = isImageModel(given) ? given : (plainModel(given, { shapes: options.shapes }) as M);
+  const shapes = options.shapes ?? calibratedShapes(given, options.calibration);
+  const own = isImageModel(given) ? given : (plainModel(given, { shapes }) as M);
   if (!isImageModel(own)) checkFlat(own.graph);
   // Weights alone don't ask for the sizes that symbols stand for.
   const fuse = method === 'kmeans' ? fuseAnyShape : fuseGraph;
-  const fused = fuse(own, { shapes: options.shapes });
+  const fused = fuse(own, { shapes });
   checkValues(own, fused);
   const model = keepWeights(own, fused);
   const convs = fused.layers.filter(hasWeights);

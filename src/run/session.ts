@@ -2,11 +2,10 @@ import type { KernelPreference } from '../conv/kernel-choice.ts';
 import { check, LloydError } from '../gpu/errors.ts';
 import { guardOf } from '../gpu/guard.ts';
 import { checkRuntime, type Runtime } from '../gpu/runtime.ts';
-import { type Port, shapeText } from '../graph/concrete-inputs.ts';
-import type { ShapeOptions, ValueInfo } from '../graph/graph.ts';
+import type { Port } from '../graph/concrete-inputs.ts';
+import type { ShapeOptions } from '../graph/graph.ts';
 import type { OnnxTensor } from '../graph/ops/tensors.ts';
 import { sizeOf } from '../graph/ops/tensors.ts';
-import { checkTensor } from '../graph/ops/value.ts';
 import { checkValues } from '../lower/check-values.ts';
 import { type FusedGraph, fuseGraph } from '../lower/fuse.ts';
 import { importIntegers } from '../lower/import-qoperator.ts';
@@ -20,6 +19,7 @@ import { adapterKey } from '../tune/store.ts';
 import { buildEngine, type Engine } from './engine.ts';
 import type { PlanEntry } from './executor.ts';
 import type { External } from './external.ts';
+import { checkFeed } from './feed.ts';
 import { checkFiniteImages, type Images } from './image-values.ts';
 import { createRunQueue } from './run-queue.ts';
 import { type TuneOptions, tuneKernels } from './tune.ts';
@@ -308,36 +308,6 @@ const copied = (feed: Readonly<Record<string, OnnxTensor>>) =>
       { ...tensor, data: tensor.data.slice() } as OnnxTensor,
     ]),
   );
-
-/** Inputs by name: all of them, each as the graph says. */
-function checkFeed(inputs: readonly ValueInfo[], feed: Readonly<Record<string, OnnxTensor>>): void {
-  const names = inputs.map(({ name }) => name);
-  for (const name of Object.keys(feed)) {
-    check(names.includes(name), `inputs must be those of the network: ${names.join(', ')}`, name);
-  }
-  const symbols = new Map<string, number>();
-  for (const input of inputs) {
-    const { name, dtype, shape } = input;
-    const tensor = feed[name] as Partial<OnnxTensor> | undefined;
-    check(
-      tensor && typeof tensor === 'object' && 'data' in tensor,
-      `${name}: every input must be given, as { dtype, dims, data }`,
-      tensor ?? 'none',
-    );
-    checkTensor(name, tensor as OnnxTensor);
-    check(tensor.dtype === dtype, `${name} must be ${dtype}`, tensor.dtype);
-    const dims = tensor.dims!;
-    const fits =
-      dims.length === shape.length &&
-      shape.every((size, i) => {
-        if (typeof size === 'number') return size === dims[i];
-        const known = symbols.get(size) ?? dims[i];
-        symbols.set(size, known);
-        return known === dims[i];
-      });
-    check(fits, `${name} must have the shape that the network says: ${shapeText(input)}`, dims);
-  }
-}
 
 const perImageOf = ({ inputs: [port] }: Engine) =>
   sizeOf(port.dims) / Math.max(1, port.images?.shape.batch ?? port.dims[0] ?? 1);

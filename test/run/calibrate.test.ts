@@ -352,3 +352,32 @@ describe('integer models of inputs beyond 0 to 1', () => {
     expect(got).toEqual(int8Logits(quantized, pixels));
   });
 });
+
+describe('inputs by name', () => {
+  const w = new GraphWriter('by name', 17);
+  const x = w.input({ name: 'x', dtype: 'float32', shape: [1, 'length', 2] });
+  const eye = w.constant('eye', { dtype: 'float32', dims: [2, 2], data: Float32Array.of(1, 0, 0, 1) });
+  const model = w.model([w.node('MatMul', 'y', [x, eye])]);
+  const of = (...data: number[]) =>
+    ({ dtype: 'float32', dims: [1, data.length / 2, 2], data: Float32Array.from(data) }) as const;
+  const quantize = (calibration: readonly object[]) =>
+    quantizeModel(context.runtime, model, { method: 'linear', bits: 8, calibration: calibration as never });
+
+  test('say the sizes of what is open, each sample its own', async () => {
+    const samples = [of(-1, 1, 2, 3), of(4, 5), of(0, -6, 0, 0, 0, 0), of(9, 2, 1, 0)].map((x) => ({ x }));
+    const { activations } = await quantize(samples);
+    expect(activations.get('x')).toEqual(qparamsOf([-6, 9]));
+    expect(activations.get('y')).toEqual(qparamsOf([-6, 9]));
+  });
+
+  test.each([
+    [{}, /calibration sample 1: x: every input must be given.*received "none"/],
+    [{ x: of(1, 2), z: of(1, 2) }, /sample 1: inputs must be those of the network: x; received "z"/],
+    [{ x: { ...of(1, 2), dims: [1, 2, 2] } }, /sample 1: x\.data must have 4 elements.*received 2/],
+    [{ x: { dtype: 'int32', dims: [1, 1, 2], data: Int32Array.of(1, 2) } }, /sample 1: x must be float32/],
+    [{ x: { ...of(1, 2), dims: [2, 1] } }, /sample 1: x must have the shape that the network says/],
+    [of(1, 2).data, /sample 1 must be inputs by name/],
+  ])('that are none are refused, %o', async (sample, message) => {
+    await expect(quantize([{ x: of(1, 2) }, sample])).rejects.toThrow(message);
+  });
+});

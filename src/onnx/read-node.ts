@@ -5,12 +5,20 @@ import { plainDomain } from './inline-functions.ts';
 import type { GraphProto, NodeProto } from './proto/messages.ts';
 import { readAttributes } from './read-attributes.ts';
 import { constantOf } from './read-constant.ts';
-import { type ExternalFiles, readTensor } from './read-tensor.ts';
+import { type ExternalFiles, readTensor, STAND_INS } from './read-tensor.ts';
 import { DAMAGED, Refusals } from './refusals.ts';
 import { uniqueNames } from './unique-names.ts';
 
 /** Operators whose graphs may be known to be so many nodes. */
 const CONTROL_FLOW = ['If', 'Loop', 'Scan'];
+
+/** A Cast's attributes, to what stands for a dtype that no operator here has. */
+function standIns({ op, attributes }: Node): Node['attributes'] {
+  const { to } = attributes;
+  return op === 'Cast' && typeof to === 'number' && to in STAND_INS
+    ? { ...attributes, to: STAND_INS[to] }
+    : attributes;
+}
 
 /**
  * A node as a graph has it, with the graphs in its attributes where they can be read: what can't be stays bytes, for the
@@ -26,7 +34,7 @@ function nodeOf(name: string, label: string, proto: NodeProto, files: ExternalFi
     const read = graph && !domain && CONTROL_FLOW.includes(proto.op) && subgraphOf(graph, files);
     if (read) subgraphs.set(own, read);
   }
-  return {
+  const node = {
     op: proto.op,
     ...(domain && { domain }),
     name,
@@ -35,6 +43,7 @@ function nodeOf(name: string, label: string, proto: NodeProto, files: ExternalFi
     attributes: readAttributes(label, proto, files),
     ...(subgraphs.size > 0 && { subgraphs: Object.fromEntries(subgraphs) }),
   };
+  return { ...node, attributes: domain ? node.attributes : standIns(node) };
 }
 
 /** What a graph has beside its inputs and outputs. */

@@ -44,6 +44,7 @@ export interface ReadOnnxOptions {
  * change `bytes` afterwards. `Constant` nodes and initializers (also those listed as inputs) become parameters, the
  * model's own functions are inlined, nodes get names of their own (`Conv_3`), and are sorted where they were not. An `If`
  * is the branch that it takes, and a `Loop` or `Scan` its rounds, where constants and sizes say which.
+ * A Cast to float64 or uint64 is one to float32 or int64: no operator here has those, and exporters leave a few of them.
  * A size that the file leaves open is a symbol: the name that it has there, or `<input>:<axis>`.
  *
  * @param bytes the whole file

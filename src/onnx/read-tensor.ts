@@ -18,6 +18,8 @@ const NAMES: Readonly<Record<number, string>> = {
   ...{ 16: 'bfloat16', 17: 'float8e4m3fn', 18: 'float8e4m3fnuz', 19: 'float8e5m2', 20: 'float8e5m2fnuz' },
   ...{ 23: 'float4e2m1', 24: 'float8e8m0' },
 };
+/** What stands for a dtype that no operator here has. */
+export const STAND_INS: Readonly<Record<number, number>> = { [DOUBLE]: 1, [UINT64]: 7 };
 /** More dimensions than any operator has: a rank is no way to make objects out of bytes. */
 export const MOST_DIMS = 64;
 

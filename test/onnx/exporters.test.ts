@@ -345,6 +345,26 @@ const cases: Record<string, [parts: Part[], feeds: Record<string, OnnxTensor>, o
     ],
     { x: x234 },
   ],
+  'a grid of anchors in float64': [
+    [
+      node('Shape', ['x'], ['s'], intAttribute('start', 2), intAttribute('end', 3)),
+      node('Squeeze', ['s'], ['rows']),
+      node('Range', ['zero', 'rows', 'one'], ['r']),
+      node('Cast', ['r'], ['d'], intAttribute('to', 11)),
+      node('Add', ['d', 'half'], ['places']),
+      node('Unsqueeze', ['places', 'ax'], ['column']),
+      node('Cast', ['x'], ['x64'], intAttribute('to', 11)),
+      node('Sub', ['column', 'x64'], ['apart']),
+      node('Cast', ['apart'], ['y'], intAttribute('to', 1)),
+      i64s('zero', 0),
+      i64s('one', 1),
+      i64('ax', 1),
+      initializer('half', 11, [], raw(Float64Array.of(0.5))),
+      input('x', [2, 1, 'h', 8]),
+      output('y'),
+    ],
+    { x: floats(1, 2, 1, 6, 8) },
+  ],
   'a row that a mask of infinities hides whole': [
     [
       node('MatMul', ['q', 'k'], ['s']),

@@ -1,7 +1,7 @@
 import { check } from '../gpu/errors.ts';
 import { type ConcreteOptions, concreteInputs, type Port } from './concrete-inputs.ts';
 import { type Graph, type GraphModel, type Node, readsOf } from './graph.ts';
-import { inferNode } from './infer-node.ts';
+import { inferNode, plainNode, readNames } from './infer-node.ts';
 import { operatorName, plannedOperators } from './ops/operators.ts';
 import type { OnnxTensor } from './ops/tensors.ts';
 import { checkTensor, type Value } from './ops/value.ts';
@@ -53,7 +53,9 @@ export function concreteGraph(model: GraphModel, options: ConcreteOptions = {}):
     if (!values.has(name)) values.set(name, tensor);
   }
   const nodes: Node[] = [];
-  for (const node of needed) {
+  const read = readNames({ nodes: needed, outputs: graph.outputs });
+  for (const each of needed) {
+    const node = plainNode(each, values, read);
     const folded = inferNode(node, graph, values);
     if (!folded) nodes.push(node);
   }

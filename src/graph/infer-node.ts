@@ -56,6 +56,34 @@ export function inferNode(
   });
 }
 
+/**
+ * A node in the terms of operators that run here. Of one sample a batch norm by the statistics of what it reads is an
+ * instance norm: so exporters write weights that are standardized, as those of NFNets and of BiT's ResNets.
+ *
+ * @param read the names that other nodes read, or the graph gives
+ */
+export function plainNode(node: Node, values: ReadonlyMap<string, Value>, read: ReadonlySet<string>): Node {
+  const { op, domain, inputs, outputs, attributes } = node;
+  const { training_mode: training, epsilon } = attributes;
+  const dims = inputs[0] === null ? undefined : values.get(inputs[0])?.dims;
+  const isOne =
+    op === 'BatchNormalization' && !domain && training === 1 && dims?.[0] === 1 && dims.length > 2;
+  if (!isOne || outputs.slice(1).some((name) => read.has(name))) return node;
+  return {
+    ...node,
+    op: 'InstanceNormalization',
+    inputs: inputs.slice(0, 3),
+    outputs: outputs.slice(0, 1),
+    attributes: epsilon === undefined ? {} : { epsilon },
+  };
+}
+
+/** The names that nodes read, or the graph gives. */
+export function readNames({ nodes, outputs }: Pick<Graph, 'nodes' | 'outputs'>): Set<string> {
+  const names = nodes.flatMap(({ inputs }) => inputs.filter((name) => name !== null));
+  return new Set([...names, ...outputs]);
+}
+
 /** What `work` throws, with the node it is about. */
 export function located<T>({ name, op }: Node, work: () => T): T {
   try {

@@ -2,7 +2,7 @@ import { LloydError } from '../gpu/errors.ts';
 import { whyUnknown } from '../graph/concrete.ts';
 import { type ConcreteOptions, knownValues } from '../graph/concrete-inputs.ts';
 import type { GraphModel, Node } from '../graph/graph.ts';
-import { inferNode } from '../graph/infer-node.ts';
+import { inferNode, plainNode, readNames } from '../graph/infer-node.ts';
 import { plainModel } from '../graph/passes/control-flow.ts';
 
 /** A node that doesn't run here. */
@@ -43,6 +43,7 @@ export interface NodeSupport {
 export function supportedNodes(model: GraphModel, options: ConcreteOptions = {}): NodeSupport {
   const { graph, parameters } = plainModel(model, options);
   const values = knownValues({ graph, parameters }, options);
+  const read = readNames(graph);
   const refused: RefusedNode[] = [];
   for (const node of graph.nodes) {
     const { name, op, domain = '' } = node;
@@ -54,7 +55,7 @@ export function supportedNodes(model: GraphModel, options: ConcreteOptions = {})
     else if (unknown) refuse(unknown);
     else if (node.inputs.every((input) => input === null || values.has(input))) {
       try {
-        inferNode(node, graph, values);
+        inferNode(plainNode(node, values, read), graph, values);
       } catch (error) {
         if (!(error instanceof LloydError)) throw error;
         refuse(error.message.replace(`${name} (${op}): `, ''), attributeOf(error, node));

@@ -365,6 +365,32 @@ const cases: Record<string, [parts: Part[], feeds: Record<string, OnnxTensor>, o
     ],
     { x: floats(1, 2, 1, 6, 8) },
   ],
+  'a weight that a batch norm standardizes': [
+    [
+      node('Reshape', ['w', 'flat'], ['rows']),
+      node(
+        'BatchNormalization',
+        ['rows', 'gain', 'none', 'mean', 'var'],
+        ['standard', 'next mean', 'next var'],
+        floatAttribute('epsilon', 1e-3),
+        floatAttribute('momentum', 1),
+        intAttribute('training_mode', 1),
+      ),
+      node('Reshape', ['standard', 'shape'], ['weight']),
+      node('Conv', ['x', 'weight', 'b'], ['y']),
+      f32('w', [4, 3, 2, 2], ...(floats(3, 48).data as Float32Array)),
+      i64('flat', 1, 4, -1),
+      i64('shape', 4, 3, 2, 2),
+      f32('gain', [4], 1, 2, 0.5, -1),
+      f32('none', [4], 0, 0, 0, 0.25),
+      f32('mean', [4], 0, 0, 0, 0),
+      f32('var', [4], 1, 1, 1, 1),
+      f32('b', [4], 1, 0, -1, 2),
+      input('x', [2, 3, 8, 8]),
+      output('y'),
+    ],
+    { x: floats(2, 2, 3, 8, 8) },
+  ],
   'a row that a mask of infinities hides whole': [
     [
       node('MatMul', ['q', 'k'], ['s']),

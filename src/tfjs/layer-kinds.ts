@@ -171,10 +171,22 @@ const average: Write = (layer) => {
   return b.add('Mul', name, [sum, b.scalar(`${name}/share`, 1 / layer.inputs.length)]);
 };
 
+/** Along an axis over its length, which tfjs takes to be the root of 1e-7 at least. */
+function unitLength(b: LayerReading['b'], name: string, value: Value, axis: number): Value {
+  const squares = b.reduce(
+    'ReduceSum',
+    `${name}/squares`,
+    b.add('Mul', `${name}/square`, [value, value]),
+    [axis],
+    true,
+  );
+  const least = b.add('Max', `${name}/least`, [squares, b.scalar(`${name}/epsilon`, 1e-7)]);
+  return b.add('Div', name, [value, b.add('Sqrt', `${name}/length`, [least])]);
+}
+
 /** Products of matrices, a batch of them; of two vectors each. */
-const dot: Write = ({ b, name, inputs, config }) => {
-  check(!config.normalize, 'its inputs must not be normalized', config.normalize);
-  const ranks = inputs.map((value) => b.rank(value));
+const dot: Write = ({ b, name, inputs: given, config }) => {
+  const ranks = given.map((value) => b.rank(value));
   const axes = ranks.map((rank, i) => {
     const axis = Array.isArray(config.axes) ? config.axes[i] : (config.axes as number);
     return axis < 0 ? axis + rank : axis;
@@ -184,6 +196,9 @@ const dot: Write = ({ b, name, inputs, config }) => {
     'its axes must not be the batch',
     axes,
   );
+  const inputs = config.normalize
+    ? given.map((value, i) => unitLength(b, `${name}/${i}/normal`, value, axes[i]))
+    : given;
   if (ranks.every((rank) => rank === 2)) {
     return b.reduce('ReduceSum', name, b.add('Mul', `${name}/products`, inputs), [1], true);
   }

@@ -301,6 +301,17 @@ const networks: Record<string, () => tf.LayersModel> = {
     ),
   'products of vectors': () =>
     functional((x) => apply(L.dot({ axes: 1 }), x, apply(L.dense({ units: 4 }), x)), undefined, [4]),
+  'products of normalized sequences and vectors': () =>
+    functional(
+      (x) => {
+        const normalize = true;
+        const scores = apply(L.dot({ axes: [2, 2], normalize }), x, apply(L.dense({ units: 4 }), x));
+        const [a, b] = [apply(L.flatten(), scores), apply(L.dense({ units: 25 }), apply(L.flatten(), x))];
+        return apply(L.dot({ axes: -1, normalize }), a, b);
+      },
+      undefined,
+      [5, 4],
+    ),
   'permuted, repeated': () =>
     functional((x) => {
       const moved = apply(L.permute({ dims: [3, 1, 2] }), x);

@@ -63,13 +63,15 @@ function windowAttributes(name: string, kernel: readonly number[], windows: Wind
     return { ...common, pads: [...padding] };
   }
   check(
-    padding === 'same' || padding === 'valid',
-    `${name}: padding must be same, valid or explicit`,
+    padding === 'same' || padding === 'valid' || padding === 'causal',
+    `${name}: padding must be same, valid, causal or explicit`,
     padding,
   );
   if (padding === 'valid') return common;
-  if (strides.some((step) => step !== 1)) return { ...common, auto_pad: 'SAME_UPPER' };
   const total = kernel.map((taps, i) => (taps - 1) * dilations[i]);
+  // Keras's of one dimension: no step sees a later one.
+  if (padding === 'causal') return { ...common, pads: [...total, ...total.map(() => 0)] };
+  if (strides.some((step) => step !== 1)) return { ...common, auto_pad: 'SAME_UPPER' };
   return {
     ...common,
     pads: [...total.map((pad) => Math.floor(pad / 2)), ...total.map((pad) => Math.ceil(pad / 2))],

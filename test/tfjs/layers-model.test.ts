@@ -409,6 +409,29 @@ describe('inputs and outputs', () => {
   });
 });
 
+test.each([1, 2])(
+  'a causal convolution, which tfjs reads and cannot compute, dilated by %d',
+  async (dilation) => {
+    const options = { filters: 4, kernelSize: 3, dilationRate: dilation, activation: 'tanh' } as const;
+    const causal = draw(sequential(L.conv1d({ inputShape: [9, 2], ...options, padding: 'causal' })));
+    const plain = sequential(L.conv1d({ inputShape: [9 + 2 * dilation, 2], ...options }));
+    plain.setWeights(causal.getWeights());
+    const x = tf.tensor(random.floats(36), [2, 9, 2]);
+    const padded = tf.pad(x, [
+      [0, 0],
+      [2 * dilation, 0],
+      [0, 0],
+    ]);
+    const want = (plain.predict(padded) as tf.Tensor).dataSync() as Float32Array;
+    const read = await fromLayersModel(causal);
+    const data = x.dataSync() as Float32Array;
+    const feed = { [read.graph.inputs[0].name]: { dtype: 'float32', dims: [2, 9, 2], data } } as const;
+    const [made] = Object.values(interpretGraph(read, feed));
+    expect(made.dims).toEqual([2, 9, 4]);
+    for (const [i, value] of made.data.entries()) expect(Number(value)).toBeCloseTo(want[i], 5);
+  },
+);
+
 describe('what tfjs computes', () => {
   test.each(Object.keys(networks))('%s', async (name) => {
     const model = draw(networks[name]());

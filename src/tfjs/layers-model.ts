@@ -133,7 +133,9 @@ class LayerReader {
     this.count++;
     const named = { name, op: kind };
     const ready = inputs.every((value) => value !== null);
-    if (kind === 'TimeDistributed' && ready) return this.readEachStep(layer, name, inputs as Value[]);
+    if (kind === 'TimeDistributed') {
+      return ready ? this.readEachStep(layer, name, inputs as Value[]) : [null];
+    }
     const write = Object.hasOwn(LAYERS, kind) ? LAYERS[kind] : null;
     if (!write) {
       const reason = LAYER_REASONS.find(([pattern]) => pattern.test(kind))?.[1];

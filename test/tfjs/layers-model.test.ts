@@ -584,6 +584,20 @@ describe('what has no counterpart is one clear error', () => {
     expect(message).not.toMatch(/fine/);
   });
 
+  test('but not what only reads such a layer, at every step either', async () => {
+    const model = functional(
+      (x) => {
+        const steps = apply(L.masking({ name: 'masked' }), x);
+        return apply(L.timeDistributed({ layer: L.dense({ units: 2 }), name: 'fine' }), steps);
+      },
+      'x',
+      [5, 3],
+    );
+    const error = await fromLayersModel(draw(model)).catch((thrown: unknown) => thrown);
+    expect((error as LloydError).message).toMatch(/1 of 2 have none: masked \(Masking\): steps that/);
+    expect((error as LloydError).message).not.toMatch(/fine/);
+  });
+
   test.each<[RegExp, () => tf.LayersModel]>([
     [
       /odd \(DepthwiseConv2D\): tfjs leaves the dilation of a depthwise layer out/,

@@ -3,6 +3,7 @@ import type { ConcreteOptions } from '../graph/concrete-inputs.ts';
 import type { Node } from '../graph/graph.ts';
 import { located } from '../graph/infer-node.ts';
 import { sizeOf } from '../graph/ops/tensors.ts';
+import { absorbPads } from '../graph/passes/absorb-pads.ts';
 import { simplify } from '../graph/passes/simplify.ts';
 import { sinkTransposes, throughPermutation } from '../graph/passes/transposes.ts';
 import { type ImageShape, isImageModel, type Model } from '../model/graph.ts';
@@ -144,7 +145,7 @@ export const layerInputs = (layer: Layer): readonly string[] =>
 export function fuseGraph(model: Model, options: ConcreteOptions = {}): FusedGraph {
   const given = toGraphModel(model);
   const read = concreteGraph(given, { batch: 1, ...options });
-  const graph = simplify(sinkTransposes(simplify(read)));
+  const graph = simplify(absorbPads(sinkTransposes(simplify(read))));
   const values = new Map(graph.values);
   const axes = channelAxes(graph);
   const roots = new Map<string, string>();

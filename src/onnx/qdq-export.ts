@@ -169,7 +169,11 @@ function floatQdqGraph(given: QuantizedModel, model: GraphModel, options: Quanti
       continue;
     }
     if (layer.kind !== 'conv2d') {
-      const own = node.inputs.map((name) => (isConstant(name) ? out.name(name!) : read(name, name!)));
+      // What a pool reads past its own padding stays between floats: an infinity is no code.
+      const isPadded = (name: string) => layer.kind === 'maxPool' && !activations.has(fused.origin(name));
+      const own = node.inputs.map((name) =>
+        isConstant(name) || isPadded(name!) ? out.name(name!) : read(name, name!),
+      );
       if (layer.kind === 'add' && own.length > 2) {
         // Added up as it runs: two at a time, each sum quantized.
         let [sum] = own;

@@ -21,7 +21,7 @@ import { createPause } from '../quantize/pause.ts';
 import { roundHalfToEven } from '../reference/round.ts';
 import { checkFeed, feedOf } from './feed.ts';
 import { arePixels, checkFiniteImages, type Images, PIXELS } from './image-values.ts';
-import { observingProgram } from './observing-program.ts';
+import { type Observe, observingProgram } from './observing-program.ts';
 
 export type { Images };
 
@@ -109,17 +109,21 @@ export async function calibrate(
   );
   const counting = usesHistogram(observer);
   const observers = new Map<string, Observer>();
-  const observe = (name: string, batch: Float32Array | StreamingHistogram) => {
+  /** What is infinite in any sample is no codes': what reads and leaves it stays float. */
+  const infinite = new Set<string>();
+  const observe: Observe = (name, batch) => {
+    if (batch === null) {
+      infinite.add(name);
+      return;
+    }
     const own = observers.get(name) ?? createObserver(observer, { percentile });
     observers.set(name, own);
     const isEmpty = batch instanceof StreamingHistogram ? batch.total === 0 : batch.length === 0;
     // What has no elements has the range of 0.
     own.observe(isEmpty ? Float32Array.of(0) : batch);
   };
-  /** An input with infinities, as of a mask, is no layer's that could be quantized: that one's output would be refused. */
-  const observeInput = (name: string, values: Float32Array) => {
-    if (values.every(Number.isFinite)) observe(name, values);
-  };
+  const observeInput = (name: string, values: Float32Array) =>
+    observe(name, values.every(Number.isFinite) ? values : null);
   const pixels = isImages && arePixels(samples);
   const observed = async (
     of: FusedGraph,
@@ -166,6 +170,7 @@ export async function calibrate(
   const ranges = new Map<string, Range>();
   const pause = createPause(signal);
   for (const [name, own] of observers) {
+    if (infinite.has(name)) continue;
     const { minimum, maximum } = own.range(CODES);
     ranges.set(name, [minimum, maximum]);
     // A search of the best ends takes a tenth of a second.

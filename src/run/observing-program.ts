@@ -13,8 +13,8 @@ import { StreamingHistogram } from '../quantize/histogram.ts';
 import { OBSERVED_BINS, observedLimit } from '../reference/observe-histogram.ts';
 import { buildExecutor, type Given } from './executor.ts';
 
-/** Takes what a pass left of a value: its ends, or its counts. */
-export type Observe = (name: string, batch: Float32Array | StreamingHistogram) => void;
+/** Takes what a pass left of a value: its ends, or its counts; null where it holds infinities, as a sum with a mask does. */
+export type Observe = (name: string, batch: Float32Array | StreamingHistogram | null) => void;
 
 /**
  * A float program whose every activation that an integer layer reads or leaves is reduced to its range after a pass, or
@@ -28,6 +28,9 @@ export async function observingProgram(
 ) {
   const lowered = await lowerFused(runtime, fused, null);
   const watched = observedValues(fused);
+  const ofWeights = new Set(
+    fused.layers.flatMap((layer) => (layer.kind === 'conv2d' ? [layer.input, layer.output] : [])),
+  );
   const steps: Step[] = [];
   /** What is read of each: its minimum, its maximum, its counts. */
   const results = new Map<string, TensorOperand[]>();
@@ -89,6 +92,10 @@ export async function observingProgram(
         }),
       );
       const [[low], [high]] = [new Float32Array(minimum), new Float32Array(maximum)];
+      if (!ofWeights.has(name) && (low === -Infinity || high === Infinity)) {
+        observe(name, null);
+        continue;
+      }
       // A window of a pool that is all padding has the lowest float.
       check(
         low > -FINITE && high < FINITE,

@@ -353,6 +353,45 @@ describe('integer models of inputs beyond 0 to 1', () => {
   });
 });
 
+describe('a mask that is infinite in one sample only', () => {
+  const w = new GraphWriter('masked', 17);
+  const x = w.input({ name: 'x', dtype: 'float32', shape: [1, 1, 3, 4] });
+  const mask = w.input({ name: 'mask', dtype: 'float32', shape: [1, 1, 3, 3] });
+  const random = seeded(12);
+  const weights = (name: string, columns: number) =>
+    w.constant(name, { dtype: 'float32', dims: [4, columns], data: random.floats(4 * columns) });
+  const keys = w.node('Transpose', 'keys', [w.node('MatMul', 'k', [x, weights('wk', 4)])], {
+    perm: [0, 1, 3, 2],
+  });
+  const scores = w.node('MatMul', 'scores', [w.node('MatMul', 'q', [x, weights('wq', 4)]), keys]);
+  const sum = w.node('Add', 'sum', [scores, mask]);
+  const values = w.node('MatMul', 'v', [x, weights('wv', 2)]);
+  const model = w.model([w.node('MatMul', 'y', [w.node('Softmax', 'p', [sum], { axis: -1 }), values])]);
+  const sample = (...mask: number[]) => ({
+    x: { dtype: 'float32', dims: [1, 1, 3, 4], data: seeded(13).floats(12) } as const,
+    mask: { dtype: 'float32', dims: [1, 1, 3, 3], data: Float32Array.from(mask) } as const,
+  });
+  const causal = sample(0, -Infinity, -Infinity, 0, 0, -Infinity, 0, 0, 0);
+
+  test.each([[[sample(0, 0, 0, 0, 0, 0, 0, 0, 1), causal]], [[causal, sample(0, 0, 0, 0, 0, 0, 0, 0, 1)]]])(
+    'leaves its sum float',
+    async (calibration) => {
+      const int8 = await quantizeModel(context.runtime, model, { method: 'linear', bits: 8, calibration });
+      expect([...int8.layers.keys()].sort()).toEqual(['k', 'q', 'v']);
+      for (const name of ['mask', 'sum']) expect(int8.activations.has(name)).toBe(false);
+      const [floats, codes] = await Promise.all(
+        [model, int8].map(async (network) => {
+          const session = await compile(context.runtime, network);
+          const { y } = await session.run(causal);
+          session.destroy();
+          return y.data as Float32Array;
+        }),
+      );
+      expect(worstError(codes, floats)).toBeLessThan(0.03);
+    },
+  );
+});
+
 describe('inputs by name', () => {
   const w = new GraphWriter('by name', 17);
   const x = w.input({ name: 'x', dtype: 'float32', shape: [1, 'length', 2] });

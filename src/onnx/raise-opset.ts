@@ -21,18 +21,23 @@ const integersOf = (values: unknown) => Array.from(values as number[], int64Of);
 const without = (attributes: Attributes, ...names: string[]): Attributes =>
   Object.fromEntries(Object.entries(attributes).filter(([name]) => !names.includes(name)));
 
-/** Lists of integers that were attributes and became inputs; those that are left out stay so. */
-const listsToInputs = (opset: number, ...names: string[]): Change => ({
+/** Makes a constant of an attribute; gives its name. */
+type Maker = (make: GraphWriter, label: string, value: unknown) => string;
+const integers: Maker = (make, label, value) => make.integers(label, integersOf(value));
+const floats: Maker = (make, label, value) => make.floats(label, Float32Array.from(value as number[]));
+const scalar: Maker = (make, label, value) => make.scalar(label, value as number);
+
+/** Attributes that became inputs, after those that there were; what is left out stays so. */
+const toInputs = (opset: number, makers: Readonly<Record<string, Maker>>): Change => ({
   opset,
+  needsFloat32: Object.values(makers).includes(scalar),
   raise: (node, make) => {
     const { inputs, attributes } = node;
-    const lists = names.map((name) =>
-      attributes[name] === undefined
-        ? null
-        : make.integers(`${node.name}/${name}`, integersOf(attributes[name])),
+    const made = Object.entries(makers).map(([name, maker]) =>
+      attributes[name] === undefined ? null : maker(make, `${node.name}/${name}`, attributes[name]),
     );
-    while (lists.at(-1) === null) lists.pop();
-    return { inputs: [...inputs, ...lists], attributes: without(attributes, ...names) };
+    while (made.at(-1) === null) made.pop();
+    return { inputs: [...inputs, ...made], attributes: without(attributes, ...Object.keys(makers)) };
   },
 });
 
@@ -71,44 +76,19 @@ const resize: Change = {
   }),
 };
 
-const reduce = listsToInputs(18, 'axes');
-const lists = listsToInputs(13, 'axes');
+const reduce = toInputs(18, { axes: integers });
+const lists = toInputs(13, { axes: integers });
 /** Changes after which a node as it is would mean something else, or nothing; all others only added. */
 const CHANGES: Readonly<Record<string, readonly Change[]>> = {
-  Clip: [
-    {
-      opset: 11,
-      needsFloat32: true,
-      raise: (node, make) => {
-        const bounds = ['min', 'max'].map((name) => {
-          const value = node.attributes[name];
-          return value === undefined ? null : make.scalar(`${node.name}/${name}`, value as number);
-        });
-        return { inputs: [node.inputs[0], ...bounds], attributes: {} };
-      },
-    },
-  ],
+  Clip: [toInputs(11, { min: scalar, max: scalar })],
   Dropout: [
     { opset: 10, raise: ({ outputs }) => (outputs[1] ? 'its mask has another dtype from there on' : {}) },
     { opset: 12, raise: ({ attributes }) => ({ attributes: without(attributes, 'ratio') }) },
   ],
-  Pad: [
-    {
-      opset: 11,
-      needsFloat32: true,
-      raise: (node, make) => ({
-        inputs: [
-          node.inputs[0],
-          make.integers(`${node.name}/pads`, integersOf(node.attributes.pads)),
-          make.scalar(`${node.name}/value`, (node.attributes.value as number) ?? 0),
-        ],
-        attributes: without(node.attributes, 'pads', 'value'),
-      }),
-    },
-  ],
-  Slice: [listsToInputs(10, 'starts', 'ends', 'axes')],
+  Pad: [toInputs(11, { pads: integers, value: scalar })],
+  Slice: [toInputs(10, { starts: integers, ends: integers, axes: integers })],
   Split: [
-    listsToInputs(13, 'split'),
+    toInputs(13, { split: integers }),
     {
       opset: 18,
       raise: ({ inputs, outputs, attributes }) =>
@@ -126,19 +106,7 @@ const CHANGES: Readonly<Record<string, readonly Change[]>> = {
   ),
   Softmax: [softmax],
   LogSoftmax: [softmax],
-  Upsample: [
-    {
-      opset: 9,
-      raise: (node, make) => ({
-        inputs: [
-          node.inputs[0],
-          make.floats(`${node.name}/scales`, Float32Array.from(node.attributes.scales as number[])),
-        ],
-        attributes: without(node.attributes, 'scales'),
-      }),
-    },
-    { opset: 10, raise: () => ({ op: 'Resize' }) },
-  ],
+  Upsample: [toInputs(9, { scales: floats }), { opset: 10, raise: () => ({ op: 'Resize' }) }],
   Resize: [resize],
   BatchNormalization: [
     { opset: 9, raise: ({ attributes }) => ({ attributes: without(attributes, 'spatial') }) },

@@ -7,9 +7,8 @@ import { DAMAGED } from './refusals.ts';
 
 /** Attributes of kinds that no operator here takes: kept as they came, so that they are named, and written again. */
 const KEPT: Readonly<Record<number, string>> = {
-  ...{ [ATTRIBUTE.GRAPH]: 'a subgraph', [ATTRIBUTE.GRAPHS]: 'subgraphs', [ATTRIBUTE.TENSORS]: 'tensors' },
-  ...{ [ATTRIBUTE.SPARSE_TENSOR]: 'a sparse tensor', [ATTRIBUTE.SPARSE_TENSORS]: 'sparse tensors' },
-  ...{ [ATTRIBUTE.TYPE_PROTO]: 'a type', [ATTRIBUTE.TYPE_PROTOS]: 'types' },
+  ...{ [ATTRIBUTE.GRAPH]: 'a subgraph', [ATTRIBUTE.GRAPHS]: 'subgraphs', 9: 'tensors' },
+  ...{ 11: 'a sparse tensor', 12: 'sparse tensors', 13: 'a type', 14: 'types' },
 };
 
 /**

@@ -1,16 +1,11 @@
 // The sources explain themselves; what ships is read by compilers. The package carries shaders/ as they are besides.
 import { basename } from 'node:path';
 
-/**
- * WGSL without comments and blank lines, indented by one space where it was by two: a compile error still lists it
- * readably. The language has no strings that could hold `//`.
- */
+/** WGSL without comments, blank lines and indentation. The language has no strings that could hold `//`. */
 export function stripWgsl(wgsl) {
   const code = wgsl.replace(/\/\*[\s\S]*?\*\//g, '').split('\n');
   return `${code
-    .map((line) =>
-      line.replace(/\s*(\/\/.*)?$/, '').replace(/^(?: {2})+/, ({ length }) => ' '.repeat(length / 2)),
-    )
+    .map((line) => line.replace(/\s*(\/\/.*)?$/, '').trimStart())
     .filter(Boolean)
     .join('\n')}\n`;
 }

@@ -32,7 +32,8 @@ export function importQdq(model: GraphModel): GraphModel | QuantizedModel {
     const { quantized, fused, pairs } = withoutQuantizers(weights, kept);
     if (quantized.layers.size === 0) return model;
     const seen = seenByFloats(fused, quantized);
-    const dropped = [...pairs].filter(([, value]) => seen.has(fused.root(value)));
+    const lost = lostInFusion(fused, quantized);
+    const dropped = [...pairs].filter(([, value]) => seen.has(fused.root(value)) || lost(value));
     if (dropped.length === 0) return quantized;
     for (const [name] of dropped) kept.add(name);
   }
@@ -48,6 +49,36 @@ function seenByFloats(fused: FusedGraph, quantized: QuantizedModel): Set<string>
   const floats = fused.layers.filter((layer) => !integers.has(layer));
   const read = [...floats.flatMap(layerSources), ...fused.graph.outputs].map(fused.root);
   return new Set(read.filter((name) => !lying.has(fused.origin(name))));
+}
+
+/** What comes out of a grid's numbers on the same grid: nothing is lost if it is rounded after them alone. */
+const ON_GRID: readonly string[] = ['Relu', 'Clip', 'MaxPool'];
+
+/** Whether a quantized value is inside a layer that leaves another grid, where it would not be rounded. */
+function lostInFusion(fused: FusedGraph, { model, activations }: QuantizedModel): (value: string) => boolean {
+  const { nodes } = (model as GraphModel).graph;
+  const next = new Map<string, Node>();
+  for (const node of nodes) for (const name of node.inputs) if (name !== null) next.set(name, node);
+  const made = new Set(
+    [
+      ...fused.graph.inputs.map(({ name }) => name),
+      ...fused.layers.flatMap((layer) => (layer.kind === 'operator' ? layer.node.outputs : [layer.output])),
+    ].map(fused.root),
+  );
+  const grid = (name: string) => activations.get(fused.origin(name));
+  return (value) => {
+    let last = value;
+    let isOnGrid = true;
+    while (!made.has(fused.root(last))) {
+      const node = next.get(last);
+      if (!node) return false;
+      isOnGrid &&= ON_GRID.includes(node.op);
+      [last] = node.outputs;
+    }
+    if (last === value) return false;
+    const [own, left] = [grid(value), grid(last)];
+    return !isOnGrid || own?.scale !== left?.scale || own?.zeroPoint !== left?.zeroPoint;
+  };
 }
 
 /** A model with the floats that its dequantized constants stand for, and their codes by the names of these. */

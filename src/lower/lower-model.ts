@@ -16,7 +16,7 @@ import {
   type QuantizedModel,
 } from '../model/quantized-model.ts';
 import { inputBridge, outputBridge } from './bridges.ts';
-import { type FusedGraph, fuseGraph, type Layer, layerSources } from './fuse.ts';
+import { type FusedGraph, fuseGraph, type Layer, layerSources, type PlainLayer } from './fuse.ts';
 import { affineCodes } from './layer-codes.ts';
 import {
   type ImageEntry,
@@ -147,12 +147,18 @@ export function integerLayers(
 ): Set<Layer> {
   if (quantized?.method !== 'linear') return new Set();
   const known = (name: string) => quantized.activations.has(origin(name));
+  // Pools move codes, or average them: another file's quantizer behind one may have a grid of its own.
+  const passes = ({ inputs, output }: PlainLayer) => {
+    const [from, to] = [inputs[0], output].map((name) => quantized.activations.get(origin(name)));
+    return from?.scale === to?.scale && from?.zeroPoint === to?.zeroPoint;
+  };
   const integers = new Set(
     layers.filter((layer) => {
       if (layer.kind === 'operator') return false;
       if (layer.kind === 'conv2d')
         return layer.affine ? known(layer.input) : quantized.layers.has(layer.name);
-      return layer.inputs.every(known) && known(layer.output);
+      const isMerge = layer.kind === 'add' || layer.kind === 'concat';
+      return layer.inputs.every(known) && known(layer.output) && (isMerge || passes(layer));
     }),
   );
   if (quantized.requantize === 'lab') return integers;

@@ -111,3 +111,91 @@ describe('in integers', () => {
     expect(plan).toContainEqual(expect.stringMatching(/^most max-pool2d-int8/));
   });
 });
+
+describe('a pool whose quantizer has a grid of its own', () => {
+  const scalar = (value: number): OnnxTensor => ({
+    dtype: 'float32',
+    dims: [],
+    data: Float32Array.of(value),
+  });
+  const grids: [string, Node[]][] = [
+    [
+      'behind a Reshape',
+      [
+        node('ReduceMean', ['r'], 'mean', { axes: [2, 3] }),
+        node('Reshape', ['mean', 'flat'], 'pooled'),
+        node('MatMul', ['seen', 'm'], 'y'),
+      ],
+    ],
+    [
+      'as the largest',
+      [
+        node('MaxPool', ['r'], 'pooled', { kernel_shape: [2, 2], strides: [2, 2] }),
+        node('Conv', ['seen', 'v'], 'y'),
+      ],
+    ],
+    [
+      'as a global pool, flattened',
+      [
+        node('GlobalAveragePool', ['r'], 'mean'),
+        node('Flatten', ['mean'], 'pooled'),
+        node('MatMul', ['seen', 'm'], 'y'),
+      ],
+    ],
+  ];
+  test.each(grids)('%s', async (_, pooling) => {
+    const through = (input: string, codes: string, output: string, scale: string, zero: string) => [
+      node('QuantizeLinear', [input, scale, zero], codes),
+      node('DequantizeLinear', [codes, scale, zero], output),
+    ];
+    const weights = (name: string) => node('DequantizeLinear', [`${name} codes`, 'w scale'], name);
+    const nodes = [
+      ...through('x', 'x codes', 'xq', 'x scale', 'none'),
+      ...['w', 'v', 'm'].map(weights),
+      node('Conv', ['xq', 'w'], 'c', { pads: [1, 1, 1, 1] }),
+      node('Relu', ['c'], 'relu'),
+      ...through('relu', 'r codes', 'r', 'r scale', 'low'),
+      ...pooling.slice(0, -1),
+      ...through('pooled', 'p codes', 'seen', 'p scale', 'low'),
+      ...pooling.slice(-1),
+    ];
+    const own = seeded(77);
+    const codes = (...dims: number[]): OnnxTensor => ({
+      dtype: 'int8',
+      dims,
+      data: own.int8s(dims.reduce((a, b) => a * b)),
+    });
+    const int8 = (value: number): OnnxTensor => ({ dtype: 'int8', dims: [], data: Int8Array.of(value) });
+    const model: GraphModel = {
+      graph: {
+        name: 'pools',
+        opset: 17,
+        inputs: [{ name: 'x', dtype: 'float32', shape: [1, 4, 6, 6] }],
+        outputs: ['y'],
+        nodes,
+      },
+      parameters: new Map([
+        // No sum is a tie on any of the grids.
+        ['x scale', scalar(0.0301)],
+        ['r scale', scalar(0.04)],
+        ['p scale', scalar(0.025)],
+        ['w scale', scalar(0.005)],
+        ['none', int8(0)],
+        ['low', int8(-128)],
+        ['w codes', codes(8, 4, 3, 3)],
+        ['v codes', codes(3, 8, 1, 1)],
+        ['m codes', codes(8, 3)],
+        ['flat', { dtype: 'int64', dims: [2], data: BigInt64Array.of(1n, 8n) } as OnnxTensor],
+      ]),
+    };
+    const x = tensor(1, 4, 6, 6);
+    const session = await compile(gpu.runtime, model);
+    const kernels = session.plan().map(({ kernel }) => kernel);
+    const got = (await session.run({ x })).y.data as Float32Array;
+    session.destroy();
+    expect(kernels.filter((kernel) => /int8/.test(kernel)).length).toBeGreaterThan(1);
+    const want = (await runOnOrt(writeOnnx(model), { x }, false)).y.data as Float32Array;
+    for (const [i, value] of want.entries()) expect(got[i]).toBeCloseTo(value, 5);
+    expect(Math.max(...want.map(Math.abs))).toBeGreaterThan(0.3);
+  });
+});

@@ -149,7 +149,7 @@ export async function calibrate(
     });
   }
   // Samples of one size share a program.
-  const bySize = new Map<string, Feed[]>();
+  const bySize = new Map<string, Readonly<Record<string, OnnxTensor>>[]>();
   for (const feed of feeds) {
     const size = inputs.map(({ name }) => feed[name].dims).join(' ');
     bySize.set(size, [...(bySize.get(size) ?? []), feed]);
@@ -183,7 +183,7 @@ export async function calibrate(
   return new Map([...assigned].map(([name, qparams]) => [fused.origin(name), qparams]));
 }
 
-const shapesOf = (feed: Feed): ShapeOptions =>
+const shapesOf = (feed: Readonly<Record<string, OnnxTensor>>): ShapeOptions =>
   Object.fromEntries(Object.entries(feed).map(([name, { dims }]) => [name, dims]));
 
 /** Inputs by name, each list of them as the network takes them. */
@@ -212,9 +212,8 @@ export function calibratedShapes(model: Model, samples: Calibration | undefined)
   return shapesOf(checkedFeeds(model, samples)[0]);
 }
 
-type Feed = Readonly<Record<string, OnnxTensor>>;
 /** What calibrates: images of a network of one input, or its inputs by name, once or more often, of any sizes that it takes. */
-export type Calibration = Images | readonly Feed[];
+export type Calibration = Images | readonly Readonly<Record<string, OnnxTensor>>[];
 
 /** A pixel's, where images are pixels or their range is more than half of a pixel's: that costs less than a bit. */
 function inputQparams(range: Range | undefined): ActivationQparams {

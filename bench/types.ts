@@ -169,6 +169,7 @@ export interface BenchCase {
 /** The works that peers can do, by the data that defines them. */
 export type PeerWork =
   | { kind: 'vgg'; batches: readonly number[] }
+  | { kind: 'training-step'; batch: number }
   | { kind: 'conv2d'; shape: ConvCase }
   | { kind: 'conv2d-gradient'; by: 'input' | 'filter'; shape: ConvCase }
   | { kind: 'kmeans'; layers: number; clusters: number; iterations: number };

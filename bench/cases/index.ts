@@ -15,6 +15,7 @@ import { operatorCases } from './operators.ts';
 import { plannedCases } from './planned.ts';
 import { poolCases } from './pool.ts';
 import { trainingCases } from './training.ts';
+import { trainingStepCases } from './training-step.ts';
 import { vggCases } from './vgg.ts';
 
 /** Every case at a size, in the order they run. */
@@ -22,6 +23,7 @@ export function benchCases(size: Size): BenchCase[] {
   return [
     ...vggCases(size),
     ...coldStartCases(size),
+    ...trainingStepCases(size),
     ...convCases(size),
     ...matmulCases(size),
     ...gpuCases(size),

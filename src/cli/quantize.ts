@@ -98,7 +98,14 @@ export async function run(context: Context): Promise<void> {
   const loaded = await loadNetwork(context.files, args[0], constants);
   const model = floatNetwork(loaded.network, args[0]);
   checkShapes(model, from.shapes);
-  const layers = layerBits(plan, layersOf(model), excluded);
+  const own = layersOf(model);
+  check(
+    own.length > 0,
+    `${args[0]} must have layers to quantize: convolutions of one or two dimensions or products, by constant weights`,
+    'none',
+    'lloyd check says what runs of it',
+  );
+  const layers = layerBits(plan, own, excluded);
   const samples = method === 'linear' ? await loadSamples(context.files, model, from, SAMPLES) : undefined;
   const runtime = await context.runtime();
   context.print(
@@ -135,7 +142,7 @@ export async function run(context: Context): Promise<void> {
     ]),
   );
   for (const line of lines) context.print(line);
-  const kept = layersOf(model).filter(({ name }) => !quantized.layers.has(name));
+  const kept = own.filter(({ name }) => !quantized.layers.has(name));
   if (kept.length > 0) context.print(`float: ${kept.map(({ name }) => name).join(', ')}`);
   const original = labSizeBytes(model, 32);
   const packed = labSizeBytes(model, bits);

@@ -73,6 +73,16 @@ test('an empty file of tensors is said to be one', async () => {
   );
 });
 
+test('a network without layers to quantize is refused, and nothing is written', async () => {
+  const w = new GraphWriter('bare', 17);
+  const x = w.input({ name: 'x', dtype: 'float32', shape: [1, 4] });
+  await writeFile(at('bare.onnx'), writeOnnx(w.model([w.node('Relu', 'y', [x])])));
+  const { code, err } = await lloyd('quantize', at('bare.onnx'), '-o', at('bare.int8.onnx'));
+  expect(code).toBe(1);
+  expect(err).toMatch(/bare\.onnx must have layers to quantize: .*; received "none"; lloyd check says/);
+  expect(await readdir(folder)).not.toContain('bare.int8.onnx');
+});
+
 test('what calibrates makes it linear, of 8 bits, unless told otherwise', async () => {
   const made = await quantized('--calibration', at('photos'), ...NORMED);
   expect([...made.layers.values()].map(({ method, bits }) => [method, bits])).toEqual(

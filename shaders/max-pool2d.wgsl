@@ -9,13 +9,12 @@
 // One thread makes one output vector: the same window of 4 channels. Neighbouring threads take neighbouring vectors
 // of one pixel, so loads are coalesced; windows that overlap are served by the cache.
 //
-// Cells outside the image never win. A window with no cell inside gives the lowest finite f32. There is no rounding,
+// Cells outside the image never win. A window with no cell inside gives -infinity. There is no rounding,
 // but an adapter may flush subnormals and return either zero of -0 and +0. A window with a NaN gives a NaN
 // (lib/keep-nan.wgsl).
 
 override WORKGROUP_SIZE: u32 = 64u;
 
-const LOWEST = -0x1.fffffep+127f;
 alias State = vec4f;
 
 struct Params {
@@ -51,6 +50,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) grid: 
   let index = (workgroup.x + workgroup.y * grid.x) * WORKGROUP_SIZE + lane;
   let window = window_of(index, params.channel_vectors);
   if (window.image < params.batch) {
-    output[index] = walk(window, params.channel_vectors, vec4f(LOWEST));
+    // An infinity, which WGSL takes only from what is not known while it compiles.
+    var lowest = 0xff800000u;
+    output[index] = walk(window, params.channel_vectors, vec4f(bitcast<f32>(lowest)));
   }
 }

@@ -32,6 +32,7 @@ describe('max-pool2d', () => {
       input[5] = 3.4028235e38;
       input[9] = -3.4028235e38;
       expect(await mismatch(input, shape)).toBe(-1);
+      expect(await mismatch(new Float32Array(input.length).fill(Number.NEGATIVE_INFINITY), shape)).toBe(-1);
     });
   }
 

@@ -63,13 +63,15 @@ function lostInFusion(fused: FusedGraph, { model, activations }: QuantizedModel)
     [
       ...fused.graph.inputs.map(({ name }) => name),
       ...fused.layers.flatMap((layer) => (layer.kind === 'operator' ? layer.node.outputs : [layer.output])),
-    ].map(fused.root),
+    ].flatMap((name) => [fused.root(name), fused.origin(name)]),
   );
+  // A pass may have made the names that layers' outputs go by: they are known by those of the network, too.
+  const isMade = (name: string) => made.has(fused.root(name)) || made.has(fused.origin(name));
   const grid = (name: string) => activations.get(fused.origin(name));
   return (value) => {
     let last = value;
     let isOnGrid = true;
-    while (!made.has(fused.root(last))) {
+    while (!isMade(last)) {
       const node = next.get(last);
       if (!node) return false;
       isOnGrid &&= ON_GRID.includes(node.op);

@@ -298,9 +298,7 @@ describe('windows that reach an end of int32 equal the twin', () => {
       { output: count * 4 },
       { ...sizes, channelVectors: 2 },
     );
-    const lowest = -3.4028234663852886e38;
-    const want = Float32Array.from(maxPool2d(floats, shape), (v) => (v === -Infinity ? lowest : v));
-    expect(new Float32Array(max.output)).toEqual(want);
+    expect(new Float32Array(max.output)).toEqual(maxPool2d(floats, shape));
     const codes = seeded(9).int8s(2 * SIZE * SIZE * channels);
     for (const includePad of [false, true]) {
       const [padBottom, padRight] = [geometry.pads[2], geometry.pads[3]].map((pad) =>

@@ -18,7 +18,7 @@ import { FAULTS, type Fault, faultyDevice } from '../support/faulty-device.ts';
 import { seeded, THOROUGH } from '../support/runtime.ts';
 import { smallModel, stripes } from '../support/small-model.ts';
 
-/** What compiles pipelines beside another file on two cores was seen to take more than 20 s; what hangs never ends. */
+/** On two busy cores a process of hundreds of devices stood still for more than 20 s; what hangs never ends. */
 const HANGS_AFTER_MS = 60_000;
 /**
  * Calls that each kind of fault strikes, of each operation: a few, more in `npm run test:all`, and with

@@ -1,8 +1,7 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { requestDefaultDevice } from '../../src/node/default-device.ts';
 import { createNodeDevice, installNavigatorGpu } from '../../src/node/device.ts';
+import { collectGarbage } from '../support/collect.ts';
 
 type Name = 'auto' | 'system' | 'swiftshader';
 
@@ -56,11 +55,9 @@ describe('requestDefaultDevice', () => {
   );
 
   test.skipIf(!available.get('auto'))('a garbage collection does not take Dawn down', async () => {
-    setFlagsFromString('--expose-gc');
-    const collect = runInNewContext('gc') as () => void;
     const device = await createNodeDevice();
     for (let i = 0; i < 3; i++) {
-      collect();
+      collectGarbage();
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     const buffer = device.createBuffer({ size: 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });

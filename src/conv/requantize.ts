@@ -1,8 +1,7 @@
 import { check } from '../gpu/errors.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { requantize } from '../kernels/requantize.ts';
-import type { RequantizeRule } from '../reference/requantize.ts';
-import { roundHalfToEven } from '../reference/round.ts';
+import { type RequantizeRule, requantizeWordsReference } from '../reference/requantize.ts';
 
 export type { RequantizeRule };
 
@@ -122,7 +121,7 @@ const nativeChecks = new WeakMap<GPUDevice, Map<string, Promise<boolean>>>();
  * The right-hand side of `const REQUANTIZE` for a rule on this device.
  *
  * The float rules are native f32 only where a self-check, run once a device, finds native conversion, multiply,
- * add and round bit-equal to the exact integer path; elsewhere they take that path.
+ * add and round bit-equal to the rule; elsewhere they take the exact integer path.
  *
  * @throws LloydError for an unknown rule.
  * @example
@@ -131,35 +130,28 @@ const nativeChecks = new WeakMap<GPUDevice, Map<string, Promise<boolean>>>();
  */
 export async function requantizeConstant(runtime: Runtime, rule: RequantizeRule): Promise<string> {
   const exact = exactConstant(rule);
-  if (rule === 'ort-f32') return (await nativeIsExact(runtime, rule)) ? '0u' : exact;
-  if (rule === 'lab') return (await nativeIsExact(runtime, rule)) ? '6u' : exact;
+  if (rule === 'ort-f32') return (await nativeIsExact(runtime, '0u')) ? '0u' : exact;
+  if (rule === 'lab') return (await nativeIsExact(runtime, '6u')) ? '6u' : exact;
   return exact;
 }
 
-type FloatRule = 'ort-f32' | 'lab';
-
-function nativeIsExact(runtime: Runtime, rule: FloatRule): Promise<boolean> {
+function nativeIsExact(runtime: Runtime, native: string): Promise<boolean> {
   const checks = nativeChecks.get(runtime.device) ?? new Map<string, Promise<boolean>>();
   nativeChecks.set(runtime.device, checks);
-  let result = checks.get(rule);
+  let result = checks.get(native);
   if (!result) {
-    result = compareNative(runtime, rule);
-    checks.set(rule, result);
-    result.catch(() => checks.delete(rule));
+    result = compareNative(runtime, native);
+    checks.set(native, result);
+    result.catch(() => checks.delete(native));
   }
   return result;
 }
 
-/** The code before it is clamped, in float64 rounded to f32 after each step: what the exact integer path computes. */
-function exactCode(rule: FloatRule, accumulator: number, multiplier: number, zeroPoint: number): number {
-  const scaled = Math.fround(Math.fround(accumulator) * multiplier);
-  return rule === 'lab'
-    ? roundHalfToEven(Math.fround(scaled + zeroPoint))
-    : roundHalfToEven(scaled) + zeroPoint;
-}
-
-/** Runs the native path on ties, on products that need every bit of rounding, and on the extremes of int32. */
-async function compareNative(runtime: Runtime, rule: FloatRule): Promise<boolean> {
+/**
+ * Holds the native path to the twin on ties, on products that need every bit of rounding, and on the extremes of int32:
+ * to compile the exact path only to compare with it would take an adapter that is a CPU longer than the twin takes.
+ */
+async function compareNative(runtime: Runtime, native: string): Promise<boolean> {
   const count = 1 << 14;
   const accumulators = new Int32Array(count);
   const multipliers = new Float32Array(count * 2);
@@ -179,14 +171,15 @@ async function compareNative(runtime: Runtime, rule: FloatRule): Promise<boolean
   accumulators.set([0, 1, -1, 0x7fffffff, -0x80000000, 16777217, -16777217, 33554435]);
   return runtime.scope(async ({ upload, empty, keep }) => {
     const inputs = { accumulators: upload(accumulators), multipliers: upload(multipliers) };
-    const kernel = await requantize.create(runtime.device, { REQUANTIZE: rule === 'lab' ? '6u' : '0u' });
+    const kernel = await requantize.create(runtime.device, { REQUANTIZE: native });
     const codes = empty(count * 4);
-    const [zeroPoint, low, high] = [3, -8388607, 8388607];
-    const params = { count, channels: count, channelStride: 1, zeroPoint, low, high };
+    const settings = { zeroPoint: 3, low: -8388607, high: 8388607 };
+    const params = { count, channels: count, channelStride: 1, ...settings };
     runtime.submit([keep(kernel.bind({ ...inputs, codes }, params))]);
+    const words = new Uint32Array(multipliers.buffer);
     return new Int32Array(await runtime.read(codes)).every((code, i) => {
-      const want = exactCode(rule, accumulators[i], multipliers[i * 2], zeroPoint);
-      return code === Math.min(Math.max(want, low), high);
+      const own = words.subarray(2 * i, 2 * i + 2);
+      return code === requantizeWordsReference(native, accumulators[i], own, settings);
     });
   });
 }

@@ -8,9 +8,7 @@ import {
 } from './declaration.ts';
 import { check } from './errors.ts';
 import { guardOf } from './guard.ts';
-import { copyToTexels, texelBytes, texelTexture } from './texels.ts';
-
-const isTexture = (resource: Resource): resource is GPUTexture => 'createView' in resource;
+import { copyToTexels, isTexture, texelBytes, texelTexture } from './texels.ts';
 
 /** Makes a compiled kernel's bind group over the caller's resources, its params buffer and the textures it stages. */
 export function bind(

@@ -8,6 +8,11 @@ const ROW_BYTES = ROW_TEXELS * TEXEL_BYTES;
 /** What fits a texture of every WebGPU adapter, whose textures have at least 8192 rows. */
 export const SURE_TEXTURE_BYTES = 8192 * ROW_BYTES;
 
+/** Whether it is a GPUTexture, of whatever realm or wrapping. */
+export function isTexture(resource: unknown): resource is GPUTexture {
+  return typeof resource === 'object' && resource !== null && 'createView' in resource;
+}
+
 /**
  * A texture of four u32 a texel that holds the bytes of a buffer in order: what a `texture_2d<u32>` binding reads.
  *

@@ -10,6 +10,7 @@ import {
 import { guardOf } from '../gpu/guard.ts';
 import type { BufferSlice } from '../gpu/kernel.ts';
 import { checkRuntime, type Runtime, runtimeOn } from '../gpu/runtime.ts';
+import { isTexture } from '../gpu/texels.ts';
 import { preprocessImageKernel } from '../kernels/preprocess-image.ts';
 import { preprocessImageTextureKernel } from '../kernels/preprocess-image-texture.ts';
 import {
@@ -239,9 +240,6 @@ export async function preprocessImage(
     preprocessing.destroy();
   }
 }
-
-const isTexture = (source: unknown): source is GPUTexture =>
-  typeof source === 'object' && source !== null && 'createView' in source;
 
 function sizeOfPixels(source: GpuTensor): PictureSize {
   check(

@@ -1,6 +1,6 @@
 import { chooseFloat, type FloatChoice, floatKernel } from '../conv/float-choice.ts';
 import { containerBits, isAligned, packDense, tileWeights } from '../conv/weight-layout.ts';
-import type { Kernel, Specialization } from '../gpu/kernel.ts';
+import type { Kernel } from '../gpu/kernel.ts';
 import type { Runtime } from '../gpu/runtime.ts';
 import { float32ToFloat16 } from '../io/tensor.ts';
 import { codebookExpandKernel } from '../kernels/codebook-expand.ts';
@@ -59,12 +59,10 @@ export function floatConvSteps(
     }
   }
   const winograd = tile.variant === 'winograd';
-  const specialization: Specialization = { ...tile.specialization };
-  if (tile.tiled && packed) specialization.CODE_BITS = `${bits}u`;
   steps.push({
     name: layer.name,
     kernel: floatKernel(tile, Boolean(packed)),
-    specialization,
+    specialization: { ...tile.specialization, ...(tile.tiled && packed && { CODE_BITS: `${bits}u` }) },
     operands: {
       input,
       ...weights,

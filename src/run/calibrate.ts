@@ -152,7 +152,9 @@ export async function calibrate(
   const bySize = new Map<string, Readonly<Record<string, OnnxTensor>>[]>();
   for (const feed of feeds) {
     const size = inputs.map(({ name }) => feed[name].dims).join(' ');
-    bySize.set(size, [...(bySize.get(size) ?? []), feed]);
+    const alike = bySize.get(size) ?? [];
+    bySize.set(size, alike);
+    alike.push(feed);
   }
   for (const alike of bySize.values()) {
     const first = alike[0] === feeds[0];

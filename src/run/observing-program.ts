@@ -96,7 +96,6 @@ export async function observingProgram(
         observe(name, null);
         continue;
       }
-      // A window of a pool that is all padding has the lowest float.
       check(
         low > -FINITE && high < FINITE,
         `${name}: activations must be finite to be calibrated`,

@@ -1,6 +1,6 @@
 // What every f32 convolution is told: sizes in vectors of four channels a pixel, whether the output is the maximum of
 // each 2x2 window (pool, 0 or 1), and its bounds. The pool is no constant, so that a network's layers share one pipeline:
-// an adapter that is a CPU takes up to a second to make one.
+// an adapter that is a CPU takes longer to make one than to run it.
 
 struct Params {
   input_height: u32,

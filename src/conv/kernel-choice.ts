@@ -231,7 +231,7 @@ function isMatvec({ variant }: Int8Choice, params: Record<string, number>): bool
     sides.every((side) => params[`kernel${side}`] === params[`input${side}`]);
   return (
     (alone || whole) &&
-    // Depthwise weights lie otherwise; SwiftShader, whose variant `unrolled` is, takes six times as long over it.
+    // Depthwise weights lie otherwise; SwiftShader, whose variant `unrolled` is, takes several times as long over it.
     variant !== 'depthwise' &&
     variant !== 'unrolled' &&
     params.pixelCount <= MATVEC_ROWS &&

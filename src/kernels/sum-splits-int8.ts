@@ -3,6 +3,7 @@ import epilogue from '../../shaders/lib/int8-epilogue.wgsl?raw';
 import requantize from '../../shaders/lib/requantize.wgsl?raw';
 import source from '../../shaders/sum-splits-int8.wgsl?raw';
 import { defineKernel } from '../gpu/kernel.ts';
+import { checkWindow } from '../gpu/window.ts';
 
 /**
  * Adds a split int8 convolution's partial sums and does its epilogue; shapes in `shaders/sum-splits-int8.wgsl`.
@@ -34,6 +35,7 @@ export const sumSplitsInt8Kernel = /* @__PURE__ */ defineKernel({
   },
   overrides: { WORKGROUP_SIZE: { default: 64, allowed: [8, 16, 32, 64, 128, 256] } },
   constants: { OUTPUT: ['0u', '1u', '2u'], REQUANTIZE: [] },
+  check: checkWindow,
   workgroups: ({ pixelCount, vectorCount, pool }, { WORKGROUP_SIZE }) =>
     Math.ceil((Math.floor(pixelCount / (pool === 1 ? 4 : 1)) * vectorCount) / WORKGROUP_SIZE),
 });

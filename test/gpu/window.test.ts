@@ -128,6 +128,16 @@ const run = (
   outputs: Record<string, number>,
 ) => dispatch(gpu.runtime, kernel as AnyKernel, inputs, outputs, params, specialization);
 
+test('every kernel that pools on request refuses a pool that is neither 0 nor 1', () => {
+  const pooling = Object.values(kernels).filter(({ declaration }) => 'pool' in declaration.params);
+  expect(pooling.length).toBeGreaterThan(10);
+  for (const { declaration } of pooling) {
+    expect(() => declaration.check?.(declaration.name, { pool: 2 }, {}), declaration.name).toThrow(
+      /pool must be 0, or 1 for the maximum of each 2x2 window; received 2/,
+    );
+  }
+});
+
 test('every kernel that strides refuses windows that leave int32', () => {
   const windows = Object.values(kernels).filter(({ declaration }) => 'strideWidth' in declaration.params);
   expect(windows.length).toBeGreaterThan(20);
